@@ -1,0 +1,68 @@
+# The forecourt terminal's commands. Each sets up what it needs first (.ci/setup); `make` alone lists them.
+# PYTHON=/path/to/python3.13 selects the interpreter.
+
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format play features swarm replay planted bench diagrams lock setup clean
+
+PYTHON ?=
+WORLD ?= virtual
+SEEDS ?= 200
+FIRST ?= 1
+FEATURE ?=
+SEED ?=
+
+VENV := .venv/bin
+RUN := $(VENV)/python -m
+
+help: ## list the commands
+	@echo "make TARGET [PYTHON=/path/to/python3.13]"
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="	" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+demo: setup ## the simulated forecourt and the real terminal: three drivers, then the three books side by side
+	@$(RUN) tests.demo
+
+test: lint ## every check and every test, the rig included
+	@$(RUN) pytest
+
+lint: setup ## ruff, mypy --strict and the import rules
+	@$(VENV)/ruff check --quiet .
+	@$(VENV)/ruff format --check --quiet . || { echo "Some files are not formatted: make format"; exit 1; }
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-cache --no-logo >build/imports.log || { cat build/imports.log; exit 1; }
+
+format: setup ## write the code as ruff formats it
+	@$(VENV)/ruff format .
+
+play: setup ## play features: FEATURE="a.feature b.feature" WORLD=virtual|rig
+	@test -n "$(FEATURE)" || { echo 'Which? make play FEATURE="tests/features/name.feature ..." WORLD=virtual|rig'; exit 2; }
+	@$(RUN) tests.play $(FEATURE) --world $(WORLD)
+
+features: setup ## play every feature and print the table of features with a tick a row
+	@$(RUN) tests.play --table
+
+swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1
+	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST)
+
+replay: setup ## one seed again with its whole trace: SEED=n
+	@test -n "$(SEED)" || { echo 'Which? make replay SEED=17'; exit 2; }
+	@$(RUN) tests.simulation replay --seed $(SEED)
+
+planted: setup ## plant known bugs one by one and show that the swarm finds each
+	@$(RUN) tests.simulation planted
+
+bench: setup ## figures beside their floors, also in build/bench.json
+	@$(RUN) tests.bench
+
+diagrams: setup ## draw the state machines from their tables into firmware_notes/
+	@$(RUN) tests.diagrams
+
+lock: setup ## newest package versions with hashes into .ci/requirements*.txt
+	@.ci/lock
+
+setup: ## Debian packages and .venv, when they are missing or the lock changed
+	@PYTHON="$(PYTHON)" .ci/setup
+
+clean: ## remove what the commands made
+	@rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,351 @@
+"""Contactless badges through a PN532 on a serial port. The only file that imports nfcpy.
+
+Sources: NXP UM0701-02 (PN532 user manual: InListPassiveTarget 7.3.5, SetSerialBaudRate 7.2.8); nfcpy 1.0.4;
+the reference on hardware, section B (opening by path, the chip left at high speed, the shell command),
+reference/security-and-reliability.md 0.5 and 2.1 (guard rail). What a badge's bytes mean is in ``drivers.badge.uid``.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import termios
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+import nfc
+import nfc.clf
+import nfc.clf.pn53x
+import nfc.clf.pn532
+import nfc.clf.transport
+import nfc.tag
+
+from drivers.badge.uid import BadgeFamily, BadgeRefused, NumberProfile, badge_number, classify, full_ats, is_random, uid_number
+from drivers.device_thread import DeviceThread
+from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable, Trust
+
+PRESENTATION_LIMIT_MS = 1_500
+"""Longest time spent on one badge held out, in milliseconds of the driver's clock."""
+
+ROUND_MS = 60
+"""Pause between two looks into the field, in milliseconds."""
+
+ABSENT_ROUNDS = 3
+"""Looks without a badge after which it counts as gone: one look in many fails while a badge is held still."""
+
+_PORT_PATH = re.compile(r"/[A-Za-z0-9/_.:+-]+")
+_SLOW = 115_200
+_FAST = (921_600, 460_800, 230_400)
+_WAKE_UP = bytearray(10)
+_SET_SLOW = bytes.fromhex("0000ff03fdd410041800")
+_SET_SLOW_DONE = bytes.fromhex("0000ff02fed5111a00")
+_LIST_TWO_TYPE_A = b"\x02\x00"
+_ATTEMPTS = 2
+_RATS = 0xE0
+_RANDOM = b"random UID"
+_TWO = b"two badges"
+
+_PORT_FAULTS = (OSError, termios.error, TypeError, IndexError, nfc.clf.pn53x.Chipset.Error)
+"""What nfcpy raises for a chip that does not answer or answers noise: IndexError for a frame shorter than its header."""
+
+_BADGE_FAULTS = (
+    nfc.clf.Error,
+    nfc.clf.pn53x.Chipset.Error,
+    nfc.tag.TagCommandError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What nfcpy raises, by contract or by accident, for a badge that does not behave. Not OSError: that is the reader's own port."""
+
+
+class ReaderLost(OSError):
+    """The reader does not answer, or not any more. The text says which."""
+
+
+class _OutOfTime(Exception):
+    """The presentation's limit is over. No kin of nfcpy's errors, which it would catch and try again."""
+
+
+class Sighting(Enum):
+    """How many badges are in the field."""
+
+    NONE = auto()
+    ONE = auto()
+    TWO = auto()
+
+
+class _Frontend(nfc.ContactlessFrontend):  # type: ignore[misc]
+    """nfcpy's front end with a time limit, with every ATS spelled out, and with a memory of failed exchanges.
+
+    nfcpy waits up to 5 s for one answer when the badge says so, follows a badge's wish for more time without end, and reports a badge
+    that was torn away during the reading of its text as one without a text.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__()
+        self._clock = clock
+        self.ends_at: int | None = None
+        self.failures = 0
+
+    def _left_ms(self) -> int | None:
+        if self.ends_at is None:
+            return None
+        left = self.ends_at - self._clock()
+        if left <= 0:
+            raise _OutOfTime
+        return left
+
+    def sense(self, *targets: Any, **options: Any) -> Any:
+        self._left_ms()
+        return super().sense(*targets, **options)
+
+    def exchange(self, send_data: bytes, timeout: float) -> Any:
+        left = self._left_ms()
+        try:
+            answer = super().exchange(send_data, timeout if left is None else min(timeout, chip_timeout(left)))
+        except nfc.clf.CommunicationError:
+            self.failures += 1
+            raise
+        # An ISO-DEP block never begins with E0, so this is the activation itself.
+        return bytearray(full_ats(bytes(answer))) if send_data[0] == _RATS else answer
+
+
+def chip_timeout(left_ms: int) -> float:
+    """The longest waiting time in seconds that the chip knows (100 µs times a power of two) and that is not above ``left_ms``.
+
+    nfcpy rounds a waiting time up to the next such step, almost double in the worst case: so it is given one that needs no rounding.
+    """
+    step = 0
+    while step < 15 and (100 << (step + 1)) <= left_ms * 1_000:
+        step += 1
+    return (100 << step) / 1_000_000
+
+
+def check_port_path(path: str) -> str:
+    """The path, or ``ValueError``: nfcpy puts it unquoted into a shell command, so nothing but a plain absolute path may pass."""
+    if not _PORT_PATH.fullmatch(path):
+        raise ValueError("badge reader's port is not a plain absolute path")
+    return path
+
+
+def bring_back(path: str) -> bool:
+    """Find a PN532 that was left at a higher speed and set it back to 115200. True when it answered.
+
+    nfcpy moves the chip to 921600 (or what the port can do) at each open, and only an orderly close moves it back: after a kill or a
+    power cut of the controller alone the chip answers to nobody at 115200 until it loses power itself. Raises ``OSError`` for a lost port.
+    """
+    tty = nfc.clf.transport.TTY(path)
+    try:
+        for speed in _FAST:
+            tty.open(path, speed)
+            try:
+                tty.write(_WAKE_UP + _SET_SLOW)
+                if tty.read(timeout=100) == nfc.clf.pn53x.Chipset.ACK and tty.read(timeout=100) == _SET_SLOW_DONE:
+                    # The chip changes over once its answer is acknowledged. Flushed, because the close throws away what is unsent.
+                    tty.write(nfc.clf.pn53x.Chipset.ACK)
+                    tty.tty.flush()
+                    return True
+            except _PORT_FAULTS:
+                continue
+        return False
+    finally:
+        _shut(tty)
+
+
+def _shut(tty: Any) -> None:
+    """Close the port for certain: nfcpy's own close stops half-way when the port is gone, and the descriptor stays open."""
+    port = tty.tty
+    tty.tty = None
+    if port is not None:
+        port.close()
+
+
+class Pn532:
+    """One open reader. Raises ``OSError`` when the port cannot be opened or no chip answers; so may every method but ``close``."""
+
+    def __init__(self, path: str, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._tty = nfc.clf.transport.TTY(check_port_path(path))
+        try:
+            device = self._initialise(path)
+        except _PORT_FAULTS as fault:
+            _shut(self._tty)
+            raise ReaderLost(f"no PN532 answers on {path} ({type(fault).__name__})") from fault
+        # nfcpy names the device by this in its own messages and sets it only when it has searched for the port itself.
+        device._path = path
+        self._clf = _Frontend(clock)
+        self._clf.device = device
+
+    def _initialise(self, path: str) -> Any:
+        try:
+            return nfc.clf.pn532.init(self._tty)
+        except _PORT_FAULTS:
+            _shut(self._tty)
+            if not bring_back(path):
+                raise
+        self._tty = nfc.clf.transport.TTY(path)
+        return nfc.clf.pn532.init(self._tty)
+
+    def close(self) -> None:
+        """Set the chip back to its first speed and let it sleep; never raises, and the port is closed in any case."""
+        try:
+            self._clf.close()
+        except _PORT_FAULTS:
+            pass  # The port is gone or the chip is silent: ``bring_back`` finds it at the next open.
+        finally:
+            _shut(self._tty)
+
+    def sense(self) -> Any:
+        """The type A badge in the field, activated as far as its UID, or None. Takes a few milliseconds."""
+        return self._clf.sense(nfc.clf.RemoteTarget("106A"))
+
+    def count(self) -> Sighting:
+        """How many badges are in the field; three and more count as two.
+
+        nfcpy cannot tell: whatever it is asked, it lists one target, and the chip's anticollision quietly picks one of two badges. So the
+        chip is asked directly. Two badges whose signals drown each other stay invisible to both, as if there was none.
+        """
+        self._clf.device.mute()
+        answer = self._clf.device.chipset.command(0x4A, _LIST_TWO_TYPE_A, timeout=1.0)
+        found = answer[0] if answer else 0
+        return Sighting.NONE if found == 0 else Sighting.ONE if found == 1 else Sighting.TWO
+
+    def read(self, target: Any, profile: NumberProfile) -> str:
+        """The number of the badge ``target`` that ``sense`` has just found.
+
+        Raises ``BadgeRefused`` with a phrase for the event, after at most ``PRESENTATION_LIMIT_MS``. A badge is often still on its way into
+        the field when it is first heard, so one failed reading is followed by a second.
+        """
+        uid = identity(target)
+        self._clf.ends_at = self._clock() + PRESENTATION_LIMIT_MS
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._read_once(target, profile)
+                except BadgeRefused:
+                    raise
+                except _BADGE_FAULTS:
+                    target = self.sense()
+                    if target is None or identity(target) != uid:
+                        raise BadgeRefused("taken away too early") from None
+            raise BadgeRefused("does not answer as it should")
+        except _OutOfTime:
+            raise BadgeRefused("takes too long") from None
+        finally:
+            self._clf.ends_at = None
+
+    def _read_once(self, target: Any, profile: NumberProfile) -> str:
+        family = classify(bytes(target.sens_res), target.sel_res[0] if target.sel_res else None)
+        uid = bytes(target.sdd_res)
+        uid_number(uid)
+        readable = profile is NumberProfile.AUTO and family in (BadgeFamily.TYPE_2, BadgeFamily.TYPE_4)
+        return badge_number(uid, self._ndef(target) if readable else None, profile)
+
+    def _ndef(self, target: Any) -> bytes | None:
+        """The NDEF message, None when the badge says that it has none. A badge that says nothing is a fault, not a badge without text."""
+        tag = nfc.tag.activate(self._clf, target)
+        if tag is None:
+            raise nfc.clf.TimeoutError
+        self._clf.failures = 0
+        ndef = tag.ndef
+        if ndef is not None:
+            return bytes(ndef.octets)
+        if self._clf.failures:
+            raise nfc.clf.TimeoutError
+        return None
+
+
+def identity(target: Any) -> bytes:
+    """What tells whether the badge in the field is still the same one: a random UID changes at every look, its kind does not."""
+    uid = bytes(target.sdd_res or target.rid_res or b"")
+    return _RANDOM if is_random(uid) else uid
+
+
+class BadgeReader(DeviceThread):
+    """One PN532 at one terminal side, at an explicit port path (any path, by-id links included).
+
+    Posts ``MediumPresented`` (kind BADGE, trust T0) or ``MediumUnreadable`` once for a badge that comes, however long it stays;
+    ``MediumRemoved`` when one that was presented has been out of the field for ``ABSENT_ROUNDS`` looks, or when the reader is lost.
+    ``DeviceUp`` and ``DeviceDown`` carry ``name``. Raises ``ValueError`` for a port path that is not plain.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        side: int,
+        path: str,
+        post: Callable[[DeviceEvent], None],
+        clock: Callable[[], int],
+        profile: NumberProfile = NumberProfile.AUTO,
+    ) -> None:
+        super().__init__(name, post, clock)
+        self.side = side
+        self._path = check_port_path(path)
+        self._profile = profile
+        self._present: bytes | None = None
+        self._announced = False
+        self._misses = 0
+
+    def serve(self) -> None:
+        """Look for badges until stopped. Raises ``OSError`` (``ReaderLost`` for a silent chip) when the reader is lost."""
+        chip = Pn532(self._path, self.clock)
+        try:
+            while not self.stopping:
+                self._look(chip)
+                self.is_up()  # Only now: a chip that opens but cannot look is not up.
+                self.pause(ROUND_MS)
+        except _PORT_FAULTS as fault:
+            raise ReaderLost(f"the PN532 on {self._path} stopped answering ({type(fault).__name__})") from fault
+        finally:
+            if not self.stopping:
+                self._leave()
+            chip.close()
+
+    def _look(self, chip: Pn532) -> None:
+        target = chip.sense()
+        if target is None:
+            self._misses += 1
+            if self._misses >= ABSENT_ROUNDS:
+                self._leave()
+            return
+        self._misses = 0
+        if identity(target) == self._present:
+            return
+        if chip.count() is Sighting.TWO:
+            if self._present != _TWO:
+                self._leave()
+                self._present = _TWO
+                self._refuse("two badges")
+            return
+        self._leave()
+        target = chip.sense()
+        if target is not None:
+            self._arrive(chip, target)
+
+    def _arrive(self, chip: Pn532, target: Any) -> None:
+        self._present = identity(target)
+        try:
+            number = chip.read(target, self._profile)
+        except BadgeRefused as refusal:
+            self._refuse(str(refusal))
+            return
+        self._announced = True
+        self.post(MediumPresented(self.side, MediumKind.BADGE, number, Trust.T0))
+
+    def _refuse(self, why: str) -> None:
+        self.post(MediumUnreadable(self.side, MediumKind.BADGE, why))
+
+    def _leave(self) -> None:
+        """Nothing known is in the field any more. After a loss of the reader too: what happened meanwhile, nobody saw."""
+        if self._announced:
+            self.post(MediumRemoved(self.side, MediumKind.BADGE))
+        self._present = None
+        self._announced = False

@@ -1,0 +1,119 @@
+"""The life of one blocking device: a thread that opens it, serves it, and comes back after every failure.
+
+The rule of one thread per device and of exactly one ``except Exception``, at its top, is from reference model-codebases 5.4.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from drivers.events import DeviceDown, DeviceEvent, DeviceUp
+
+FIRST_PAUSE_MS = 250
+LONGEST_PAUSE_MS = 10_000
+
+
+class DeviceThread(ABC):
+    """A daemon thread around one device. A subclass writes ``serve`` and, when ``serve`` can block for long, ``wake``.
+
+    ``post`` takes events and never blocks; ``clock`` gives milliseconds that only grow.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        post: Callable[[DeviceEvent], None],
+        clock: Callable[[], int],
+        first_pause_ms: int = FIRST_PAUSE_MS,
+        longest_pause_ms: int = LONGEST_PAUSE_MS,
+    ) -> None:
+        self.name = name
+        self.log = logging.getLogger(f"drivers.{name}")
+        self.post = post
+        self.clock = clock
+        self._first_pause_ms = first_pause_ms
+        self._longest_pause_ms = longest_pause_ms
+        self._pause_ms = first_pause_ms
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._told_up: bool | None = None
+        self._last_failure = ""
+
+    # --- for a subclass ---
+
+    @abstractmethod
+    def serve(self) -> None:
+        """Open the device, call ``is_up`` once it answers, serve until ``stopping``, close it again in a ``finally``.
+
+        Whatever is raised counts as the device's loss. A return without ``stopping`` only means: open again.
+        """
+
+    def wake(self) -> None:  # noqa: B027 - a subclass whose serve() never blocks for long needs none
+        """End a blocking wait inside ``serve``. Called by ``stop`` from another thread."""
+
+    def lost(self, why: str) -> list[DeviceEvent]:
+        """What to post after a failure. Called after each one; by default DeviceDown, once until the device is up again."""
+        first = self._told_up is not False
+        self._told_up = False
+        return [DeviceDown(self.name, why)] if first else []
+
+    def is_up(self) -> None:
+        """The device answers: post DeviceUp if that is news, and start the next back-off from the beginning."""
+        self.is_healthy()
+        if self._told_up is not True:
+            self._told_up = True
+            self.post(DeviceUp(self.name))
+
+    def is_healthy(self) -> None:
+        """The device answers: start the next back-off from the beginning. Posts nothing."""
+        self._pause_ms = self._first_pause_ms
+        self._last_failure = ""
+
+    @property
+    def stopping(self) -> bool:
+        """True once ``stop`` was called: ``serve`` must close and return."""
+        return self._stop.is_set()
+
+    def pause(self, duration_ms: int) -> bool:
+        """Wait so long, or until ``stop``. True when stopping."""
+        return self._stop.wait(duration_ms / 1000)
+
+    # --- for the owner ---
+
+    def start(self) -> None:
+        """Start the thread. Raises RuntimeError when it was started before."""
+        if self._thread is not None:
+            raise RuntimeError(f"{self.name} was started before")
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+
+    def stop(self, limit_ms: int = 5_000) -> bool:
+        """Ask the thread to end and wait for it. False when it did not end within the limit. May be called twice."""
+        self._stop.set()
+        self.wake()
+        if self._thread is None:
+            return True
+        self._thread.join(limit_ms / 1000)
+        return not self._thread.is_alive()
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        while not self.stopping:
+            try:
+                self.serve()
+                why = ""
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                if why != self._last_failure:  # the very same again: a missing device must not fill the log
+                    self.log.exception("%s failed", self.name)
+                self._last_failure = why
+            if why and not self.stopping:
+                for event in self.lost(why):
+                    self.post(event)
+            if not self.stopping:
+                self.pause(self._pause_ms)
+                self._pause_ms = min(self._pause_ms * 2, self._longest_pause_ms)

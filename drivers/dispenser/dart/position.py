@@ -1,0 +1,393 @@
+"""One fuelling position on a DART line: its TX numbers, its survey, its commands one after another, and what it has said.
+
+Reference dispenser-protocols 1.5 (numbers, retries), 1.6 (loss), 1.8 (states), 1.10 (after a restart). The line decides when a position may
+speak; the position decides what is said to it and what its words mean.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
+from drivers.dispenser.dart import mapping
+from drivers.dispenser.dart.codec import encode
+from drivers.dispenser.dart.frames import Ack, Data, Eot, Poll, Transaction
+from drivers.dispenser.dart.mapping import AlarmReply, FillReply, NozzleReply, StatusReply, TotalReply
+from drivers.dispenser.dart.procedures import RUNNING, Desk, Picture, Procedure, Send, Until, procedure
+from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.events import (
+    CommandFailed,
+    FillProgressed,
+    NozzleLifted,
+    NozzleReturned,
+    PumpAlarmed,
+    PumpEvent,
+    PumpLineLost,
+    PumpStatus,
+    PumpStatusChanged,
+    PumpSurveyed,
+)
+
+MAX_COMMANDS = 16
+_MAX_EARLY_ALARMS = 8
+
+
+class _Source(Enum):
+    """Who asked for the DATA frame under way."""
+
+    COMMAND = auto()
+    LIVE = auto()
+    SURVEY = auto()
+
+
+class Position:
+    """The master's side of one position. All times are ``now`` in milliseconds."""
+
+    def __init__(self, profile: PositionProfile, line: LineProfile, post: Callable[[PumpEvent], None]) -> None:
+        self.profile = profile
+        self.fp = profile.fp
+        self.poll = encode(Poll(profile.address))
+        self.eot = encode(Eot(profile.address, 0))
+        self.acks = tuple(encode(Ack(profile.address, number)) for number in range(16))
+        self.dead = False
+        """Silent for so long that the line polls it more rarely."""
+        self.gap: int | None = None
+        """The line's note: time from the last idle poll of this position to the next poll on the line."""
+        self.queued = False
+        """The line's note: this position waits for its turn to be sent DATA."""
+        self._line = line
+        self._post = post
+        self._number = 0
+        self._payload: tuple[Transaction, ...] | None = None
+        self._source = _Source.COMMAND
+        self._tries = 0
+        self._misses = 0
+        self._told_lost = False
+        self._queue: deque[PumpCommand] = deque()
+        self._command: PumpCommand | None = None
+        self._procedure: Procedure | None = None
+        self._want: Send | Until | None = None
+        self._until = 0
+        self._in_doubt = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known of the head."""
+        self.picture = Picture()
+        self.surveyed = False
+        self._desk = Desk(self.picture, self.profile, self._line, self._post)
+        self._answering = False
+        self._live_at: int | None = None
+        self._last_data: Data | None = None
+        self._survey_asked = False
+        self._survey_statuses = 0
+        self._survey_seen: tuple[PumpStatus | None, int | None] | None = None
+        self._survey_count = 0
+        self._early_alarms: list[str] = []
+
+    # --- what the line asks ---
+
+    @property
+    def quiet(self) -> bool:
+        """Surveyed, alive and without a command: an EOT changes nothing."""
+        return self.surveyed and self._procedure is None and self._payload is None and self.picture.drained and not self._misses
+
+    @property
+    def eager(self) -> bool:
+        """Something is expected from the head: poll it soon."""
+        return self._answering and not self._misses and (not self.picture.drained or isinstance(self._want, Until))
+
+    @property
+    def survey_due(self) -> bool:
+        """At its own turn this position is sent a request for its status instead of a poll."""
+        return self._answering and not self.surveyed and not self._survey_asked and self.picture.drained and self._payload is None
+
+    @property
+    def live_at(self) -> int | None:
+        """When the next live reading is due, None when no fuel flows."""
+        return self._live_at
+
+    @property
+    def timer_at(self) -> int | None:
+        """The next instant at which time alone changes something, None for never."""
+        if isinstance(self._want, Until):
+            return self._until if self._live_at is None else min(self._until, self._live_at)
+        return self._live_at
+
+    def wants(self, now: int) -> bool:
+        """There is DATA to send now."""
+        return self._payload is not None or isinstance(self._want, Send) or (self._live_at is not None and now >= self._live_at)
+
+    def frame(self, now: int) -> bytes:
+        """The DATA frame to send: the unacknowledged one again under its number, else the next."""
+        if self._payload is None:
+            self._tries = 0
+            if isinstance(self._want, Send):
+                self._payload, self._source = self._want.transactions, _Source.COMMAND
+            elif self._live_at is not None and now >= self._live_at:
+                self._payload, self._source = (mapping.RETURN_FILLING,), _Source.LIVE
+                late = self._live_at + self._line.live_interval_ms
+                self._live_at = late if late > now else now + self._line.live_interval_ms
+            else:
+                self._payload, self._source = (mapping.RETURN_STATUS,), _Source.SURVEY
+        return encode(Data(self.profile.address, self._number, self._payload))
+
+    # --- what the line heard ---
+
+    def on_ack(self, number: int, now: int) -> bool:
+        """An ACK. False when it is not that of the frame under way."""
+        if self._payload is None or number != self._number:
+            return False
+        self._alive()
+        self.picture.drained = False
+        self._number = 1 if number == 0xF else number + 1
+        self._payload = None
+        if self._source is _Source.LIVE:
+            self.picture.live_asked = True
+        elif self._source is _Source.SURVEY:
+            self._survey_asked = True
+            self._survey_statuses = self.picture.statuses
+        elif isinstance(self._want, Send):
+            self._resume(True, now)
+        self._next(now)
+        return True
+
+    def on_nak(self, now: int) -> None:
+        """The head refused the number: restart at 0 with the same content."""
+        self._alive()
+        self._number = 0
+        self._unacknowledged(now)
+
+    def on_no_ack(self, now: int) -> None:
+        """The head answered DATA with something else."""
+        self._alive()
+        self._unacknowledged(now)
+
+    def on_eot(self, now: int) -> None:
+        """A poll was answered with EOT: the head's queue is empty."""
+        self._alive()
+        self.picture.drained = True
+        self._last_data = None
+        if self._survey_asked:
+            self._survey_asked = False
+            self._survey_round(now)
+        self._check(now)
+
+    def on_silence(self, now: int) -> None:
+        """A poll or a DATA frame was not answered."""
+        if not self.dead:
+            self._misses += 1
+        if self._payload is not None:
+            self._unacknowledged(now)
+        if self._misses >= self._line.misses_until_lost and not self.dead:
+            self.dead = True
+            self.lose(f"no answer to {self._misses} polls", now)
+
+    def on_data(self, data: Data, now: int) -> None:
+        """A CRC-valid DATA frame, whatever its number. Content that is not understood is left out."""
+        self._alive()
+        self.picture.drained = False
+        repeated = data == self._last_data
+        self._last_data = data
+        for transaction in data.transactions:
+            match mapping.reply(self.profile, transaction):
+                case StatusReply(status):
+                    self._on_status(status, now)
+                case NozzleReply() as reply:
+                    self._on_nozzle(reply)
+                case FillReply() as reply:
+                    self._on_fill(reply)
+                case TotalReply() as reply:
+                    self.picture.total = reply
+                    self.picture.totals += 1
+                case AlarmReply(alarm):
+                    if not repeated:  # the same frame again only means that our ACK was lost
+                        self._on_alarm(alarm)
+                case None:
+                    pass
+        self._check(now)
+
+    def tick(self, now: int) -> None:
+        """Time has passed."""
+        self._check(now)
+
+    def lose(self, why: str, now: int) -> None:
+        """Nothing is known any more: say so once, fail what was asked, and begin anew at the next answer."""
+        asked = [*([self._command] if self._command is not None else []), *self._queue]
+        self._queue.clear()
+        self._drop_procedure()
+        self._begin()
+        if not self._told_lost:
+            self._told_lost = True
+            self._post(PumpLineLost(self.fp, why))
+        for command in asked:
+            self._fail(command, f"the position was lost: {why}")
+
+    def reconnected(self) -> None:
+        """The port was opened again: poll as if nothing had been missed, and restart the numbers."""
+        self.dead = False
+        self._misses = 0
+        self._number = 0
+
+    # --- commands ---
+
+    def submit(self, command: PumpCommand, now: int) -> None:
+        """Take a command. A stop goes before everything and withdraws releases that wait; what cannot be done is answered CommandFailed."""
+        if not self.surveyed and not (isinstance(command, StopFuellingPoint) and self._answering):
+            self._fail(command, "the position is not connected")
+        elif isinstance(command, StopFuellingPoint):
+            self._stop_first(command)
+        elif len(self._queue) >= MAX_COMMANDS:
+            self._fail(command, f"{MAX_COMMANDS} commands are waiting already")
+        else:
+            self._queue.append(command)
+        self._next(now)
+
+    def _stop_first(self, command: StopFuellingPoint) -> None:
+        running = self._command
+        withdrawn = [waiting for waiting in self._queue if isinstance(waiting, AuthorizeFuellingPoint)]
+        self._queue = deque(waiting for waiting in self._queue if not isinstance(waiting, AuthorizeFuellingPoint | StopFuellingPoint))
+        if isinstance(running, AuthorizeFuellingPoint):
+            self._drop_procedure()
+            self._in_doubt = True
+            withdrawn.insert(0, running)
+        elif running is not None and not isinstance(running, ConfirmFill | StopFuellingPoint):
+            self._drop_procedure()
+            self._queue.appendleft(running)  # asking again does no harm
+        self._queue.appendleft(command)
+        for waiting in withdrawn:
+            self._fail(waiting, "withdrawn by a stop")
+
+    def _fail(self, command: PumpCommand, why: str) -> None:
+        self._post(CommandFailed(self.fp, type(command).__name__, why))
+
+    def _drop_procedure(self) -> None:
+        if self._procedure is not None:
+            self._procedure.close()
+        self._procedure = self._command = self._want = None
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """Give up the frame under way. Its number may have been used: other content under it would be taken for a repeat (1.5)."""
+        if self._payload is not None:
+            self._payload = None
+            self._number = 0 if self._number else 1
+
+    def _next(self, now: int) -> None:
+        """Begin the next command when none runs."""
+        while self._procedure is None and self._queue:
+            if self._payload is not None:
+                return  # a live or survey request is under way; its end brings us back here
+            self._command = self._queue.popleft()
+            self._procedure = procedure(self._desk, self._command, self._in_doubt)
+            if isinstance(self._command, StopFuellingPoint):
+                self._in_doubt = False
+            self._resume(None, now)
+
+    def _resume(self, answer: bool | None, now: int) -> None:
+        """Let the procedure go on to its next send or wait."""
+        running, command = self._procedure, self._command
+        while running is not None and command is not None:
+            try:
+                want = next(running) if answer is None else running.send(answer)
+            except StopIteration as end:
+                self._procedure = self._command = self._want = None
+                if end.value is not None:
+                    self._fail(command, end.value)
+                return
+            self._want = want
+            if isinstance(want, Send):
+                return
+            if not want.condition():
+                self._until = now + want.limit_ms
+                return
+            answer = True
+
+    def _check(self, now: int) -> None:
+        """Go on with the procedure when what it waits for has come, or its time is over."""
+        want = self._want
+        if isinstance(want, Until):
+            if want.condition():
+                self._resume(True, now)
+            elif now >= self._until:
+                self._resume(False, now)
+        self._next(now)
+
+    # --- the link ---
+
+    def _alive(self) -> None:
+        self._misses = 0
+        self.dead = False
+        self._answering = True
+
+    def _unacknowledged(self, now: int) -> None:
+        if self._payload is None:
+            return
+        self._tries += 1
+        if self._tries <= self._line.data_retries:
+            return
+        self._abandon()
+        if self._source is _Source.COMMAND and isinstance(self._want, Send):
+            self._resume(False, now)
+        self._next(now)
+
+    # --- what the head says ---
+
+    def _survey_round(self, now: int) -> None:
+        picture = self.picture
+        if picture.status is None or not picture.nozzle_known or picture.statuses == self._survey_statuses:
+            return
+        seen = (picture.status, picture.nozzle)
+        self._survey_count = self._survey_count + 1 if seen == self._survey_seen else 1
+        self._survey_seen = seen
+        if self._survey_count < self._line.survey_rounds:
+            return
+        self.surveyed = True
+        self._told_lost = False
+        self._post(PumpSurveyed(self.fp, picture.status, picture.nozzle))
+        for alarm in self._early_alarms:
+            self._post(PumpAlarmed(self.fp, alarm))
+        self._early_alarms.clear()
+        self._arm_live(now)
+
+    def _on_status(self, status: PumpStatus, now: int) -> None:
+        self.picture.statuses += 1
+        if status is self.picture.status:
+            return
+        self.picture.status = status
+        if self.surveyed:
+            self._post(PumpStatusChanged(self.fp, status))
+            self._arm_live(now)
+
+    def _arm_live(self, now: int) -> None:
+        self.picture.progress = None
+        self._live_at = now + self._line.live_interval_ms if self.picture.status is PumpStatus.FILLING else None
+
+    def _on_nozzle(self, reply: NozzleReply) -> None:
+        before = self.picture.nozzle
+        self.picture.nozzle_known = True
+        self.picture.nozzle = reply.nozzle
+        self.picture.price = reply.price
+        if not self.surveyed or reply.nozzle == before:
+            return
+        if before is not None:
+            self._post(NozzleReturned(self.fp, before))
+        if reply.nozzle is not None:
+            self._post(NozzleLifted(self.fp, reply.nozzle, reply.price))
+
+    def _on_fill(self, reply: FillReply) -> None:
+        picture = self.picture
+        picture.fill = reply
+        picture.fills += 1
+        picture.live_asked = False
+        if self.surveyed and picture.status in RUNNING and reply != picture.progress:
+            picture.progress = reply
+            self._post(FillProgressed(self.fp, reply.volume_ml, reply.amount_minor))
+
+    def _on_alarm(self, alarm: str) -> None:
+        if self.surveyed:
+            self._post(PumpAlarmed(self.fp, alarm))
+        elif len(self._early_alarms) < _MAX_EARLY_ALARMS:
+            self._early_alarms.append(alarm)

@@ -1,0 +1,131 @@
+"""One pump line's thread: any protocol's line master over one serial port (reference model-codebases 5.4).
+
+The master decides; this thread only carries bytes, commands and events, and comes back after the port was lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from drivers.commands import PumpCommand
+from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, DeviceThread
+from drivers.events import CommandFailed, DeviceEvent
+from drivers.serial_port import SerialPort
+
+Tap = Callable[[str, bytes], None]
+"""Called with "rx" or "tx" and the bytes, from the line's thread."""
+
+MAX_WAITING = 256
+
+
+class LineMaster(Protocol):
+    """The sans-IO side of a pump line. Times are milliseconds."""
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Take bytes that arrived at ``now``."""
+
+    def next_transmission(self, now: int) -> bytes | None:
+        """What to send now."""
+
+    def next_wakeup(self) -> int | None:
+        """When to ask again if no bytes come."""
+
+    def submit(self, command: PumpCommand, now: int) -> None:
+        """Take a command."""
+
+    def take_events(self) -> list[DeviceEvent]:
+        """What happened since the last call."""
+
+    def port_lost(self, why: str, now: int) -> None:
+        """The port is gone; survey everything when it is back."""
+
+
+class LineThread(DeviceThread):
+    """Serves one line master on one port. Only ``submit``, ``start`` and ``stop`` may be called from other threads."""
+
+    def __init__(
+        self,
+        name: str,
+        master: LineMaster,
+        port: SerialPort,
+        post: Callable[[DeviceEvent], None],
+        clock: Callable[[], int],
+        tap: Tap | None = None,
+        first_pause_ms: int = FIRST_PAUSE_MS,
+        longest_pause_ms: int = LONGEST_PAUSE_MS,
+    ) -> None:
+        super().__init__(name, post, clock, first_pause_ms, longest_pause_ms)
+        self._master = master
+        self._port = port
+        self._tap = tap
+        self._lock = threading.Lock()
+        self._commands: deque[PumpCommand] = deque()
+        self._open = False
+
+    def submit(self, command: PumpCommand) -> None:
+        """Give the line a command, from any thread. Answered CommandFailed at once while the port is closed or too many wait."""
+        with self._lock:
+            why = (
+                "the line's port is closed" if not self._open else "too many commands wait" if len(self._commands) >= MAX_WAITING else None
+            )
+            if why is None:
+                self._commands.append(command)
+        if why is None:
+            self._port.wake()
+        else:
+            self.post(CommandFailed(command.fp, type(command).__name__, why))
+
+    def wake(self) -> None:
+        """End the wait for the port."""
+        self._port.wake()
+
+    def serve(self) -> None:
+        """Open the port and carry bytes until stopping. Raises PortLost."""
+        self._port.open()
+        with self._lock:
+            self._open = True
+        try:
+            while not self.stopping:
+                self._turn()
+        finally:
+            with self._lock:
+                self._open = False
+            self._port.close()
+
+    def lost(self, why: str) -> list[DeviceEvent]:
+        """The port is gone: the master tells of each position, and what waited is answered."""
+        self._master.port_lost(why, self.clock())
+        with self._lock:
+            waiting = list(self._commands)
+            self._commands.clear()
+        events = self._master.take_events()
+        events.extend(CommandFailed(command.fp, type(command).__name__, f"the line's port was lost: {why}") for command in waiting)
+        return events
+
+    def _turn(self) -> None:
+        """Everything that is due, then wait for bytes, a command or the master's next instant."""
+        now = self.clock()
+        data = self._port.read()
+        if data:
+            self.is_healthy()
+            if self._tap is not None:
+                self._tap("rx", data)
+            self._master.receive(data, now)
+        while (command := self._next_command()) is not None:
+            self._master.submit(command, now)
+        wire = self._master.next_transmission(now)
+        if wire is not None:
+            if self._tap is not None:
+                self._tap("tx", wire)
+            self._port.write(wire)
+        for event in self._master.take_events():
+            self.post(event)
+        wakeup = self._master.next_wakeup()
+        self._port.wait(None if wakeup is None else max(0, wakeup - self.clock()))
+
+    def _next_command(self) -> PumpCommand | None:
+        with self._lock:
+            return self._commands.popleft() if self._commands else None

@@ -1,0 +1,396 @@
+"""Commands to a running forecourt: what people do, what breaks, and what can be seen. One JSON object in, one out.
+
+The list with examples is in ``firmware_notes/rig.md``. A command that cannot be obeyed is answered with ``error`` and changes nothing;
+an error never repeats a number or a key that was given. Commands that wait are answered when their condition is met or their time is over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hal_sim.badge.tags import tag_for_number
+from hal_sim.clock import monotonic_ms
+from hal_sim.forecourt import Forecourt, Point
+from hal_sim.host import HostServer
+from hal_sim.keypad.layout import codes_of
+from hal_sim.keypad.testbed import KeypadFailed
+from hal_sim.views import books_view, display_view, host_view, pump_view, pumps_view
+
+Answer = dict[str, Any]
+LONGEST_LINE = 1_000_000
+FARTHEST_NS = 4 * 10**18
+HOLD_MS = 700
+"""How long a badge is held against the reader when nothing else is said: a person's touch."""
+
+
+class Refused(Exception):
+    """The command cannot be obeyed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An answer that comes later: ``look`` gives it, or None while there is none; at ``until`` (monotonic ms) it is an error."""
+
+    look: Callable[[], Answer | None]
+    until: int
+    what: str
+
+
+class _Arguments:
+    """The fields of one command, checked as they are asked for."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = dict(fields)
+        self._name = self._fields.pop("do")
+
+    @property
+    def empty(self) -> bool:
+        return not self._fields
+
+    def has(self, name: str) -> bool:
+        return name in self._fields
+
+    def _take(self, name: str, default: object, kind: type, what: str) -> Any:
+        value = self._fields.pop(name, default)
+        if type(value) is not kind:
+            raise Refused(f"{self._name}: {name} is missing or not {what}")
+        return value
+
+    def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 10**12) -> int:
+        value: int = self._take(name, default, int, "a whole number")
+        if not low <= value <= high:
+            raise Refused(f"{self._name}: {name} is {low} to {high}")
+        return value
+
+    def flag(self, name: str, default: bool | None = None) -> bool:
+        value: bool = self._take(name, default, bool, "true or false")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value: str = self._take(name, default, str, "text")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        values: list[Any] = self._take(name, None, list, "a list of texts")
+        if not all(isinstance(value, str) for value in values):
+            raise Refused(f"{self._name}: {name} is not a list of texts")
+        return values
+
+    def nothing_else(self) -> None:
+        if self._fields:
+            raise Refused(f"{self._name}: unknown field {', '.join(sorted(self._fields))}")
+
+
+class Control:
+    """Obeys commands on one forecourt. ``waiting`` is the command that is not answered yet; until then no further one is taken."""
+
+    def __init__(self, forecourt: Forecourt) -> None:
+        self._court = forecourt
+        self.waiting: Waiting | None = None
+        self._waiting_id: object = None
+        self._commands: dict[str, Callable[[_Arguments], Answer | Waiting]] = {
+            "lift": self._lift,
+            "hang_up": self._hang_up,
+            "squeeze": self._squeeze,
+            "release": self._release,
+            "stop": self._stop,
+            "power": self._power,
+            "line": self._line,
+            "noise": self._noise,
+            "present": self._present,
+            "remove": self._remove,
+            "reader": self._reader,
+            "keys": self._keys,
+            "host": self._host,
+            "block": self._block,
+            "unblock": self._unblock,
+            "unlock_pin": self._unlock_pin,
+            "price": self._price,
+            "publish": self._publish,
+            "wall_clock": self._wall_clock,
+            "pass_time": self._pass_time,
+            "pumps": self._pumps,
+            "display": self._display,
+            "quiet": self._quiet,
+            "host_books": self._host_books,
+            "wait_flow": self._wait_flow,
+            "wait_display": self._wait_display,
+            "wait_quiet": self._wait_quiet,
+        }
+
+    # --- lines
+
+    def obey(self, line: bytes) -> Answer | None:
+        """Obey one line. None when the answer comes later, from ``later``."""
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"error": "not JSON"}
+        if not isinstance(fields, dict) or not isinstance(fields.get("do"), str):
+            return {"error": 'a JSON object with "do" is expected, such as {"do":"pumps"}'}
+        identity = fields.pop("id", None)
+        command = self._commands.get(fields["do"])
+        if command is None:
+            return self._signed({"error": f"unknown command; known are {', '.join(self._commands)}"}, identity)
+        try:
+            answer = command(_Arguments(fields))
+        except (Refused, ValueError, KeyError) as error:
+            return self._signed({"error": str(error)}, identity)
+        if isinstance(answer, Waiting):
+            self.waiting, self._waiting_id = answer, identity
+            return self.later()
+        return self._signed(answer, identity)
+
+    def later(self) -> Answer | None:
+        """The answer of the waiting command, once it is there."""
+        if self.waiting is None:
+            return None
+        answer = self.waiting.look()
+        if answer is None and monotonic_ms() >= self.waiting.until:
+            answer = {"error": f"{self.waiting.what} did not happen in time"}
+        if answer is None:
+            return None
+        self.waiting = None
+        return self._signed(answer, self._waiting_id)
+
+    @staticmethod
+    def _signed(answer: Answer, identity: object) -> Answer:
+        return answer if identity is None else {"id": identity} | answer
+
+    # --- pumps
+
+    def _point(self, args: _Arguments) -> Point:
+        point = self._court.points.get(args.whole("fp"))
+        if point is None:
+            raise Refused(f"no such fuelling point; there are {', '.join(map(str, sorted(self._court.points)))}")
+        return point
+
+    def _lift(self, args: _Arguments) -> Answer:
+        point, nozzle = self._point(args), args.whole("nozzle")
+        args.nothing_else()
+        point.head.lift(nozzle, monotonic_ms())
+        return {"ok": True}
+
+    def _hang_up(self, args: _Arguments) -> Answer:
+        point = self._point(args)
+        args.nothing_else()
+        point.head.hang_up(monotonic_ms())
+        return {"ok": True}
+
+    def _squeeze(self, args: _Arguments) -> Answer:
+        point, volume_ml = self._point(args), args.whole("volume_ml", low=1)
+        args.nothing_else()
+        point.head.squeeze(volume_ml, monotonic_ms())
+        return {"ok": True}
+
+    def _release(self, args: _Arguments) -> Answer:
+        point = self._point(args)
+        args.nothing_else()
+        point.head.release_trigger(monotonic_ms())
+        return {"ok": True}
+
+    def _stop(self, args: _Arguments) -> Answer:
+        point = self._point(args)
+        args.nothing_else()
+        point.head.press_stop(monotonic_ms())
+        return {"ok": True}
+
+    def _power(self, args: _Arguments) -> Answer:
+        point, on = self._point(args), args.flag("on")
+        args.nothing_else()
+        if on:
+            point.head.power_on(monotonic_ms())
+        else:
+            point.head.power_off(monotonic_ms())
+        return {"ok": True}
+
+    def _line(self, args: _Arguments) -> Answer:
+        point, connected = self._point(args), args.flag("connected")
+        args.nothing_else()
+        point.position.connected = connected
+        return {"ok": True}
+
+    def _noise(self, args: _Arguments) -> Answer:
+        point, on, ppm = self._point(args), args.flag("on"), args.whole("ppm", 50_000)
+        args.nothing_else()
+        self._court.set_noise(point.fp, on, ppm)
+        return {"ok": True}
+
+    # --- people at the terminal
+
+    def _present(self, args: _Arguments) -> Answer:
+        reader = self._court.reader
+        if reader is None:
+            raise Refused("present: there is no badge reader")
+        medium, number = args.text("medium", "badge"), args.text("number")
+        hold_ms = None if args.flag("stays", False) else args.whole("hold_ms", HOLD_MS, low=1)
+        kind = args.text("tag", "auto")
+        args.nothing_else()
+        if medium != "badge" or kind not in ("auto", "type 4"):
+            raise Refused('present: the medium is "badge", the tag "auto" or "type 4"')
+        reader.present(tag_for_number(number, type_4=kind == "type 4"), monotonic_ms(), hold_ms)
+        return {"ok": True, "held": len(reader.tags)}
+
+    def _remove(self, args: _Arguments) -> Answer:
+        args.nothing_else()
+        return {"ok": True, "removed": 0 if self._court.reader is None else self._court.reader.remove()}
+
+    def _reader(self, args: _Arguments) -> Answer:
+        reader = self._court.reader
+        if reader is None:
+            raise Refused("reader: there is no badge reader")
+        mute = args.flag("mute", reader.mute)
+        tear_after = args.whole("tear_after") if args.has("tear_after") else None
+        cycle = args.flag("power_cycle", False)
+        args.nothing_else()
+        reader.mute = mute
+        if tear_after is not None:
+            reader.tear_after(tear_after)
+        if cycle:
+            reader.power_cycle()
+        return {"ok": True, "mute": reader.mute, "baud": reader.baud, "field": reader.field_on}
+
+    def _keys(self, args: _Arguments) -> Answer:
+        keypad = self._court.keypad
+        if keypad is None:
+            raise Refused("keys: there is no keypad")
+        codes = codes_of(args.texts("keys"), self._court.keypad_layout)
+        args.nothing_else()
+        try:
+            keypad.press(codes)
+        except KeypadFailed as error:
+            raise Refused(f"keys: {error}") from error
+        return {"ok": True, "pressed": len(codes)}
+
+    # --- the host
+
+    def _server(self) -> HostServer:
+        if self._court.server is None:
+            raise Refused("there is no host in this scenario")
+        return self._court.server
+
+    def _host(self, args: _Arguments) -> Answer:
+        server, faults = self._server(), self._server().faults
+        if args.empty:
+            return host_view(server)
+        restore = args.flag("restore", False)
+        reachable = args.flag("reachable", server.reachable)
+        delay_ms, before_ms = args.whole("delay_ms", faults.delay_ms), args.whole("delay_before_ms", faults.delay_before_ms)
+        drip_ms = args.whole("drip_ms", faults.drip_ms)
+        lose, broken = args.flag("lose_answers", faults.lose_answers), args.flag("status_500", faults.always_500)
+        garbage, busy = args.flag("garbage", faults.garbage), args.flag("busy", server.book.busy)
+        args.nothing_else()
+        if restore:
+            server.restore()
+            server.book.busy = False
+        else:
+            faults.delay_ms, faults.delay_before_ms, faults.drip_ms = delay_ms, before_ms, drip_ms
+            faults.lose_answers, faults.always_500, faults.garbage = lose, broken, garbage
+            server.book.busy = busy
+            server.set_reachable(reachable)
+        return {"ok": True, "url": server.url, "reachable": server.reachable}
+
+    def _blocked(self, args: _Arguments, *, blocked: bool) -> Answer:
+        server = self._server()
+        card = args.text("card") if args.has("card") else None
+        customer = args.text("customer") if args.has("customer") else None
+        publish = args.flag("publish", True)
+        args.nothing_else()
+        with server.lock:
+            if blocked:
+                server.book.block(card=card, customer=customer)
+            else:
+                server.book.unblock(card=card, customer=customer)
+            version = server.book.publish() if publish else server.book.list_version
+        return {"ok": True, "list_version": version}
+
+    def _block(self, args: _Arguments) -> Answer:
+        return self._blocked(args, blocked=True)
+
+    def _unblock(self, args: _Arguments) -> Answer:
+        return self._blocked(args, blocked=False)
+
+    def _unlock_pin(self, args: _Arguments) -> Answer:
+        server, card = self._server(), args.text("card")
+        args.nothing_else()
+        with server.lock:
+            server.book.unlock_pin(card)
+            return {"ok": True, "list_version": server.book.publish()}
+
+    def _price(self, args: _Arguments) -> Answer:
+        server, product, price = self._server(), args.text("product"), args.whole("price")
+        args.nothing_else()
+        with server.lock:
+            server.book.change_price(product, price)
+        return {"ok": True}
+
+    def _publish(self, args: _Arguments) -> Answer:
+        server = self._server()
+        args.nothing_else()
+        with server.lock:
+            return {"ok": True, "list_version": server.book.publish()}
+
+    # --- clocks
+
+    def _wall_clock(self, args: _Arguments) -> Answer:
+        offset_ns = args.whole("offset_ns", low=-FARTHEST_NS, high=FARTHEST_NS)
+        args.nothing_else()
+        self._court.set_wall_offset(offset_ns)
+        return {"ok": True}
+
+    def _pass_time(self, args: _Arguments) -> Answer:
+        by_ms = args.whole("ms")
+        args.nothing_else()
+        self._court.pass_time(by_ms)
+        return {"ok": True}
+
+    # --- what can be seen
+
+    def _pumps(self, args: _Arguments) -> Answer:
+        args.nothing_else()
+        return pumps_view(self._court)
+
+    def _display(self, args: _Arguments) -> Answer:
+        args.nothing_else()
+        return display_view(self._court)
+
+    def _quiet(self, args: _Arguments) -> Answer:
+        args.nothing_else()
+        return {"quiet": self._court.quiet()}
+
+    def _host_books(self, args: _Arguments) -> Answer:
+        args.nothing_else()
+        return books_view(self._court, self._server())
+
+    # --- waiting
+
+    def _wait_flow(self, args: _Arguments) -> Waiting:
+        point, volume_ml = self._point(args), args.whole("volume_ml", 1)
+        until = monotonic_ms() + args.whole("timeout_ms", 10_000)
+        args.nothing_else()
+
+        def look() -> Answer | None:
+            seen = pump_view(point)
+            return {"ok": True, "pump": seen} if seen["fill_ml"] >= volume_ml else None
+
+        return Waiting(look, until, "that much flow")
+
+    def _wait_display(self, args: _Arguments) -> Waiting:
+        text = args.text("contains")
+        until = monotonic_ms() + args.whole("timeout_ms", 10_000)
+        args.nothing_else()
+
+        def look() -> Answer | None:
+            seen = display_view(self._court)
+            joined = " ".join(" ".join(seen["lines"]).split())  # however it is laid out on the four lines
+            return {"ok": True} | seen if text in joined or any(text in line for line in seen["lines"]) else None
+
+        return Waiting(look, until, "that text on the display")
+
+    def _wait_quiet(self, args: _Arguments) -> Waiting:
+        until = monotonic_ms() + args.whole("timeout_ms", 10_000)
+        args.nothing_else()
+        return Waiting(lambda: {"ok": True, "quiet": True} if self._court.quiet() else None, until, "quiet")

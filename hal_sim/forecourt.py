@@ -1,0 +1,345 @@
+"""The whole forecourt in one process: pumps, badge reader, display, keypad and host, each behind what the terminal really opens.
+
+``firmware_notes/rig.md`` says how the scenario is written and what is printed; ``hal_sim/control.py`` obeys commands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
+
+from hal_sim.badge.pn532 import Pn532
+from hal_sim.clock import HostClock, monotonic_ms, true_utc_ns, utc_ms_of_local
+from hal_sim.dispensers.dart import DartBus, DartPosition
+from hal_sim.dispensers.head import Head, HeadOptions
+from hal_sim.display.lk204 import Lk204
+from hal_sim.host import HostBook, HostServer, ScenarioError
+from hal_sim.keypad.layout import Layout
+from hal_sim.keypad.testbed import KeypadFailed, KeypadTestbed
+from hal_sim.pty_port import Loop, PtyPort, WireLog
+from hal_sim.wallclock import BuildFailed, WallClock, build
+from hal_sim.wire import FaultRates, Faults, LineRate
+
+DART_RATE = LineRate(9600, 11)
+DISPLAY_RATE = LineRate(19200, 10)
+DEFAULT_ML_PER_MIN = 40_000
+DART_SETTINGS = (
+    "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced",
+)  # fmt: skip
+BUILD_DIR = Path(__file__).resolve().parents[1] / "build" / "wallclock"
+
+
+class CannotStart(Exception):
+    """The forecourt cannot be built; the text says why and where, for a person."""
+
+
+@dataclass(slots=True)
+class Point:
+    """One fuelling point: its head, where it sits on which line, and what its totalisers showed at the start."""
+
+    fp: int
+    bus: int
+    position: DartPosition
+    start_ml: dict[int, int]
+    products: dict[int, str]
+
+    @property
+    def head(self) -> Head:
+        """The dispenser."""
+        return self.position.head
+
+
+def read_scenario(path: Path) -> dict[str, Any]:
+    """The scenario of a JSON file. Raises CannotStart with the place of the mistake."""
+    try:
+        scenario = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotStart(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CannotStart(f"{path}: not UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise CannotStart(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}") from error
+    if not isinstance(scenario, dict):
+        raise CannotStart(f"{path}: the scenario is one JSON object")
+    return scenario
+
+
+class _Part:
+    """One object of the scenario, read with its place, so that a mistake is named and never met by accident later."""
+
+    def __init__(self, where: str, values: object) -> None:
+        if not isinstance(values, dict):
+            raise CannotStart(f"{where}: an object is expected")
+        self._where = where
+        self._values: dict[str, Any] = values
+
+    def only(self, *names: str) -> None:
+        """Raises CannotStart for a name that is not among these."""
+        for name in self._values:
+            if name not in names:
+                raise CannotStart(f"{self._where}.{name}: unknown; known are {', '.join(names)}")
+
+    def whole(self, name: str, default: int | None, low: int, high: int) -> int:
+        """A whole number between two bounds."""
+        value = self._values.get(name, default)
+        if type(value) is not int or not low <= value <= high:
+            raise CannotStart(f"{self._where}.{name}: a whole number of {low} to {high} is expected")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise CannotStart(f"{self._where}.{name}: true or false is expected")
+        return value
+
+    def text(self, name: str, default: str | None) -> str:
+        """Text that is not empty."""
+        value = self._values.get(name, default)
+        if not isinstance(value, str) or not value:
+            raise CannotStart(f"{self._where}.{name}: text is expected")
+        return value
+
+
+class Forecourt:
+    """Builds every part that the scenario asks for. ``points`` by number; ``loop`` is to be stepped by the caller; ``close`` ends all."""
+
+    def __init__(self, scenario: dict[str, Any], directory: Path) -> None:
+        """Raises CannotStart; nothing is left behind then."""
+        self.directory = directory.resolve()
+        self.loop = Loop()
+        self.points: dict[int, Point] = {}
+        self.bus_ports: dict[int, PtyPort] = {}
+        self.reader: Pn532 | None = None
+        self.display: Lk204 | None = None
+        self.keypad: KeypadTestbed | None = None
+        self.keypad_layout = Layout.MAIN
+        self.server: HostServer | None = None
+        self.wall: WallClock | None = None
+        self._logs: list[WireLog] = []
+        self._links: dict[str, str] = {}
+        self._random = Random(0)
+        try:
+            self._build(scenario)
+        except CannotStart:
+            self.close()
+            raise
+        except (OSError, KeypadFailed, BuildFailed, ScenarioError) as error:
+            self.close()
+            raise CannotStart(str(error)) from error
+
+    # --- building
+
+    def _build(self, scenario: dict[str, Any]) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        whole = _Part("scenario", scenario)
+        self._random = Random(whole.whole("seed", 0, 0, 2**63))
+        self._log_wires = whole.flag("wire_log", False)
+        self._open_clocks(scenario, whole)
+        self._open_pumps(scenario, whole)
+        self._open_reader(scenario.get("badge", {}))
+        self._open_display(scenario.get("display", {}))
+        self._open_keypad(scenario.get("keypad", {}))
+        if scenario.get("host", {}) is not None:
+            _Part("host", scenario.get("host", {})).only("port")
+            port = _Part("host", scenario.get("host", {})).whole("port", 0, 0, 65535)
+            self.server = HostServer(HostBook(scenario, self.host_clock.now_utc_ms), self.directory / "host", port=port)
+            self.server.start()
+
+    def _open_clocks(self, scenario: dict[str, Any], whole: _Part) -> None:
+        now_ns = true_utc_ns()
+        self._wall_base_ns = 0
+        start_ms = now_ns // 1_000_000
+        if "local_time" in scenario:
+            zone = whole.text("zone", None)
+            try:
+                start_ms = utc_ms_of_local(whole.text("local_time", None), zone)
+            except ZoneInfoNotFoundError as error:
+                raise CannotStart(f"scenario.zone: {zone} is no time zone") from error
+            except ValueError as error:
+                raise CannotStart(f"scenario.local_time: a time such as 2026-03-28T23:50:00 is expected ({error})") from error
+            self._wall_base_ns = start_ms * 1_000_000 - now_ns
+        self.host_clock = HostClock(start_ms)
+        self._wall_library = build(BUILD_DIR)
+        self.wall = WallClock(self.directory / "wall-clock", self._wall_base_ns)
+
+    def _port(self, name: str, device: Any, **options: Any) -> PtyPort:
+        log = WireLog(self.directory / f"{name}.wire") if self._log_wires else None
+        if log is not None:
+            self._logs.append(log)
+        port = self.loop.add(PtyPort(device, self.directory / name, record=log, **options))
+        self._links[name] = str(port.link)
+        return port
+
+    def _open_pumps(self, scenario: dict[str, Any], whole: _Part) -> None:
+        dart = _Part("dart", scenario.get("dart", {}))
+        dart.only(
+            "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced"
+        )
+        options = HeadOptions(
+            rate_ml_per_min=whole.whole("ml_per_min", DEFAULT_ML_PER_MIN, 1, 10_000_000),
+            pulse_ml=dart.whole("pulse_ml", 10, 1, 1000),
+            currency_decimals=whole.whole("decimals", 2, 0, 3),
+            require_preset=dart.flag("require_preset", False),
+        )
+        rows: dict[int, list[_Part]] = {}
+        given = scenario.get("fuelling_points", [])
+        if not isinstance(given, list):
+            raise CannotStart("scenario.fuelling_points: a list is expected")
+        for index, row in enumerate(given):
+            part = _Part(f"fuelling_points[{index}]", row)
+            part.only("fp", "nozzle", "product", "price", "minimum_ml", "address", "bus", "total_ml")
+            rows.setdefault(part.whole("fp", None, 1, 99), []).append(part)
+        for fp, parts in rows.items():
+            self.points[fp] = self._point(fp, parts, options, dart)
+        rate = DART_RATE if dart.flag("paced", True) else None
+        for bus in sorted({point.bus for point in self.points.values()}):
+            try:
+                line = DartBus(point.position for point in self.points.values() if point.bus == bus)
+            except ValueError as error:
+                raise CannotStart(f"fuelling_points: {error} of line {bus}") from error
+            self.bus_ports[bus] = self._port(f"dart{bus}", line, rate=rate, parity=True)
+
+    def _point(self, fp: int, parts: list[_Part], options: HeadOptions, dart: _Part) -> Point:
+        products: dict[int, str] = {}
+        prices: dict[int, int] = {}
+        totals: dict[int, int] = {}
+        for part in parts:
+            nozzle = part.whole("nozzle", None, 1, 15)
+            products[nozzle] = part.text("product", None)
+            prices[nozzle] = part.whole("price", None, 0, 999_999)
+            totals[nozzle] = part.whole("total_ml", 0, 0, 10**12)
+        # A head that was never programmed knows no prices and waits for them (DC1 code 0).
+        head = Head(products, prices if dart.flag("programmed", True) else None, totals_ml=totals, options=options)
+        try:
+            position = DartPosition(
+                parts[0].whole("address", 0x4F + fp, 0x50, 0x6F),
+                head,
+                volume_decimals=dart.whole("volume_decimals", 2, 0, 3),
+                amount_decimals=dart.whole("amount_decimals", 2, 0, 8),
+                price_decimals=dart.whole("price_decimals", 3, 0, 4),
+                totals_decimals=dart.whole("totals_decimals", 2, 0, 3),
+            )
+        except ValueError as error:
+            raise CannotStart(f"fuelling point {fp}: {error}") from error
+        return Point(fp, parts[0].whole("bus", 1, 1, 9), position, totals, products)
+
+    def _open_reader(self, section: object) -> None:
+        if section is None:
+            return
+        part = _Part("badge", section)
+        part.only("latency_ms", "strict_speed")
+        self.reader = Pn532(latency_ms=part.whole("latency_ms", 3, 0, 1000), strict_speed=part.flag("strict_speed", True))
+        self._port("pn532", self.reader)
+
+    def _open_display(self, section: object) -> None:
+        if section is None:
+            return
+        part = _Part("display", section)
+        part.only("code_page", "paced")
+        try:
+            self.display = Lk204(part.text("code_page", "iso-8859-1"))
+        except (LookupError, ValueError) as error:
+            raise CannotStart(f"display.code_page: {error}") from error
+        self._port("display", self.display, rate=DISPLAY_RATE if part.flag("paced", True) else None)
+
+    def _open_keypad(self, section: object) -> None:
+        if section is None:
+            return
+        part = _Part("keypad", section)
+        part.only("layout")
+        try:
+            self.keypad_layout = Layout(part.text("layout", Layout.MAIN.value))
+        except ValueError as error:
+            raise CannotStart(f"keypad.layout: one of {', '.join(each.value for each in Layout)} is expected") from error
+        self.keypad = KeypadTestbed(self.directory)
+
+    # --- what the terminal needs to know
+
+    def describe(self) -> dict[str, Any]:
+        """Paths, environment and keys: the one line that is printed at the start."""
+        preloads: list[str] = []
+        environment: dict[str, str] = {}
+        parts = [self.keypad.environment()] if self.keypad is not None else []
+        if self.wall is not None:
+            parts.append(self.wall.environment(self._wall_library))
+        for part in parts:
+            preloads.append(part["LD_PRELOAD"])
+            environment |= part
+        environment["LD_PRELOAD"] = ":".join(preloads)
+        return {
+            "ready": True,
+            "pid": os.getpid(),
+            "dir": str(self.directory),
+            "ports": self._links,
+            "fuelling_points": [
+                {"fp": point.fp, "port": f"dart{point.bus}", "address": point.position.address, "nozzles": sorted(point.products)}
+                for point in self.points.values()
+            ],
+            "keypad": None if self.keypad is None else {"path": self.keypad.path, "phys": self.keypad.phys},
+            "env": environment,
+            "host": None if self.server is None else _host_paths(self.server),
+        }
+
+    # --- running
+
+    def set_wall_offset(self, offset_ns: int) -> None:
+        """Put the terminal's wall clock so far ahead of the scenario's time (behind when negative)."""
+        if self.wall is not None:
+            self.wall.offset_ns = self._wall_base_ns + offset_ns
+
+    def pass_time(self, by_ms: int) -> None:
+        """Put the host's and the terminal's wall clocks forward together; monotonic time runs on undisturbed."""
+        self.host_clock.advance(by_ms)
+        self._wall_base_ns += by_ms * 1_000_000
+        if self.wall is not None:
+            self.wall.offset_ns += by_ms * 1_000_000
+
+    def set_noise(self, fp: int, on: bool, ppm: int) -> None:
+        """Flip a bit in so many transmissions per million, in both directions of the line that this point hangs on."""
+        port = self.bus_ports[self.points[fp].bus]
+        rates = FaultRates(flip=ppm)
+        port.to_device = Faults(rates, Random(self._random.getrandbits(64))) if on else None
+        port.to_master = Faults(rates, Random(self._random.getrandbits(64))) if on else None
+
+    def quiet(self) -> bool:
+        """Nothing moves: no fuel flows, no pump has something unsaid, no badge is in the field."""
+        now = monotonic_ms()
+        for point in self.points.values():
+            point.head.advance(now)
+            if point.head.delivering or point.position.has_something:
+                return False
+        return self.reader is None or not self.reader.tags
+
+    def close(self) -> None:
+        """Stop everything. Safe to call twice and on a half-built forecourt."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+        self.loop.close()
+        if self.keypad is not None:
+            self.keypad.close()
+            self.keypad = None
+        for log in self._logs:
+            log.close()
+        self._logs = []
+        if self.wall is not None:
+            self.wall.close()
+            self.wall = None
+
+
+def _host_paths(server: HostServer) -> dict[str, str]:
+    return {
+        "url": server.url,
+        "ca": server.ca_path,
+        "client_cert": server.client_cert_path,
+        "client_key": server.client_key_path,
+        "token_key": server.token_key_path,
+        "pin_key": server.pin_key_path,
+        "card_key": server.card_key_path,
+    }

@@ -1,0 +1,168 @@
+"""Makes the card list that a terminal fetches: newline-delimited JSON with a checksum in its last row.
+
+Source: firmware_notes/host-api.md, section "The card list". The list never holds a card number in clear except in deny ranges.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from hal_sim.host.crypto import pin_verifier
+from hal_sim.host.records import Journal
+from hal_sim.host.windows import Calendar
+from hal_sim.host.world import Card, Meter, World
+
+PIN_TRIES = 3
+
+
+@dataclass(slots=True)
+class DenyList:
+    """What was blocked at run time: medium tokens, customers, ranges of numbers (same length, by digits)."""
+
+    tokens: set[str] = field(default_factory=set)
+    customers: set[str] = field(default_factory=set)
+    ranges: set[tuple[str, str]] = field(default_factory=set, repr=False)
+
+    def holds_number(self, number: str) -> bool:
+        """Whether a range contains this number."""
+        return any(len(number) == len(low) and low <= number <= high for low, high in self.ranges)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One published version for one terminal. ``rows`` counts all rows before the last; ``sha256`` is over their bytes."""
+
+    epoch: str
+    version: int
+    rows: int
+    sha256: str
+    data: bytes = field(repr=False)
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The same with gzip, without a time in it, so that equal lists are equal bytes."""
+        return gzip.compress(self.data, mtime=0)
+
+    def head(self) -> dict[str, Any]:
+        """The entry in the overview of lists."""
+        return {"epoch": self.epoch, "version": self.version, "rows": self.rows, "sha256": self.sha256, "bytes": len(self.data)}
+
+
+class Publisher:
+    """Turns master data, deny list and booked use into snapshots."""
+
+    def __init__(self, world: World, journal: Journal, deny: DenyList, calendar: Calendar, pin_key: bytes) -> None:
+        self._world = world
+        self._journal = journal
+        self._deny = deny
+        self._calendar = calendar
+        self._pin_key = pin_key
+
+    def publish(self, terminal: str, epoch: str, version: int, now_ms: int, pin_epochs: dict[str, int]) -> Snapshot:
+        """The list as of now. ``pin_epochs`` is the PIN epoch per account token, 1 where it is not named."""
+        lines = [json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in self._rows(terminal, now_ms, pin_epochs)]
+        body = b"".join(lines)
+        digest = hashlib.sha256(body).hexdigest()
+        end = json.dumps({"row": "end", "rows": len(lines), "sha256": digest}, separators=(",", ":")).encode() + b"\n"
+        return Snapshot(epoch, version, len(lines), digest, body + end)
+
+    def _rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> Iterator[dict[str, Any]]:
+        world = self._world
+        for customer in world.customers.values():
+            status = "active" if customer.active else "blocked"
+            yield {"row": "customer", "customer": customer.customer, "status": status, "offline": customer.offline, "zone": customer.zone}
+        for card in world.cards.values():
+            yield self._card(card, pin_epochs.get(card.account_token, 1))
+        for meter in world.meters:
+            if meter.limit is not None:
+                yield {
+                    "row": "limit",
+                    "subject": meter.subject.as_json(),
+                    "period": meter.period,
+                    "measure": meter.measure,
+                    "amount": meter.limit,
+                    "products": _sorted(meter.products),
+                }
+        watermark = self._journal.watermark(terminal)
+        late_meters, late_balances = self._still_counted_there(terminal)
+        for balance in world.balances:
+            yield {
+                "row": "balance",
+                "subject": balance.subject.as_json(),
+                "kind": balance.kind,
+                "measure": balance.measure,
+                "amount": max(0, balance.amount - balance.used + late_balances.get(id(balance), 0)),
+                "products": _sorted(balance.products),
+                "watermark": watermark,
+            }
+        for meter in world.meters:
+            yield from self._baseline(meter, now_ms, watermark, late_meters)
+        yield from ({"row": "deny", "card": token} for token in sorted(self._deny.tokens))
+        yield from ({"row": "deny", "customer": name} for name in sorted(self._deny.customers))
+        yield from ({"row": "deny", "range": list(pair)} for pair in sorted(self._deny.ranges))
+        for product in sorted({each.product for each in world.nozzles} | world.restricted):
+            yield {"row": "product", "product": product, "restricted": product in world.restricted}
+
+    def _still_counted_there(self, terminal: str) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
+        # A record past a gap is above the watermark, so the terminal counts it itself: it must not be in our counts too.
+        meters: dict[tuple[int, str], int] = {}
+        balances: dict[int, int] = {}
+        for entry in self._journal.above_watermark(terminal):
+            for meter, window, amount in entry.shares.meters:
+                meters[id(meter), window] = meters.get((id(meter), window), 0) + amount
+            for balance, amount in entry.shares.balances:
+                balances[id(balance)] = balances.get(id(balance), 0) + amount
+        return meters, balances
+
+    def _baseline(self, meter: Meter, now_ms: int, watermark: int, late: dict[tuple[int, str], int]) -> Iterator[dict[str, Any]]:
+        if meter.period == "FUELLING":
+            return
+        day, month = self._calendar.keys(now_ms, self._world.zone_of_subject.get(meter.subject, self._world.zone))
+        window = day if meter.period == "DAY" else month
+        amount = meter.used.get(window, 0) - late.get((id(meter), window), 0)
+        if amount > 0:
+            yield {
+                "row": "baseline",
+                "subject": meter.subject.as_json(),
+                "window": window,
+                "measure": meter.measure,
+                "products": _sorted(meter.products),
+                "amount": amount,
+                "watermark": watermark,
+            }
+
+    def _card(self, card: Card, pin_epoch: int) -> dict[str, Any]:
+        pin = None
+        if card.pin is not None:
+            verifier = pin_verifier(self._pin_key, card.account_token, pin_epoch, card.pin)
+            pin = {"scheme": "opin1", "epoch": pin_epoch, "verifier": verifier, "tries": PIN_TRIES}
+        return {
+            "row": "card",
+            "token": card.token,
+            "account": card.account_token,
+            "customer": card.customer,
+            "medium": card.medium,
+            "status": "active" if card.active else "blocked",
+            "valid_from": card.valid_from,
+            "valid_to": card.valid_to,
+            "pin": pin,
+            "products": _sorted(card.products),
+            "offline": card.offline,
+            "prompts": list(card.prompts),
+            "tank_ml": card.tank_ml,
+            "sites": _sorted(card.sites),
+            "hours": card.hours,
+            "pair": card.pair,
+            "language": card.language,
+            "last4": card.last4,
+        }
+
+
+def _sorted(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)

@@ -1,0 +1,89 @@
+"""A certificate authority for one simulated host: server and client certificates for mutual TLS on the loopback.
+
+Source: firmware_notes/host-api.md, section "Transport". P-256, valid from 2000 to 2099 so that no test's clock is outside.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NOT_BEFORE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+NOT_AFTER = dt.datetime(2099, 12, 31, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+class Authority:
+    """A new CA each time it is made; its key stays in memory."""
+
+    def __init__(self, name: str = "Fleet host test CA") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name(name)
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = self._builder(self._name, self._key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(usage, critical=True)
+        self._certificate = builder.sign(self._key, hashes.SHA256())
+        self.certificate = self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOT_BEFORE)
+            .not_valid_after(NOT_AFTER)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        )
+
+    def _issue(self, common: str, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> Issued:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_name(common), key.public_key())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return Issued(
+            certificate.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        )
+
+    def server(self) -> Issued:
+        """A server certificate for 127.0.0.1 and localhost."""
+        names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        return self._issue("localhost", ExtendedKeyUsageOID.SERVER_AUTH, names)
+
+    def client(self, terminal: str) -> Issued:
+        """A client certificate in the terminal's name."""
+        return self._issue(terminal, ExtendedKeyUsageOID.CLIENT_AUTH, [])

@@ -1,0 +1,104 @@
+"""The host's own journal: every record in the order of its arrival, each sale once, with totals and gaps.
+
+Source: firmware_notes/host-api.md, sections "Records" and "Exactly once".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hal_sim.host.usage import Shares
+
+
+@dataclass(slots=True)
+class Entry:
+    """One booked record as it came, and what the host made of it. ``account`` is the account's token, None for an unknown card."""
+
+    record: dict[str, Any]
+    received_at_ms: int
+    account: str | None
+    customer: str | None
+    flags: tuple[str, ...]
+    shares: Shares = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record with the host's additions, as a copy."""
+        return self.record | {
+            "received_at_ms": self.received_at_ms,
+            "account": self.account,
+            "customer": self.customer,
+            "flags": list(self.flags),
+        }
+
+
+@dataclass(slots=True)
+class _Line:
+    """One terminal's numbering in one epoch. ``above`` holds what came past a gap."""
+
+    contiguous: int = 0
+    heard: int = 0
+    above: dict[int, Entry] = field(default_factory=dict)
+
+
+class Journal:
+    """Append-only. Totals and the gap-free end of each numbering are kept as records come."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._by_sale: dict[str, Entry] = {}
+        self._lines: dict[str, dict[int, _Line]] = {}
+        self._totals: dict[tuple[int, int | None, str | None], tuple[int, int, int]] = {}
+
+    def _line(self, terminal: str, epoch: int) -> _Line:
+        return self._lines.setdefault(terminal, {}).setdefault(epoch, _Line())
+
+    def hear(self, terminal: str, epoch: int, sequence: int) -> None:
+        """A sequence number was named in any call; from now on its record is expected."""
+        line = self._line(terminal, epoch)
+        line.heard = max(line.heard, sequence)
+
+    def find(self, sale: str) -> Entry | None:
+        """The booked record of this sale."""
+        return self._by_sale.get(sale)
+
+    def add(self, entry: Entry) -> None:
+        """Books a record whose sale is not booked yet."""
+        record = entry.record
+        sale, sequence = record["sale"], record["sequence"]
+        if sale in self._by_sale:
+            raise ValueError("the sale is booked already")
+        self.entries.append(entry)
+        self._by_sale[sale] = entry
+        line = self._line(record["terminal"], record["epoch"])
+        line.heard = max(line.heard, sequence)
+        line.above[sequence] = entry
+        while line.contiguous + 1 in line.above:
+            line.contiguous += 1
+            del line.above[line.contiguous]
+        if record["quantity_ml"] > 0:
+            key = (record["fuelling_point"], record["nozzle"], record["product"])
+            volume, value, count = self._totals.get(key, (0, 0, 0))
+            self._totals[key] = (volume + record["quantity_ml"], value + record["value_minor"], count + 1)
+
+    def watermark(self, terminal: str) -> int:
+        """The highest sequence up to which nothing is missing, in the terminal's newest epoch; 0 when nothing came."""
+        epochs = self._lines.get(terminal)
+        return epochs[max(epochs)].contiguous if epochs else 0
+
+    def above_watermark(self, terminal: str) -> Iterator[Entry]:
+        """Records of the newest epoch past a gap: booked, but still to be counted by the terminal itself."""
+        epochs = self._lines.get(terminal)
+        return iter(list(epochs[max(epochs)].above.values()) if epochs else [])
+
+    def missing(self, terminal: str) -> list[tuple[int, int]]:
+        """(epoch, sequence) of every number that was heard of, or lies below one, and has no record."""
+        gaps = []
+        for epoch, line in sorted(self._lines.get(terminal, {}).items()):
+            gaps += [(epoch, number) for number in range(line.contiguous + 1, line.heard + 1) if number not in line.above]
+        return gaps
+
+    def totals(self) -> dict[tuple[int, int | None, str | None], tuple[int, int, int]]:
+        """(millilitres, minor units, sales) per (fuelling point, nozzle, product)."""
+        return dict(self._totals)

@@ -1,0 +1,254 @@
+"""The book over real HTTPS with mutual TLS, on the loopback, with faults that can be set while it runs.
+
+Source: firmware_notes/host-api.md, sections "Transport" and "Faults of the server". One thread per connection, one lock around the book.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from hal_sim.host.book import HostBook
+from hal_sim.host.faults import Faults
+from hal_sim.host.messages import MAX_BODY
+from hal_sim.host.pki import Authority, Issued
+
+HANDSHAKE_S = 5.0
+IDLE_S = 60.0
+LINGER_S = 0.5
+LINGER_READS = 128
+GARBAGE = b"<html><body>Welcome! Please log in.</body></html>\x00\xff\xfe"
+
+
+class _Dropped(Exception):
+    """The connection is to be closed without (further) answer."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "fleet-host"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    timeout = IDLE_S
+
+    def setup(self) -> None:
+        # The handshake is done here, in the connection's own thread, so that a silent client never blocks the others.
+        connection: ssl.SSLSocket = self.request
+        connection.settimeout(HANDSHAKE_S)
+        connection.do_handshake()
+        super().setup()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing is logged: paths carry sale numbers, and tests read the book."""
+
+    def _serve(self) -> None:
+        owner = self.server.owner if isinstance(self.server, _Listener) else None
+        length = self.headers.get("Content-Length", "0")
+        known = self.headers.get("Transfer-Encoding") is None and length.isascii() and length.isdigit()
+        if owner is None or not known or len(length) > 9 or int(length) > MAX_BODY:
+            status, code = (413, "too_large") if known else (411, "length_required")
+            error = f'{{"error":"{code}","message":"a body of known length, at most {MAX_BODY} bytes, is expected"}}'
+            self._answer(status, {"Content-Type": "application/json", "Connection": "close"}, error.encode(), 0)
+            self._linger()
+            return
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise _Dropped
+        self._answer(*owner.answer(self.command, self.path, dict(self.headers.items()), body), owner.faults.drip_ms)
+
+    def _linger(self) -> None:
+        # Closing on unread bytes resets the connection, and the client would lose the answer that tells it why.
+        self.connection.settimeout(LINGER_S)
+        with contextlib.suppress(TimeoutError):
+            for _ in range(LINGER_READS):
+                if not self.rfile.read1(65536):
+                    return
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, drip_ms: int) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if drip_ms == 0:
+            self.wfile.write(body)
+            return
+        for index in range(len(body)):
+            self.wfile.write(body[index : index + 1])
+            self.wfile.flush()
+            if isinstance(self.server, _Listener) and self.server.owner.stopping.wait(drip_ms / 1000):
+                raise _Dropped
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, owner: HostServer, context: ssl.SSLContext) -> None:
+        self.owner = owner
+        self._context = context
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def get_request(self) -> tuple[Any, Any]:
+        plain, address = super().get_request()
+        return self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False), address
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self.owner.tracked(request):
+            super().process_request_thread(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that breaks off, or fails the handshake, is everyday life here. Anything else is kept for the tests to see."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError | _Dropped):
+            self.owner.errors.append(repr(type(error)))
+
+
+class HostServer:
+    """Serves a book. ``lock`` guards it: a test that controls or reads the book while calls may come holds it too.
+
+    The directory gets ``ca.crt``, ``client.crt``, ``client.key``, ``token.key``, ``pin.key`` and ``card.key`` (keys as hex text), all
+    of them 0600, besides the server's own pair.
+    """
+
+    def __init__(self, book: HostBook, directory: str | os.PathLike[str], *, port: int = 0) -> None:
+        """Makes CA, certificates and key files. ``port`` 0 takes a free one at ``start``. Raises ``OSError``."""
+        self.book = book
+        self.lock = threading.Lock()
+        self.faults = Faults()
+        self.errors: list[str] = []
+        self.stopping = threading.Event()
+        self.port = port
+        self._listener: _Listener | None = None
+        self._thread: threading.Thread | None = None
+        self._placeholder: socket.socket | None = None
+        self._connections: set[Any] = set()
+        self._connections_lock = threading.Lock()
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.authority = Authority()
+        server, client = self.authority.server(), self.authority.client(book.terminal)
+        self.ca_path = _write(folder / "ca.crt", self.authority.certificate)
+        self.client_cert_path, self.client_key_path = _write_pair(folder, "client", client)
+        server_paths = _write_pair(folder, "server", server)
+        self.token_key_path = _write(folder / "token.key", book.token_key.hex().encode())
+        self.pin_key_path = _write(folder / "pin.key", book.pin_key.hex().encode())
+        self.card_key_path = _write(folder / "card.key", book.card_key.hex().encode())
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._context.load_cert_chain(*server_paths)
+        self._context.load_verify_locations(self.ca_path)
+        self._context.verify_mode = ssl.CERT_REQUIRED
+
+    @property
+    def url(self) -> str:
+        """Where the host is, without a slash at the end."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def reachable(self) -> bool:
+        """Whether connections are taken."""
+        return self._listener is not None
+
+    def start(self) -> str:
+        """Starts to listen and returns the url. Raises ``OSError`` when the port is taken."""
+        self.stopping.clear()
+        self.set_reachable(True)
+        return self.url
+
+    def stop(self) -> None:
+        """Stops listening, ends all connections and gives the port back."""
+        self.stopping.set()
+        self.set_reachable(False)
+        self._drop_placeholder()
+
+    def set_reachable(self, reachable: bool) -> None:
+        """False refuses connections and cuts those there are; True listens on the same port again. Other faults stay as they are."""
+        if reachable and self._listener is None:
+            self._drop_placeholder()
+            self._listener = _Listener(self.port, self, self._context)
+            self.port = self._listener.server_address[1]
+            self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="host-server", daemon=True)
+            self._thread.start()
+        elif not reachable and self._listener is not None:
+            self._listener.shutdown()
+            self._listener.server_close()
+            if self._thread is not None:
+                self._thread.join()
+            self._listener = None
+            # A bound socket that does not listen refuses connections and keeps the port from being given to somebody else.
+            self._placeholder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._placeholder.bind(("127.0.0.1", self.port))
+            self._cut_all()
+
+    def restore(self) -> None:
+        """Ends every fault: all of ``faults`` off, and reachable."""
+        self.faults.clear()
+        self.set_reachable(True)
+
+    def _drop_placeholder(self) -> None:
+        if self._placeholder is not None:
+            self._placeholder.close()
+            self._placeholder = None
+
+    def _cut_all(self) -> None:
+        with self._connections_lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def tracked(self, connection: Any) -> Iterator[None]:
+        """Keeps a connection known, so that it can be cut, while its thread serves it."""
+        with self._connections_lock:
+            self._connections.add(connection)
+        try:
+            yield
+        finally:
+            with self._connections_lock:
+                self._connections.discard(connection)
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """One call through the faults and the book. Raises ``_Dropped`` where the answer is to be lost."""
+        faults = self.faults
+        self._pause(faults.delay_before_ms)
+        if faults.always_500:
+            return 500, {"Content-Type": "application/json"}, b'{"error":"internal","message":"out of order"}'
+        if faults.garbage:
+            return 200, {"Content-Type": "text/html"}, GARBAGE
+        lose, delay_ms = faults.lose_answers, faults.delay_ms
+        with self.lock:
+            answer = self.book.handle(method, path, headers, body)
+        self._pause(delay_ms)
+        if lose:
+            raise _Dropped
+        return answer
+
+    def _pause(self, pause_ms: int) -> None:
+        if pause_ms > 0 and self.stopping.wait(pause_ms / 1000):
+            raise _Dropped
+
+
+def _write(path: Path, content: bytes) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    return str(path)
+
+
+def _write_pair(folder: Path, name: str, issued: Issued) -> tuple[str, str]:
+    return _write(folder / f"{name}.crt", issued.certificate), _write(folder / f"{name}.key", issued.key)

@@ -1,0 +1,228 @@
+"""The state of the simulated host, with what tests may do to it (block, publish …) and read from it (sales, holds …).
+
+Source: firmware_notes/host-api.md, sections "Controls" and "Inspection". The calls of a terminal are in ``book``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hal_sim.host.crypto import Sealer, token_of
+from hal_sim.host.lists import DenyList, Publisher, Snapshot
+from hal_sim.host.records import Entry, Journal
+from hal_sim.host.usage import Shares, Usage
+from hal_sim.host.windows import Calendar
+from hal_sim.host.world import Card, Subject, World
+
+KEPT_VERSIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAuthorization:
+    """An approval whose record or reversal has not come yet. The two bounds are those of the answer."""
+
+    authorization: str
+    sale: str
+    terminal: str
+    account: str
+    customer: str | None
+    instant_ms: int
+    quantity_ml: int | None
+    value_minor: int | None
+    shares: Shares = field(repr=False)
+
+
+class HostState:
+    """Master data, journal, holds and lists. Times are UTC milliseconds, taken from ``now_utc_ms`` only.
+
+    Attributes for tests: the three keys; ``list_epoch`` and ``list_version`` of the newest list; ``busy`` (answers "retry" to
+    records and reversals while True); ``calls`` per kind; ``refused`` (status, code, message) of the last thousand; ``conflicts``,
+    the keys of records that came for a sale booked already; ``terminal_state`` as last put.
+    """
+
+    def __init__(
+        self,
+        scenario: dict[str, Any],
+        now_utc_ms: Callable[[], int],
+        *,
+        token_key: bytes | None = None,
+        pin_key: bytes | None = None,
+        card_key: bytes | None = None,
+        list_epoch: str = "e1",
+    ) -> None:
+        """Reads the scenario and publishes list version 1. Keys have 32 bytes and are random when not given. Raises ``ScenarioError``."""
+        self.token_key = token_key or secrets.token_bytes(32)
+        self.pin_key = pin_key or secrets.token_bytes(32)
+        self.card_key = card_key or secrets.token_bytes(32)
+        self.list_epoch = list_epoch
+        self.list_version = 0
+        self.busy = False
+        self.calls: Counter[str] = Counter()
+        self.refused: deque[tuple[int, str, str]] = deque(maxlen=1000)
+        self.conflicts: list[str] = []
+        self.terminal_state: dict[str, Any] | None = None
+        self._now = now_utc_ms
+        self._calendar = Calendar()
+        self._world = World(scenario, self.token_of, lambda zone: self._calendar.keys(now_utc_ms(), zone))
+        self._usage = Usage(self._world, self._calendar)
+        self._journal = Journal()
+        self._deny = DenyList()
+        self._publisher = Publisher(self._world, self._journal, self._deny, self._calendar, self.pin_key)
+        self._sealer = Sealer(self.card_key)
+        self._pin_epochs: dict[str, int] = {}
+        self._open: dict[str, OpenAuthorization] = {}
+        self._authorized: set[str] = set()
+        self._reversed: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._snapshots: dict[tuple[str, int], Snapshot] = {}
+        self._next_authorization = 1
+        self.publish()
+
+    @property
+    def terminal(self) -> str:
+        """The terminal's name."""
+        return self._world.terminal
+
+    def token_of(self, number: str) -> str:
+        """The token of a card or account number."""
+        return token_of(self.token_key, number)
+
+    # --- controls -----------------------------------------------------------------------------------------------------
+
+    def publish(self) -> int:
+        """Publishes the lists as of now and returns the new version. The last five stay readable."""
+        self.list_version += 1
+        snapshot = self._publisher.publish(self._world.terminal, self.list_epoch, self.list_version, self._now(), self._pin_epochs)
+        self._snapshots[self.list_epoch, self.list_version] = snapshot
+        for old in list(self._snapshots)[:-KEPT_VERSIONS]:
+            del self._snapshots[old]
+        return self.list_version
+
+    def restart_lists(self, epoch: str) -> None:
+        """Starts a new list epoch at version 1, as a host does that restored its database."""
+        if epoch == self.list_epoch:
+            raise ValueError("the epoch must be a new one")
+        self.list_epoch, self.list_version = epoch, 0
+        self.publish()
+
+    def _cards(self, number: str) -> list[Card]:
+        found = self._world.cards.get(self.token_of(number))
+        if found is not None:
+            return [found]
+        return [card for card in self._world.cards.values() if card.account == number]
+
+    def block(self, *, card: str | None = None, customer: str | None = None, numbers: tuple[str, str] | None = None) -> None:
+        """Blocks a card (by number, or all of an account), a customer, or a range of numbers: online at once, in lists at ``publish``.
+
+        A card that is in no table is denied all the same. Raises ``ValueError`` unless exactly one is given.
+        """
+        self._exactly_one(card, customer, numbers)
+        if card is not None:
+            cards = self._cards(card)
+            self._deny.tokens |= {each.token for each in cards} or {self.token_of(card)}
+            for each in cards:
+                each.active = False
+        if customer is not None:
+            self._deny.customers.add(customer)
+            if customer in self._world.customers:
+                self._world.customers[customer].active = False
+        if numbers is not None:
+            if len(numbers[0]) != len(numbers[1]):
+                raise ValueError("both ends of a range have the same length")
+            self._deny.ranges.add(numbers)
+
+    def unblock(self, *, card: str | None = None, customer: str | None = None, numbers: tuple[str, str] | None = None) -> None:
+        """Lifts a block, also one of the scenario. Raises ``ValueError`` unless exactly one is given."""
+        self._exactly_one(card, customer, numbers)
+        if card is not None:
+            self._deny.tokens.discard(self.token_of(card))
+            for each in self._cards(card):
+                each.active = True
+                self._deny.tokens.discard(each.token)
+        if customer is not None:
+            self._deny.customers.discard(customer)
+            if customer in self._world.customers:
+                self._world.customers[customer].active = True
+        if numbers is not None:
+            self._deny.ranges.discard(numbers)
+
+    @staticmethod
+    def _exactly_one(*given: object) -> None:
+        if sum(each is not None for each in given) != 1:
+            raise ValueError("exactly one of card, customer and numbers is to be given")
+
+    def unlock_pin(self, card: str) -> None:
+        """Gives the card's account a new PIN epoch, with fresh tries, in the next published list. Raises ``ValueError`` if unknown."""
+        cards = self._cards(card)
+        if not cards:
+            raise ValueError("the card is not known here")
+        account = cards[0].account_token
+        self._pin_epochs[account] = self._pin_epochs.get(account, 1) + 1
+
+    def change_price(self, product: str, price: int) -> None:
+        """A new price (1/10000 per litre) for every nozzle of the product. Raises ``ValueError`` for an unknown product."""
+        nozzles = [each for each in self._world.nozzles if each.product == product]
+        if not nozzles or price < 0:
+            raise ValueError("a product that is sold here and a price of 0 or more are expected")
+        for each in nozzles:
+            each.price = price
+
+    # --- inspection ---------------------------------------------------------------------------------------------------
+
+    def prices(self) -> dict[tuple[int, int], tuple[str, int]]:
+        """(product, price) per (fuelling point, nozzle)."""
+        return {(each.fp, each.nozzle): (each.product, each.price) for each in self._world.nozzles}
+
+    def records(self) -> list[dict[str, Any]]:
+        """All booked records in order, each with ``received_at_ms``, ``account`` (token), ``customer`` and ``flags``."""
+        return [entry.as_dict() for entry in self._journal.entries]
+
+    def sales(self) -> list[dict[str, Any]]:
+        """The booked records with a volume above 0."""
+        return [entry.as_dict() for entry in self._journal.entries if entry.record["quantity_ml"] > 0]
+
+    def find(self, sale: str) -> Entry | None:
+        """The booked record of a sale, without copying."""
+        return self._journal.find(sale)
+
+    def open_authorizations(self) -> list[OpenAuthorization]:
+        """Approvals without record or reversal."""
+        return list(self._open.values())
+
+    def reversals(self) -> list[dict[str, Any]]:
+        """All reversals, in order."""
+        return [dict(each) for each in self._reversed.values()]
+
+    def totals(self) -> dict[tuple[int, int | None, str | None], tuple[int, int, int]]:
+        """(millilitres, minor units, sales) booked per (fuelling point, nozzle, product)."""
+        return self._journal.totals()
+
+    def missing_sequences(self) -> list[tuple[int, int]]:
+        """(epoch, sequence) of the terminal's sales that the host has heard of, or that lie below one, without a record."""
+        return self._journal.missing(self._world.terminal)
+
+    def watermark(self) -> int:
+        """The terminal's highest sequence up to which every record is booked."""
+        return self._journal.watermark(self._world.terminal)
+
+    def remaining(
+        self, subject: dict[str, str], period: str, measure: str, products: list[str] | None = None, at_utc_ms: int | None = None
+    ) -> int:
+        """What is left of a limit after use and holds, in the window of the given instant or of now. ``subject`` as in the scenario.
+
+        Raises ``KeyError`` when there is no such limit.
+        """
+        ((kind, name),) = subject.items()
+        wanted = Subject("card", self.token_of(name)) if kind == "card" else Subject("customer", name)
+        for meter in self._world.meters_of.get(wanted, ()):
+            group = None if products is None else frozenset(products)
+            if (meter.period, meter.measure, meter.products) == (period, measure, group) and meter.limit is not None:
+                zone = self._world.zone_of_subject.get(wanted, self._world.zone)
+                keys = self._calendar.keys(self._now() if at_utc_ms is None else at_utc_ms, zone)
+                window = {"FUELLING": "", "DAY": keys[0], "MONTH": keys[1]}[period]
+                return max(0, meter.limit - meter.used.get(window, 0) - meter.held.get(window, 0))
+        raise KeyError(f"no {period} {measure} limit of this {kind}")

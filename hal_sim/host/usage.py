@@ -1,0 +1,133 @@
+"""Running sums of what was taken and what is held, kept on the meters and balances of an account and its customer.
+
+Source: firmware_notes/host-api.md, sections "Windows" and "How this host decides". Each hold and each record remembers its shares, so
+that closing a hold or leaving a record out of a published count subtracts exactly what was added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hal_sim.host.rules import RANK, Bound, Verdict, Wish, cost, possible, remaining_bound, wished_quantity
+from hal_sim.host.windows import Calendar
+from hal_sim.host.world import Balance, Card, Meter, Subject, World
+
+
+@dataclass(slots=True)
+class Shares:
+    """What one hold or record adds to meters (in which window) and balances."""
+
+    meters: list[tuple[Meter, str, int]] = field(default_factory=list)
+    balances: list[tuple[Balance, int]] = field(default_factory=list)
+
+
+class Usage:
+    """Knows which meters and balances a card touches and in which window an instant lies."""
+
+    def __init__(self, world: World, calendar: Calendar) -> None:
+        self._world = world
+        self._calendar = calendar
+
+    def _subjects(self, card: Card) -> tuple[Subject, ...]:
+        account = Subject("card", card.account_token)
+        return (account,) if card.customer is None else (account, Subject("customer", card.customer))
+
+    def _meters(self, card: Card) -> list[Meter]:
+        return [meter for subject in self._subjects(card) for meter in self._world.meters_of.get(subject, ())]
+
+    def _balances(self, card: Card) -> list[Balance]:
+        return [balance for subject in self._subjects(card) for balance in self._world.balances_of.get(subject, ())]
+
+    def _windows(self, card: Card, utc_ms: int) -> dict[str, str]:
+        # Window key per period; a fuelling has none.
+        day, month = self._calendar.keys(utc_ms, self._world.zone_of_customer(card.customer))
+        return {"FUELLING": "", "DAY": day, "MONTH": month}
+
+    def date(self, card: Card, utc_ms: int) -> str:
+        """The local date, in this card's zone, that this instant belongs to."""
+        return self._windows(card, utc_ms)["DAY"]
+
+    def bounds(self, card: Card, utc_ms: int) -> list[Bound]:
+        """Everything that limits this card at this instant, in the order of the reasons."""
+        bounds: list[Bound] = []
+        windows = self._windows(card, utc_ms)
+        for meter in self._meters(card):
+            if meter.limit is not None:
+                window = windows[meter.period]
+                remaining = meter.limit - meter.used.get(window, 0) - meter.held.get(window, 0)
+                bound = remaining_bound(meter.subject.kind, meter.period, meter.measure, remaining, meter.products)
+                if bound is not None:
+                    bounds.append(bound)
+        for balance in self._balances(card):
+            reason = "BALANCE_EMPTY" if balance.kind == "prepaid" else "CREDIT_CEILING"
+            rest = max(0, balance.amount - balance.used - balance.held)
+            bounds.append(Bound(reason, rest, balance.measure == "VALUE", balance.products))
+        if card.tank_ml is not None:
+            bounds.append(Bound("TANK_CAPACITY", card.tank_ml))
+        bounds.sort(key=lambda bound: RANK[bound.reason])
+        return bounds
+
+    def hold(self, card: Card, utc_ms: int, verdict: Verdict, wish: Wish | None, decimals: int) -> Shares:
+        """Takes what this approval may cost at most from every meter and balance, and says what it took.
+
+        Where nothing bounds the answer, nothing that binds can be touched, and the hold is 0.
+        """
+        most: dict[str, tuple[int, int]] = {}
+        for offer in verdict.offers:
+            quantity = min(possible(offer, verdict.quantity_ml, verdict.value_minor, decimals), wished_quantity(wish, offer, decimals))
+            bounded = verdict.quantity_ml is not None or verdict.value_minor is not None or wish is not None
+            value = cost(quantity, offer.price, decimals) if bounded else 0
+            if verdict.value_minor is not None:
+                value = min(value, verdict.value_minor)
+            before = most.get(offer.product, (0, 0))
+            most[offer.product] = (max(before[0], quantity if bounded else 0), max(before[1], value))
+        shares, windows = Shares(), self._windows(card, utc_ms)
+        for meter in self._meters(card):
+            touched = [amounts for product, amounts in most.items() if meter.products is None or product in meter.products]
+            if touched and meter.period != "FUELLING":
+                amount = 1 if meter.measure == "COUNT" else max(each[meter.measure == "VALUE"] for each in touched)
+                window = windows[meter.period]
+                meter.held[window] = meter.held.get(window, 0) + amount
+                shares.meters.append((meter, window, amount))
+        for balance in self._balances(card):
+            touched = [amounts for product, amounts in most.items() if balance.products is None or product in balance.products]
+            if touched:
+                amount = max(each[balance.measure == "VALUE"] for each in touched)
+                balance.held += amount
+                shares.balances.append((balance, amount))
+        return shares
+
+    @staticmethod
+    def release(shares: Shares) -> None:
+        """Gives a hold back."""
+        for meter, window, amount in shares.meters:
+            meter.held[window] -= amount
+            if meter.held[window] == 0:
+                del meter.held[window]
+        for balance, amount in shares.balances:
+            balance.held -= amount
+
+    def book(self, card: Card, utc_ms: int, product: str | None, quantity_ml: int, value_minor: int) -> tuple[Shares, list[str]]:
+        """Counts a delivered volume wholly, whatever the limits say, and names the limits that are now exceeded."""
+        shares, exceeded = Shares(), []
+        windows = self._windows(card, utc_ms)
+        for meter in self._meters(card):
+            if meter.products is not None and product not in meter.products:
+                continue
+            amount = {"QUANTITY": quantity_ml, "VALUE": value_minor, "COUNT": 1}[meter.measure]
+            window = windows[meter.period]
+            total = amount
+            if meter.period != "FUELLING":
+                total = meter.used[window] = meter.used.get(window, 0) + amount
+                shares.meters.append((meter, window, amount))
+            if meter.limit is not None and total > meter.limit:
+                prefix = "" if meter.subject.kind == "card" else "CUSTOMER_"
+                exceeded.append(f"{prefix}LIMIT_{meter.period}_{meter.measure}")
+        for balance in self._balances(card):
+            if balance.products is None or product in balance.products:
+                amount = value_minor if balance.measure == "VALUE" else quantity_ml
+                balance.used += amount
+                shares.balances.append((balance, amount))
+                if balance.used > balance.amount:
+                    exceeded.append("BALANCE_EMPTY" if balance.kind == "prepaid" else "CREDIT_CEILING")
+        return shares, exceeded

@@ -1,0 +1,89 @@
+"""Everything the core may ask for. A step's ``Persist`` effects are committed together before any other effect leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.commands import DeviceCommand
+from terminal.core.events import Deadline, PinTryCounted
+from terminal.core.ids import SaleId
+from terminal.core.messages import SaleMessage
+from terminal.core.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write this fact to the journal and to what is kept of it."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Store this message for the host in the same commit; it stays queued until the host has answered it."""
+
+    message: SaleMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell a device."""
+
+    command: DeviceCommand
+
+
+@dataclass(frozen=True, slots=True)
+class AskHost:
+    """Ask the host to authorize a sale; the question is the stored message ``<sale>/authorize``."""
+
+    sale: SaleId
+
+
+@dataclass(frozen=True, slots=True)
+class UploadNext:
+    """Send the outbox's first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeHost:
+    """Ask the host for the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLists:
+    """Ask the host for newer lists than this one."""
+
+    epoch: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseCards:
+    """Read cards from this file from now on."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartDeadline:
+    """Post ``deadline`` back after so many milliseconds; the same deadline started again replaces the first."""
+
+    deadline: Deadline
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelDeadline:
+    """Forget a deadline; nothing happens when it is not running."""
+
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Handle this event as the next step, before anything else: its cause is durable then."""
+
+    event: PinTryCounted
+
+
+Effect = Persist | Enqueue | Send | AskHost | UploadNext | ProbeHost | CheckLists | UseCards | StartDeadline | CancelDeadline | Continue

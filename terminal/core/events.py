@@ -1,0 +1,437 @@
+"""What the core hears besides devices: the host, the storage, deadlines, and what its own machines tell each other.
+
+Device events are in ``drivers.events``. Everything here is a past fact. Internal events never leave a step: ``Site`` drains them
+before the step ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from drivers.events import PumpStatus
+from terminal.core.card_data import HostAnswer
+from terminal.core.ids import MessageKey, SaleId
+from terminal.core.reasons import Reason
+from terminal.core.records import Allowed
+from terminal.core.units import UtcMs
+
+# --- the host ---------------------------------------------------------------------------------------------------------
+
+
+class HostTrouble(Enum):
+    """Why a call to the host has no usable answer; what it means for the question differs."""
+
+    NO_LINE = "no line"  # the request never left: nothing to reverse
+    TIMED_OUT = "timed out"  # it may have arrived
+    TECHNICAL = "technical"  # an error status, or an answer that is none
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswered:
+    """The host answered the authorization of a sale."""
+
+    sale: SaleId
+    answer: HostAnswer
+    host_time: UtcMs | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailed:
+    """The authorization of a sale has no usable answer."""
+
+    sale: SaleId
+    trouble: HostTrouble
+    why: str
+
+
+class UploadResult(Enum):
+    """The host's verdict on one message; only RETRY leaves it in the queue."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    ACCEPTED_FLAGGED = "accepted_flagged"
+    REJECTED_PERMANENT = "rejected_permanent"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAnswered:
+    """The host answered a message of the outbox."""
+
+    key: MessageKey
+    result: UploadResult
+    host_time: UtcMs | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFailed:
+    """A message of the outbox got no usable answer; it stays first in the queue."""
+
+    key: MessageKey
+    trouble: HostTrouble
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswered:
+    """The host said what time it is."""
+
+    host_time: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """The host did not say what time it is."""
+
+    trouble: HostTrouble
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListsCurrent:
+    """The host was asked and has nothing newer than the live card file."""
+
+    host_time: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class ListsReady:
+    """A newer card file was built and checked beside the live one."""
+
+    file: str
+    epoch: str
+    version: int
+    rows: int
+    host_time: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class ListsRefused:
+    """A list could not be had or was not what it claimed; the old one goes on serving."""
+
+    why: str
+
+
+# --- deadlines (posted by the runtime when they fall due; the value is also the deadline's name) ------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimedOut:
+    """The driver has done nothing for too long."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeOver:
+    """A notice (refusal, go to the pump) has been shown long enough."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostOverdue:
+    """The host has had its time to authorize this sale."""
+
+    sale: SaleId
+
+
+@dataclass(frozen=True, slots=True)
+class LiftOverdue:
+    """The armed point's nozzle was not lifted in time."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOverdue:
+    """Nothing has flowed for too long at a released point."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOverdue:
+    """The pump's record (fill and totals) is due, or due again."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDue:
+    """The wait before the next try of the outbox's first message is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDue:
+    """It is time to ask the host for the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCheckDue:
+    """It is time to ask the host for newer lists."""
+
+
+Deadline = (
+    SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue
+)
+
+
+# --- continuations (posted by the runtime right after a step's commit) ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PinTryCounted:
+    """The try is on disk; only now may the PIN be compared."""
+
+    side: int
+
+
+# --- pump status as events, one class each, so that the tables stay plain -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PumpReady:
+    """The position is reset: no fill kept, may be authorized."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PumpAuthorized:
+    """The pump itself reports that fuel may flow."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PumpFilling:
+    """Fuel flows."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PumpFinished:
+    """The delivery is over and its record is kept; ``limit_reached``: the preset ended it and the nozzle may still be out."""
+
+    fp: int
+    limit_reached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PumpSuspended:
+    """The delivery is halted and may go on."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PumpSwitchedOff:
+    """The position is switched off at the dispenser."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PumpNotProgrammed:
+    """The position has lost its prices."""
+
+    fp: int
+
+
+def status_event(fp: int, status: PumpStatus) -> object:
+    """The event that a status means."""
+    if status is PumpStatus.COMPLETED:
+        return PumpFinished(fp, limit_reached=False)
+    if status is PumpStatus.LIMIT_REACHED:
+        return PumpFinished(fp, limit_reached=True)
+    return _PLAIN_STATUS[status](fp)
+
+
+_PLAIN_STATUS: dict[PumpStatus, type] = {
+    PumpStatus.RESET: PumpReady,
+    PumpStatus.AUTHORIZED: PumpAuthorized,
+    PumpStatus.FILLING: PumpFilling,
+    PumpStatus.SUSPENDED: PumpSuspended,
+    PumpStatus.SWITCHED_OFF: PumpSwitchedOff,
+    PumpStatus.NOT_PROGRAMMED: PumpNotProgrammed,
+}
+
+
+# --- between the machines --------------------------------------------------------------------------------------------------
+
+
+class EndCause(Enum):
+    """Why a sale ended; the value is the word of the host's contract."""
+
+    NOZZLE = "nozzle"
+    LIMIT = "limit"
+    LIFT_TIMEOUT = "lift_timeout"
+    FLOW_TIMEOUT = "flow_timeout"
+    STOP = "stop"
+    FAULT = "fault"
+    CANCELLED = "cancelled"
+    DECLINED = "declined"
+    POWER = "power"
+
+
+@dataclass(frozen=True, slots=True)
+class PinNeeded:
+    """Site → session: this card asks a PIN."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptNeeded:
+    """Site → session: a prompt is still unanswered."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondMediumNeeded:
+    """Site → session: the card's pair is missing."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceOpened:
+    """Site → session: everything is known but the fuelling point."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostAsked:
+    """Site → session: the host has the question."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointArmed:
+    """Site → session: the hold is durable, the driver may lift the nozzle."""
+
+    side: int
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRefused:
+    """Site → session: no, and why."""
+
+    side: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStopped:
+    """Site → session: nobody can be served now."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResumed:
+    """Site → session: drivers can be served again."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleArmed:
+    """Site → fuelling point: this sale waits for its nozzle here."""
+
+    fp: int
+    sale: SaleId
+
+
+@dataclass(frozen=True, slots=True)
+class SaleWithdrawn:
+    """Site → fuelling point: the sale that waits here may no longer be served."""
+
+    fp: int
+    end: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class SaleGranted:
+    """Site → sale: decided, by the host or by ourselves."""
+
+    sale: SaleId
+    decided_by: str
+    authorization: str | None
+    allowed: tuple[Allowed, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NozzleTaken:
+    """Fuelling point → sale: a nozzle that this sale may use is out; release is next."""
+
+    sale: SaleId
+    nozzle: int
+    total_ml: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillRecorded:
+    """Fuelling point → sale: what flowed, from the pump's own record."""
+
+    sale: SaleId
+    volume_ml: int
+    amount_minor: int
+    total_ml: int | None
+    end: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class NothingDelivered:
+    """Fuelling point or site → sale: it ended without a drop."""
+
+    sale: SaleId
+    end: EndCause
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalDue:
+    """Site → sale: the host may hold an authorization that we will not use."""
+
+    sale: SaleId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaleDoubted:
+    """Fuelling point → sale: the pump cannot tell what flowed."""
+
+    sale: SaleId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NozzleRefused:
+    """Fuelling point → site: a nozzle is out that this sale may not use; ``reason`` says why."""
+
+    fp: int
+    sale: SaleId
+    nozzle: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class RecordComplete:
+    """Fuelling point → itself: fill and totals are read; what flowed is known."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleAcknowledged:
+    """Uploads → sale: the host has booked its final message."""
+
+    sale: SaleId
+

@@ -1,0 +1,204 @@
+"""Everything a decision looks at, gathered once: the request, the host's answer, the lists' rows and the use of every limit.
+
+``gather`` is the only place where a decision reads lists and the account book; what it returns is a frozen value, so the decision can
+be repeated, compared and explained. Quantities in millilitres, money in minor units, prices in 1/10000 of the major unit per litre.
+Source: design/behaviour-language.md, explain, rules 2 and 3; design/architecture.md, rule 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import Enum
+
+from terminal.core.account_book import AccountBook
+from terminal.core.card_data import (
+    Balance,
+    Baseline,
+    Card,
+    CardSource,
+    Customer,
+    DenyList,
+    HostAnswer,
+    HostDecision,
+    Limit,
+    Measure,
+    Nozzle,
+    Period,
+    Subject,
+    Wish,
+)
+from terminal.core.clock import ClockState
+from terminal.core.units import UtcMs
+from terminal.core.windows import Window, day_window, local_date, month_window
+
+
+class PinResult(Enum):
+    """How the PIN check ended; None in a request stands for no PIN entered."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The terminal's own rules. ``emergency_accounts`` are opaque ids like ``Card.account``; ``max_open`` counts held sales."""
+
+    min_dispense_ml: int = 2000
+    terminal_cap_ml: int = 990_000
+    terminal_cap_minor: int | None = None
+    only_terminal: bool = False
+    emergency_accounts: frozenset[str] = frozenset()
+    restricted_products: frozenset[str] = frozenset()
+    max_open: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks for what. ``number`` is the clear number, needed for denied ranges only and kept out of every repr."""
+
+    token: str
+    number: str = field(repr=False)
+    pin: PinResult | None
+    nozzles: tuple[Nozzle, ...]
+    wish: Wish | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """A limit with its use: ``before`` and ``since`` the last list check, and held. A limit per fuelling has no window and no use."""
+
+    limit: Limit
+    window: Window | None
+    before: int
+    since: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceUse:
+    """A balance with what was taken and what is held of it since its watermark."""
+
+    balance: Balance
+    delivered: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The whole input of a decision. ``today`` may be a day behind ``latest_day`` when the clock is not sure."""
+
+    request: Request
+    host: HostAnswer | None
+    card: Card | None
+    customer: Customer | None
+    card_denied: bool
+    customer_denied: bool
+    open_holds: int
+    limits: tuple[LimitUse, ...]
+    balances: tuple[BalanceUse, ...]
+    site: str
+    decimals: int
+    clock_state: ClockState
+    today: date
+    latest_day: date
+    list_age_ms: int | None
+
+    @property
+    def host_approves(self) -> bool:
+        """The host answered, and not with a decline."""
+        return self.host is not None and self.host.decision is not HostDecision.DECLINED
+
+
+def gather(
+    request: Request,
+    host: HostAnswer | None,
+    cards: CardSource,
+    deny: DenyList,
+    book: AccountBook,
+    *,
+    site: str,
+    zone: str,
+    decimals: int,
+    now_utc: UtcMs,
+    clock_state: ClockState,
+    lists_checked_utc: UtcMs | None,
+    policy: Policy,
+    latest_utc: UtcMs | None = None,
+) -> Facts:
+    """Read what a decision needs, and nothing else.
+
+    ``host`` None: not asked or not reachable, decide offline. ``zone`` is the site's IANA zone; the customer's goes before it.
+    ``now_utc`` is the shortest plausible estimate of the time (what renews), ``latest_utc`` the longest (what expires; None: the
+    same). ``lists_checked_utc`` None: never. Without a card the account is the medium's own token.
+    Raises ``windows.UnknownZone`` for a zone that the machine does not know.
+    """
+    latest = now_utc if latest_utc is None else max(now_utc, latest_utc)
+    card = cards.card(request.token)
+    customer_name = None if card is None else card.customer
+    customer = None if customer_name is None else cards.customer(customer_name)
+    local = customer.zone if customer is not None and customer.zone is not None else zone
+    account = request.token if card is None else card.account
+    asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED)
+    limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc) if asked_lists else ()
+    balances = _balance_uses(account, customer_name, cards, book) if asked_lists else ()
+    return Facts(
+        request=request,
+        host=host,
+        card=card,
+        customer=customer,
+        card_denied=deny.card(request.token) or deny.in_range(request.number),
+        customer_denied=customer_name is not None and deny.customer(customer_name),
+        open_holds=len(book.open_holds(account)),
+        limits=limits,
+        balances=balances,
+        site=site,
+        decimals=decimals,
+        clock_state=clock_state,
+        today=local_date(now_utc, local),
+        latest_day=local_date(latest, local),
+        list_age_ms=None if lists_checked_utc is None else latest - lists_checked_utc,
+    )
+
+
+_BaselineKey = tuple[Subject, str, Measure, frozenset[str] | None]
+
+
+def _limit_uses(
+    account: str, customer: str | None, cards: CardSource, book: AccountBook, zone: str, now: UtcMs, lists_checked: UtcMs | None
+) -> tuple[LimitUse, ...]:
+    limits = cards.limits(account, customer)
+    if not limits:
+        return ()
+    baselines: dict[_BaselineKey, Baseline] = {
+        (row.subject, row.window, row.measure, row.products): row for row in cards.baselines(account, customer)
+    }
+    windows = {Period.DAY: day_window(now, zone), Period.MONTH: month_window(now, zone)}
+    return tuple(_limit_use(limit, windows.get(limit.period), baselines, book, lists_checked) for limit in limits)
+
+
+def _limit_use(
+    limit: Limit, window: Window | None, baselines: dict[_BaselineKey, Baseline], book: AccountBook, lists_checked: UtcMs | None
+) -> LimitUse:
+    if window is None:
+        return LimitUse(limit, None, 0, 0, 0)
+    baseline = baselines.get((limit.subject, window.key, limit.measure, limit.products))
+    use = book.use(
+        limit.subject,
+        window=(window.start, window.end),
+        products=limit.products,
+        watermark=None if baseline is None else baseline.watermark,
+        lists_checked=lists_checked,
+    )
+    known = 0 if baseline is None else baseline.amount
+    measure = limit.measure
+    return LimitUse(limit, window, known + use.before.of(measure), use.since.of(measure), use.held.of(measure))
+
+
+def _balance_uses(account: str, customer: str | None, cards: CardSource, book: AccountBook) -> tuple[BalanceUse, ...]:
+    found = []
+    for balance in cards.balances(account, customer):
+        use = book.use(balance.subject, window=None, products=balance.products, watermark=balance.watermark, lists_checked=None)
+        found.append(BalanceUse(balance, use.since.of(balance.measure), use.held.of(balance.measure)))
+    return tuple(found)

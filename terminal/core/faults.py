@@ -1,0 +1,124 @@
+"""The fault catalogue: what can be wrong, how bad it is, and what to do about it. Faults begin and end; both are journal rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How much service is left."""
+
+    WARNING = "warning"  # served, but somebody should look
+    DEGRADED = "degraded"  # part of the station is out
+    STOPPED = "stopped"  # nobody is served
+
+
+class FaultCode(Enum):
+    """Every fault that this terminal can raise."""
+
+    PUMP_LINE_LOST = "PUMP_LINE_LOST"
+    PUMP_COMMAND_FAILED = "PUMP_COMMAND_FAILED"
+    PUMP_RECORD_UNREADABLE = "PUMP_RECORD_UNREADABLE"
+    PUMP_RECORD_MISMATCH = "PUMP_RECORD_MISMATCH"
+    PUMP_TOTALISER_WENT_BACK = "PUMP_TOTALISER_WENT_BACK"
+    PUMP_ALARM = "PUMP_ALARM"
+    PUMP_UNEXPECTED_FLOW = "PUMP_UNEXPECTED_FLOW"
+    PRICE_MISMATCH = "PRICE_MISMATCH"
+    UNATTRIBUTED_DELIVERY = "UNATTRIBUTED_DELIVERY"
+    HOST_UNREACHABLE = "HOST_UNREACHABLE"
+    MESSAGE_QUARANTINED = "MESSAGE_QUARANTINED"
+    OUTBOX_FULL = "OUTBOX_FULL"
+    LIST_REFUSED = "LIST_REFUSED"
+    LIST_MISSING = "LIST_MISSING"
+    DEVICE_DOWN = "DEVICE_DOWN"
+    STORAGE_LOW = "STORAGE_LOW"
+    STORAGE_FAILED = "STORAGE_FAILED"
+    STORAGE_DAMAGED = "STORAGE_DAMAGED"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """What a code means to people."""
+
+    severity: Severity
+    meaning: str
+    action: str
+
+
+CATALOGUE: dict[FaultCode, FaultKind] = {
+    FaultCode.PUMP_LINE_LOST: FaultKind(
+        Severity.DEGRADED,
+        "A fuelling point does not answer on its line.",
+        "Check the dispenser's power, the RS-485 cable and the converter. An open sale is completed when the pump answers again.",
+    ),
+    FaultCode.PUMP_COMMAND_FAILED: FaultKind(
+        Severity.DEGRADED,
+        "A fuelling point acknowledged a command and did not obey.",
+        "Look at the dispenser's display; lift and hang up the nozzle; compare the pump profile with the head.",
+    ),
+    FaultCode.PUMP_RECORD_UNREADABLE: FaultKind(
+        Severity.DEGRADED,
+        "A pump does not give the record of its last fill.",
+        "The sale stays open and its hold counts. Check the line; do not reset the head by hand.",
+    ),
+    FaultCode.PUMP_RECORD_MISMATCH: FaultKind(
+        Severity.WARNING, "A fill's record and the totaliser do not agree.", "Compare the sale with the head's display and totaliser."
+    ),
+    FaultCode.PUMP_TOTALISER_WENT_BACK: FaultKind(
+        Severity.WARNING, "A totaliser shows less than before.", "Meter exchanged or rolled over: note it in the site's book."
+    ),
+    FaultCode.PUMP_ALARM: FaultKind(Severity.DEGRADED, "A dispenser reports an alarm of its own.", "See the dispenser's manual for the alarm."),
+    FaultCode.PUMP_UNEXPECTED_FLOW: FaultKind(
+        Severity.DEGRADED, "Fuel flows that this terminal did not release.", "Look at the dispenser now; it was told to stop."
+    ),
+    FaultCode.PRICE_MISMATCH: FaultKind(
+        Severity.DEGRADED, "A head shows another price than this terminal.", "The price was sent again; nothing is released until they agree."
+    ),
+    FaultCode.UNATTRIBUTED_DELIVERY: FaultKind(
+        Severity.WARNING, "Fuel left a nozzle without a sale of this terminal.", "Find out who took it; the journal has the totaliser's values."
+    ),
+    FaultCode.HOST_UNREACHABLE: FaultKind(
+        Severity.WARNING, "The fleet-card host does not answer; cards are decided offline.", "Check the line. Sales are kept and sent later."
+    ),
+    FaultCode.MESSAGE_QUARANTINED: FaultKind(
+        Severity.WARNING, "The host refuses a message for good.", "It is kept. Give its key to the host's operator."
+    ),
+    FaultCode.OUTBOX_FULL: FaultKind(
+        Severity.STOPPED, "Too many sales wait for the host.", "Restore the line to the host; nothing is dropped and nothing new is sold."
+    ),
+    FaultCode.LIST_REFUSED: FaultKind(Severity.WARNING, "A card list was refused; the old one serves.", "See the cause in the fault's text."),
+    FaultCode.LIST_MISSING: FaultKind(
+        Severity.DEGRADED, "No card list has ever arrived; only the host can decide.", "Connect the terminal to its host."
+    ),
+    FaultCode.DEVICE_DOWN: FaultKind(Severity.DEGRADED, "A reader, keypad or display does not answer.", "Check its plug and port name."),
+    FaultCode.STORAGE_LOW: FaultKind(Severity.STOPPED, "The disk is nearly full.", "Make room in the state directory; service resumes by itself."),
+    FaultCode.STORAGE_FAILED: FaultKind(
+        Severity.STOPPED, "The ledger cannot be written.", "Check disk space and the disk; nothing is released until a write succeeds."
+    ),
+    FaultCode.STORAGE_DAMAGED: FaultKind(
+        Severity.STOPPED, "The ledger's chain or file is damaged.", "Keep the file, restore the last backup, let the host confirm."
+    ),
+}
+
+
+class FaultBook:
+    """Which faults are on now: (code, subject) → detail."""
+
+    def __init__(self) -> None:
+        self.active: dict[tuple[FaultCode, str], str] = {}
+
+    def begin(self, code: FaultCode, subject: str, detail: str) -> bool:
+        """True when it was not there before."""
+        if (code, subject) in self.active:
+            return False
+        self.active[code, subject] = detail
+        return True
+
+    def end(self, code: FaultCode, subject: str) -> bool:
+        """True when it was there."""
+        return self.active.pop((code, subject), None) is not None
+
+    def any_stopped(self) -> bool:
+        """True when some fault forbids all service."""
+        return any(CATALOGUE[code].severity is Severity.STOPPED for code, _ in self.active)

@@ -1,0 +1,49 @@
+"""Identities: the sale's name is minted once, at reservation, and never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType
+
+SaleId = NewType("SaleId", str)
+"""``terminal-epoch-sequence``, for example ``OPT1-1-42``; the sequence has no holes within a terminal's epoch."""
+
+MessageKey = NewType("MessageKey", str)
+"""``<sale>/authorize``, ``/complete``, ``/reverse`` or ``/advice``: what makes a repeated message recognisable."""
+
+
+class MessageKind(Enum):
+    """The messages that a sale can cause; the value is the last part of the key."""
+
+    AUTHORIZE = "authorize"
+    COMPLETE = "complete"
+    REVERSE = "reverse"
+    ADVICE = "advice"
+
+
+def sale_id(terminal: str, epoch: int, sequence: int) -> SaleId:
+    """Compose a sale's id."""
+    return SaleId(f"{terminal}-{epoch}-{sequence}")
+
+
+def message_key(sale: SaleId, kind: MessageKind) -> MessageKey:
+    """Compose the key of one message about a sale; the same on every retry."""
+    return MessageKey(f"{sale}/{kind.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Minting:
+    """Where the next sale id comes from; ``next_sequence`` is what the ledger will hold with the reservation's commit."""
+
+    terminal: str
+    epoch: int
+    next_sequence: int
+
+    def id(self) -> SaleId:
+        """The id that the next reservation gets."""
+        return sale_id(self.terminal, self.epoch, self.next_sequence)
+
+    def after(self) -> Minting:
+        """The state once that id is used."""
+        return Minting(self.terminal, self.epoch, self.next_sequence + 1)

@@ -1,0 +1,270 @@
+"""The journal's facts. Each is one row of the hash chain; the store derives its tables from them and nothing else.
+
+No clear card number is ever here: ``token`` is the keyed token, ``last4`` what may be shown, ``sealed`` the one encrypted field.
+Volumes in millilitres, money in minor units, prices in 1/10000 of the major unit per litre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from terminal.core.ids import MessageKey, SaleId
+
+
+@dataclass(frozen=True, slots=True)
+class MediumRef:
+    """The medium of an attempt, as far as it may be written down."""
+
+    token: str
+    last4: str
+    medium: str
+    trust: str
+    sealed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NozzleRef:
+    """A logical nozzle of the chosen point, with its product and unit price at that moment."""
+
+    nozzle: int
+    product: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be taken of one product. ``by_value``: the money bound is the tighter one and becomes the preset."""
+
+    product: str
+    quantity_ml: int
+    value_minor: int
+    by_value: bool
+    bound_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalStarted:
+    """The program came up on this boot of the machine."""
+
+    boot: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaleReserved:
+    """A sale exists and its hold counts. ``asked_host``: the authorize message is stored with it and goes out next."""
+
+    sale: SaleId
+    epoch: int
+    sequence: int
+    side: int
+    fp: int
+    card: MediumRef
+    account: str
+    customer: str | None
+    pin_verified: bool
+    prompts: tuple[tuple[str, str], ...]
+    nozzles: tuple[NozzleRef, ...]
+    wish_ml: int | None
+    wish_minor: int | None
+    hold_ml: int
+    hold_minor: int
+    hold_products: tuple[str, ...]
+    asked_host: bool
+    authorized_at: int
+    list_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleAuthorized:
+    """The sale may fuel: decided by the host or offline, with these bounds."""
+
+    sale: SaleId
+    decided_by: str
+    authorization: str | None
+    allowed: tuple[Allowed, ...]
+    hold_ml: int
+    hold_minor: int
+    hold_products: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaleReleased:
+    """The intent before the pump is authorized: this nozzle, this preset, this totaliser."""
+
+    sale: SaleId
+    nozzle: int
+    product: str
+    price: int
+    preset_ml: int | None
+    preset_minor: int | None
+    hold_ml: int
+    hold_minor: int
+    total_start_ml: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleDelivered:
+    """What flowed. The message for the host is stored by the same commit."""
+
+    sale: SaleId
+    volume_ml: int
+    amount_minor: int
+    total_end_ml: int | None
+    end: str
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleEnded:
+    """The sale ended without a drop; ``reversed``: an unknown host authorization was reversed for it."""
+
+    sale: SaleId
+    end: str
+    ended_at: int
+    reversed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaleInDoubt:
+    """The pump cannot say what flowed; the hold stays."""
+
+    sale: SaleId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalQueued:
+    """The host is told to forget an authorization that we will not use."""
+
+    sale: SaleId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAcknowledged:
+    """The host has this message; ``result`` is its word."""
+
+    key: MessageKey
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuarantined:
+    """The host refuses this message for good; it is kept, counted and shown."""
+
+    key: MessageKey
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinTried:
+    """One PIN try of an account, written before the PIN is compared."""
+
+    account: str
+    epoch: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class PinCleared:
+    """The right PIN came; the account's tries start at zero again."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A driver was told no before any sale existed."""
+
+    side: int
+    reason: str
+    card: MediumRef | None
+    fp: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TotalRead:
+    """A nozzle's totaliser as last read with nothing under way."""
+
+    fp: int
+    nozzle: int
+    volume_ml: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unattributed:
+    """Fuel that left a nozzle without a sale of ours, from the totaliser's difference."""
+
+    fp: int
+    nozzle: int
+    volume_ml: int
+    total_start_ml: int
+    total_end_ml: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnchored:
+    """The host's time and the boot-time instant at which it held, on this boot."""
+
+    host_time: int
+    instant: int
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListsAdopted:
+    """A card file went live."""
+
+    file: str
+    epoch: str
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListsChecked:
+    """The host confirmed at this time that the live lists are the newest."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRaised:
+    """A fault of the catalogue began."""
+
+    code: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCleared:
+    """A fault of the catalogue ended."""
+
+    code: str
+    subject: str
+
+
+Record = (
+    TerminalStarted
+    | SaleReserved
+    | SaleAuthorized
+    | SaleReleased
+    | SaleDelivered
+    | SaleEnded
+    | SaleInDoubt
+    | ReversalQueued
+    | MessageAcknowledged
+    | MessageQuarantined
+    | PinTried
+    | PinCleared
+    | Refused
+    | TotalRead
+    | Unattributed
+    | ClockAnchored
+    | ListsAdopted
+    | ListsChecked
+    | FaultRaised
+    | FaultCleared
+)

@@ -1,0 +1,317 @@
+"""The sale: one per reservation, durable, and the only thing that outlives session, process and power.
+
+reserved → authorized → delivering → delivered → booked, or zero, reversed, in doubt. Each move is a journal row; the moves that end
+a sale store the host's message in the same commit. The account book follows each move in the same step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from terminal.core.account_book import SaleUse, UseState
+from terminal.core.events import (
+    FillRecorded,
+    NothingDelivered,
+    NozzleTaken,
+    ReversalDue,
+    SaleAcknowledged,
+    SaleDoubted,
+    SaleGranted,
+)
+from terminal.core.ids import MessageKind, SaleId
+from terminal.core.machine import Grid, Ignored, Rule
+from terminal.core.messages import Authorize, Booking, Reverse
+from terminal.core.records import (
+    Allowed,
+    MediumRef,
+    NozzleRef,
+    ReversalQueued,
+    SaleAuthorized,
+    SaleDelivered,
+    SaleEnded,
+    SaleInDoubt,
+    SaleReleased,
+    SaleReserved,
+)
+from terminal.core.step import Desk
+from terminal.core.units import Instant, UtcMs
+
+
+class SaleState(Enum):
+    """Where a sale stands; the value is what the ledger stores."""
+
+    RESERVED = "reserved"
+    AUTHORIZED = "authorized"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    BOOKED = "booked"
+    ZERO = "zero"
+    REVERSED = "reversed"
+    IN_DOUBT = "in doubt"
+
+
+OPEN_STATES = (SaleState.RESERVED, SaleState.AUTHORIZED, SaleState.DELIVERING, SaleState.IN_DOUBT)
+"""States in which a sale's hold counts."""
+
+
+@dataclass(slots=True)
+class Sale:
+    """One sale in memory. Everything but ``desk``, which ``join`` gives it, is rebuilt from the ledger after a restart."""
+
+    desk: Desk = field(init=False, repr=False)
+    id: SaleId
+    epoch: int
+    sequence: int
+    side: int
+    fp: int
+    card: MediumRef
+    account: str
+    customer: str | None
+    pin_verified: bool
+    prompts: tuple[tuple[str, str], ...]
+    nozzles: tuple[NozzleRef, ...]
+    wish_ml: int | None
+    wish_minor: int | None
+    asked_host: bool
+    authorized_at: int
+    list_version: int
+    hold_ml: int
+    hold_minor: int
+    hold_products: tuple[str, ...]
+    state: SaleState = SaleState.RESERVED
+    reversal: bool = False
+    decided_by: str | None = None
+    authorization: str | None = None
+    allowed: tuple[Allowed, ...] = ()
+    nozzle: int | None = None
+    product: str | None = None
+    price: int | None = None
+    preset_ml: int | None = None
+    preset_minor: int | None = None
+    total_start_ml: int | None = None
+
+    # --- questions ------------------------------------------------------------------------------------------------------
+
+    def may_use(self, nozzle: int) -> Allowed | None:
+        """What may be taken from this logical nozzle; None when its product may not."""
+        product = next((ref.product for ref in self.nozzles if ref.nozzle == nozzle), None)
+        return next((allowed for allowed in self.allowed if allowed.product == product), None)
+
+    def question(self, requested_at: int, clock: str) -> Authorize:
+        """The authorization request for this sale."""
+        return Authorize(
+            sale=self.id,
+            epoch=self.epoch,
+            sequence=self.sequence,
+            fp=self.fp,
+            card=self.card,
+            pin_verified=self.pin_verified,
+            prompts=self.prompts,
+            nozzles=self.nozzles,
+            wish_ml=self.wish_ml,
+            wish_minor=self.wish_minor,
+            requested_at=requested_at,
+            clock=clock,
+            list_version=self.list_version,
+        )
+
+    def held(self) -> SaleUse:
+        """The hold as the account book counts it now."""
+        return SaleUse(
+            sale=self.id,
+            sequence=self.sequence,
+            account=self.account,
+            customer=self.customer,
+            product=self.product,
+            products=frozenset(self.hold_products),
+            quantity_ml=self.hold_ml,
+            value_minor=self.hold_minor,
+            authorized_at=UtcMs(self.authorized_at),
+            state=UseState.IN_DOUBT if self.state is SaleState.IN_DOUBT else UseState.HELD,
+        )
+
+    # --- moves ----------------------------------------------------------------------------------------------------------
+
+    def join(self, desk: Desk) -> None:
+        """Stand among the sales of this desk."""
+        self.desk = desk
+        desk.sales[self.id] = self
+
+    def reserve(self, desk: Desk) -> None:
+        """Become durable: the journal row and the hold, before anybody outside hears of the sale."""
+        self.join(desk)
+        self.desk.book.hold(self.held())
+        self.desk.persist(
+            SaleReserved(
+                sale=self.id,
+                epoch=self.epoch,
+                sequence=self.sequence,
+                side=self.side,
+                fp=self.fp,
+                card=self.card,
+                account=self.account,
+                customer=self.customer,
+                pin_verified=self.pin_verified,
+                prompts=self.prompts,
+                nozzles=self.nozzles,
+                wish_ml=self.wish_ml,
+                wish_minor=self.wish_minor,
+                hold_ml=self.hold_ml,
+                hold_minor=self.hold_minor,
+                hold_products=self.hold_products,
+                asked_host=self.asked_host,
+                authorized_at=self.authorized_at,
+                list_version=self.list_version,
+            )
+        )
+
+    def _grant(self, event: SaleGranted, at: Instant) -> None:
+        self.decided_by, self.authorization, self.allowed = event.decided_by, event.authorization, event.allowed
+        largest = max(event.allowed, key=lambda allowed: allowed.quantity_ml)
+        self.hold_ml = largest.quantity_ml
+        self.hold_minor = max(allowed.value_minor for allowed in event.allowed)
+        self.hold_products = tuple(allowed.product for allowed in event.allowed)
+        self.desk.book.replace(self.held())
+        self.desk.persist(
+            SaleAuthorized(
+                sale=self.id,
+                decided_by=event.decided_by,
+                authorization=event.authorization,
+                allowed=event.allowed,
+                hold_ml=self.hold_ml,
+                hold_minor=self.hold_minor,
+                hold_products=self.hold_products,
+            )
+        )
+
+    def _release(self, event: NozzleTaken, at: Instant) -> None:
+        allowed = self.may_use(event.nozzle)
+        ref = next(ref for ref in self.nozzles if ref.nozzle == event.nozzle)
+        if allowed is None:
+            raise AssertionError("a nozzle was taken that the sale may not use")
+        self.nozzle, self.product, self.price, self.total_start_ml = ref.nozzle, ref.product, ref.price, event.total_ml
+        self.preset_ml = None if allowed.by_value else allowed.quantity_ml
+        self.preset_minor = allowed.value_minor if allowed.by_value else None
+        self.hold_ml, self.hold_minor, self.hold_products = allowed.quantity_ml, allowed.value_minor, (ref.product,)
+        self.desk.book.replace(self.held())
+        self.desk.persist(
+            SaleReleased(
+                sale=self.id,
+                nozzle=ref.nozzle,
+                product=ref.product,
+                price=ref.price,
+                preset_ml=self.preset_ml,
+                preset_minor=self.preset_minor,
+                hold_ml=self.hold_ml,
+                hold_minor=self.hold_minor,
+                total_start_ml=event.total_ml,
+            )
+        )
+
+    def _deliver(self, event: FillRecorded, at: Instant) -> None:
+        ended_at = self.desk.utc(at)
+        self.desk.book.settle(self.id, product=self.product, quantity_ml=event.volume_ml, value_minor=event.amount_minor)
+        self.desk.persist(
+            SaleDelivered(
+                sale=self.id,
+                volume_ml=event.volume_ml,
+                amount_minor=event.amount_minor,
+                total_end_ml=event.total_ml,
+                end=event.end.value,
+                ended_at=ended_at,
+            )
+        )
+        self._book(event.volume_ml, event.amount_minor, event.total_ml, event.end.value, at)
+
+    def _end_empty(self, event: NothingDelivered, at: Instant) -> None:
+        self.desk.book.drop(self.id)
+        self.desk.persist(SaleEnded(sale=self.id, end=event.end.value, ended_at=self.desk.utc(at), reversed=self.reversal))
+        self._book(0, 0, None, event.end.value, at)
+
+    def _book(self, quantity_ml: int, value_minor: int, total_end_ml: int | None, end: str, at: Instant) -> None:
+        by_host = self.decided_by == "host"
+        self.desk.enqueue(
+            Booking(
+                kind=MessageKind.COMPLETE if by_host else MessageKind.ADVICE,
+                sale=self.id,
+                epoch=self.epoch,
+                sequence=self.sequence,
+                authorization=self.authorization,
+                decided_by="host" if by_host else "offline",
+                fp=self.fp,
+                nozzle=self.nozzle,
+                card=self.card,
+                pin_verified=self.pin_verified,
+                prompts=self.prompts,
+                product=self.product,
+                price=self.price,
+                quantity_ml=quantity_ml,
+                value_minor=value_minor,
+                authorized_at=self.authorized_at,
+                ended_at=self.desk.utc(at),
+                end=end,
+                total_start_ml=self.total_start_ml,
+                total_end_ml=total_end_ml,
+                clock=self.desk.clock.state(at).value,
+                list_version=self.list_version,
+            )
+        )
+
+    def _reverse(self, event: ReversalDue, at: Instant) -> None:
+        self.reversal = True
+        self.desk.persist(ReversalQueued(sale=self.id, reason=event.reason))
+        self.desk.enqueue(Reverse(sale=self.id, epoch=self.epoch, sequence=self.sequence, reason=event.reason))
+
+    def _doubt(self, event: SaleDoubted, at: Instant) -> None:
+        self.desk.book.doubt(self.id)
+        self.desk.persist(SaleInDoubt(sale=self.id, why=event.why))
+
+    def _forget(self, event: SaleAcknowledged, at: Instant) -> None:
+        self.desk.sales.pop(self.id, None)
+
+    def _to_reversed(self, event: NothingDelivered, at: Instant) -> bool:
+        return self.reversal
+
+
+_S = SaleState
+
+TABLE: tuple[Rule[SaleState], ...] = (
+    Rule(SaleGranted, (_S.RESERVED,), _S.AUTHORIZED, Sale._grant),
+    Rule(ReversalDue, (_S.RESERVED,), None, Sale._reverse),
+    Rule(NozzleTaken, (_S.AUTHORIZED,), _S.DELIVERING, Sale._release),
+    Rule(SaleDoubted, (_S.DELIVERING,), _S.IN_DOUBT, Sale._doubt),
+    Rule(FillRecorded, (_S.DELIVERING, _S.IN_DOUBT), _S.DELIVERED, Sale._deliver),
+    Rule(NothingDelivered, OPEN_STATES, _S.REVERSED, Sale._end_empty, guard=Sale._to_reversed),
+    Rule(NothingDelivered, OPEN_STATES, _S.ZERO, Sale._end_empty),
+    Rule(SaleAcknowledged, (_S.DELIVERED,), _S.BOOKED, Sale._forget),
+    Rule(SaleAcknowledged, (_S.ZERO, _S.REVERSED), None, Sale._forget),
+)
+
+_OVER = (_S.DELIVERED, _S.BOOKED, _S.ZERO, _S.REVERSED)
+
+IGNORED: tuple[Ignored[SaleState], ...] = (
+    Ignored((SaleGranted,), (_S.AUTHORIZED, _S.DELIVERING, _S.IN_DOUBT), "a second approval of one sale changes nothing; the first one counts"),
+    Ignored((SaleGranted,), _OVER, "an approval after the end is never used; the end has told the host or reversed it"),
+    Ignored((ReversalDue,), (_S.AUTHORIZED, _S.DELIVERING, _S.IN_DOUBT), "the sale goes on; its completion closes the host's hold"),
+    Ignored((ReversalDue,), _OVER, "the final message has closed the host's hold"),
+    Ignored((NozzleTaken,), (_S.RESERVED,), "nothing is released before a decision"),
+    Ignored((NozzleTaken,), (_S.DELIVERING, _S.IN_DOUBT), "released once is released; never again after a stop"),
+    Ignored((NozzleTaken,), _OVER, "the sale is over"),
+    Ignored((SaleDoubted,), (_S.RESERVED, _S.AUTHORIZED), "nothing was released, so nothing can be in doubt"),
+    Ignored((SaleDoubted,), (_S.IN_DOUBT,), "already in doubt"),
+    Ignored((SaleDoubted,), _OVER, "the pump's record was read before"),
+    Ignored((FillRecorded,), (_S.RESERVED, _S.AUTHORIZED), "fuel without a release of this sale is an unattributed delivery, recorded by the fuelling point"),
+    Ignored((FillRecorded,), _OVER, "a sale is delivered once; a repeated record of the pump changes nothing"),
+    Ignored((NothingDelivered,), _OVER, "the sale is over"),
+    Ignored((SaleAcknowledged,), OPEN_STATES, "the host can only acknowledge a final message, and there is none yet"),
+    Ignored((SaleAcknowledged,), (_S.BOOKED,), "acknowledged before"),
+)
+
+GRID: Grid[SaleState] = Grid(
+    "Sale",
+    SaleState,
+    (SaleGranted, ReversalDue, NozzleTaken, SaleDoubted, FillRecorded, NothingDelivered, SaleAcknowledged),
+    TABLE,
+    IGNORED,
+)

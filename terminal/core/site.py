@@ -1,0 +1,336 @@
+"""The site: takes one stamped event, lets the machines answer, and returns what is to be done. The whole of deciding goes through here.
+
+Machines never call each other: what one must tell another is an internal event, drained before the step ends, with a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivers.events import DeviceDown, DeviceUp, KeyPressed, LineNoise, MediumPresented, MediumRemoved, MediumUnreadable, PumpStatusChanged
+from terminal.core import events as ev
+from terminal.core import fuelling_point_table, sale, session_table
+from terminal.core.account_book import AccountBook, SaleUse
+from terminal.core.clock import TerminalClock
+from terminal.core.effects import CheckLists, Effect, UploadNext, UseCards
+from terminal.core.facts import Request
+from terminal.core.faults import FaultBook, FaultCode
+from terminal.core.fuelling_point import FuellingPoint, PointConfig, PointTimes
+from terminal.core.host_link import HostLink, HostTimes
+from terminal.core.ids import Minting, SaleId
+from terminal.core.ports import Lists, Storage, Vault
+from terminal.core.records import ListsAdopted, ListsChecked, Refused, TerminalStarted
+from terminal.core.sale import Sale, SaleState
+from terminal.core.screens import Screen
+from terminal.core.session import CustomerSession, SessionState, SessionTimes
+from terminal.core.step import Desk
+from terminal.core.teller import PinTries, SiteRules, Teller
+from terminal.core.units import Instant, UtcMs
+from terminal.core.uploads import Uploads
+
+INNER_BOUND = 100
+"""Internal events of one step; more is a loop and therefore a bug."""
+ENDED_KEPT = 100
+LISTS_CHECKED_EVERY_MS = 1_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """What the core needs of the configuration."""
+
+    rules: SiteRules
+    points: tuple[PointConfig, ...]
+    sides: tuple[int, ...]
+    language: str
+    point_times: PointTimes = PointTimes()
+    session_times: SessionTimes = SessionTimes()
+    host_times: HostTimes = HostTimes()
+    version: str = ""
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What the ledger remembers: everything that the core keeps in memory, as of the last commit."""
+
+    minting: Minting
+    uses: list[SaleUse] = field(default_factory=list)
+    open_sales: list[Sale] = field(default_factory=list)
+    pin_tries: dict[str, PinTries] = field(default_factory=dict)
+    totals: dict[tuple[int, int], int] = field(default_factory=dict)
+    faults: dict[tuple[FaultCode, str], str] = field(default_factory=dict)
+    waiting: int = 0
+    lists_checked: UtcMs | None = None
+    clock_floor: UtcMs | None = None
+    clock_floor_instant: Instant | None = None
+    clock_contact: Instant | None = None
+    same_boot: bool = False
+
+
+class Site:
+    """Owns the machines, the book, the clock and the queues. One thread, no I/O, no clock of its own."""
+
+    def __init__(self, config: SiteConfig, recovered: Recovered, *, boot: str, lists: Lists, vault: Vault, storage: Storage) -> None:
+        self.config = config
+        self.recovered = recovered
+        self.boot_id = boot
+        self.lists = lists
+        faults = FaultBook()
+        faults.active.update(recovered.faults)
+        self.desk = Desk(AccountBook(recovered.uses), TerminalClock(), faults)
+        for one in recovered.open_sales:
+            one.join(self.desk)
+        decimals = config.rules.decimals
+        self.points = {
+            point.number: FuellingPoint(
+                point, config.point_times, self.desk, {n: ml for (fp, n), ml in recovered.totals.items() if fp == point.number}, decimals
+            )
+            for point in config.points
+        }
+        self.link = HostLink(self.desk, config.host_times, boot)
+        self.uploads = Uploads(self.desk, config.host_times, recovered.waiting)
+        self.teller = Teller(
+            self.desk, config.rules, lists, vault, storage, self.link, self.points, recovered.minting, dict(recovered.pin_tries)
+        )
+        self.teller.lists_checked = recovered.lists_checked
+        self._checked_stored = recovered.lists_checked or UtcMs(0)
+        self.sessions = {side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides}
+        self.in_service = True
+        self._routes = self._build_routes()
+
+    # --- the two entrances ------------------------------------------------------------------------------------------------------
+
+    def boot(self, at: Instant) -> list[Effect]:
+        """Begin service: close what cannot go on, adopt what may still run at a pump, ask the host."""
+        known = self.recovered
+        self.desk.clock.restore(
+            known.clock_floor,
+            known.clock_floor_instant if known.same_boot and known.clock_floor_instant is not None else at,
+            elapsed_known=known.same_boot,
+            contact=known.clock_contact,
+        )
+        self.desk.persist(TerminalStarted(self.boot_id, self.config.version))
+        for one in list(known.open_sales):
+            self._resume(one, at)
+        self._drain(at)
+        self.link.begin(self.lists.epoch, self.lists.version)
+        self.uploads.begin()
+        for session in self.sessions.values():
+            session.show(Screen.WELCOME, session.home_language)
+        return self._finish(at)
+
+    def handle(self, event: object, at: Instant) -> list[Effect]:
+        """One step. ``at`` is the instant at which the event entered the inbox."""
+        self._route(event, at)
+        self._drain(at)
+        return self._finish(at)
+
+    # --- start ------------------------------------------------------------------------------------------------------------------
+
+    def _resume(self, one: Sale, at: Instant) -> None:
+        point = self.points.get(one.fp)
+        if one.state is SaleState.RESERVED:
+            if one.asked_host and not one.reversal:
+                self.desk.tell(ev.ReversalDue(one.id, "POWER"))
+            self.desk.tell(ev.NothingDelivered(one.id, ev.EndCause.POWER))
+        elif one.state is SaleState.AUTHORIZED:
+            left = one.authorized_at + self.config.point_times.lift_ms - self.desk.utc(at)
+            if self.recovered.same_boot and point is not None and left > 0:
+                point.sale = one.id
+                self.desk.start(ev.LiftOverdue(point.number), left)
+            else:
+                self.desk.tell(ev.NothingDelivered(one.id, ev.EndCause.POWER))
+        elif point is not None:
+            point.sale = one.id
+            point.end = ev.EndCause.NOZZLE
+
+    # --- routing ----------------------------------------------------------------------------------------------------------------
+
+    def _build_routes(self) -> Mapping[type, Callable[[Any, Instant], None]]:
+        routes: dict[type, Callable[[Any, Instant], None]] = {
+            PumpStatusChanged: self._status_changed,
+            DeviceUp: self._device_up,
+            DeviceDown: self._device_down,
+            LineNoise: self._noise,
+            ev.HostAnswered: self._host_answered,
+            ev.HostFailed: self._host_failed,
+            ev.HostOverdue: self._host_overdue,
+            ev.UploadAnswered: self._upload_answered,
+            ev.UploadFailed: self._upload_failed,
+            ev.UploadDue: lambda event, at: self.uploads.kick(),
+            ev.ProbeDue: lambda event, at: self.link.probe(),
+            ev.ProbeAnswered: self._probe_answered,
+            ev.ProbeFailed: lambda event, at: self.link.failed(event.trouble, event.why),
+            ev.ListCheckDue: lambda event, at: self.desk.do(CheckLists(self.lists.epoch, self.lists.version)),
+            ev.ListsCurrent: self._lists_current,
+            ev.ListsReady: self._lists_ready,
+            ev.ListsRefused: self._lists_refused,
+            ev.NozzleRefused: self._nozzle_refused,
+        }
+        for kind in fuelling_point_table.EVENTS:
+            routes[kind] = self._to_point
+        for kind in sale.GRID.events:
+            routes[kind] = self._to_sale
+        for kind in (*session_table.EVENTS, MediumPresented, MediumRemoved, MediumUnreadable, KeyPressed):
+            routes[kind] = self._to_session
+        return routes
+
+    def _route(self, event: object, at: Instant) -> None:
+        self._routes[type(event)](event, at)
+
+    def _drain(self, at: Instant) -> None:
+        inner = self.desk.inner
+        for _ in range(INNER_BOUND):
+            if not inner:
+                return
+            self._route(inner.popleft(), at)
+        raise AssertionError(f"more than {INNER_BOUND} internal events in one step")
+
+    def _to_point(self, event: Any, at: Instant) -> None:
+        point = self.points.get(event.fp)
+        if point is not None:
+            fuelling_point_table.GRID.fire(point, event, at)
+
+    def _to_sale(self, event: Any, at: Instant) -> None:
+        one = self.desk.sales.get(event.sale)
+        if one is not None:
+            sale.GRID.fire(one, event, at)
+
+    def _to_session(self, event: Any, at: Instant) -> None:
+        session = self.sessions.get(event.side)
+        if session is not None:
+            session_table.GRID.fire(session, event, at)
+
+    # --- devices ----------------------------------------------------------------------------------------------------------------
+
+    def _status_changed(self, event: PumpStatusChanged, at: Instant) -> None:
+        self._to_point(ev.status_event(event.fp, event.status), at)
+
+    def _device_up(self, event: DeviceUp, at: Instant) -> None:
+        self.desk.clear_fault(FaultCode.DEVICE_DOWN, event.device)
+
+    def _device_down(self, event: DeviceDown, at: Instant) -> None:
+        self.desk.raise_fault(FaultCode.DEVICE_DOWN, event.device, event.reason)
+
+    def _noise(self, event: LineNoise, at: Instant) -> None:
+        """Counted by the driver; alone it means nothing to anybody here."""
+
+    def _nozzle_refused(self, event: ev.NozzleRefused, at: Instant) -> None:
+        """A wrong nozzle is out: tell the driver at the pump's side which one to take, unless the side serves somebody else."""
+        one = self.desk.sales.get(event.sale)
+        if one is None:
+            return
+        self.desk.persist(Refused(one.side, event.reason.value, one.card, event.fp))
+        session = self.sessions[one.side]
+        if session.state in (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED):
+            products = ", ".join(allowed.product for allowed in one.allowed if allowed.quantity_ml > 0)
+            session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products)
+
+    # --- the host ---------------------------------------------------------------------------------------------------------------
+
+    def _host_answered(self, event: ev.HostAnswered, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+        found = self._waiting(event.sale)
+        if found is not None:
+            self.teller.decided(*found[:1], event.answer, found[1], at)
+
+    def _host_failed(self, event: ev.HostFailed, at: Instant) -> None:
+        self.link.failed(event.trouble, event.why)
+        if event.trouble is not ev.HostTrouble.NO_LINE:
+            self._give_up_on_host(event.sale, at)
+        else:
+            found = self._waiting(event.sale)
+            if found is not None:
+                self.teller.decided(found[0], None, found[1], at)
+
+    def _host_overdue(self, event: ev.HostOverdue, at: Instant) -> None:
+        self.link.failed(ev.HostTrouble.TIMED_OUT, "no answer to an authorization in time")
+        self._give_up_on_host(event.sale, at)
+
+    def _give_up_on_host(self, sale_id: SaleId, at: Instant) -> None:
+        """The question may have arrived: it is reversed before the offline decision is used, and a late answer is never used."""
+        found = self._waiting(sale_id)
+        if found is not None:
+            sale.GRID.fire(found[0], ev.ReversalDue(sale_id, "TIMED_OUT"), at)
+            self.teller.decided(found[0], None, found[1], at)
+
+    def _waiting(self, sale_id: SaleId) -> tuple[Sale, Request] | None:
+        """The sale and its driver's request, when both still wait for the host."""
+        one = self.desk.sales.get(sale_id)
+        if one is None or one.state is not SaleState.RESERVED or one.reversal:
+            return None
+        session = self.sessions[one.side]
+        if session.sale != sale_id or session.medium is None:
+            return None
+        nozzles = self.points[one.fp].config.nozzles
+        return one, Request(session.token, session.medium.number, session.pin_result, nozzles, session.wish)
+
+    def _host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
+        if self.link.answered(host_time, at):
+            self.uploads.host_is_back()
+
+    def _upload_answered(self, event: ev.UploadAnswered, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+        self.uploads.answered(event)
+
+    def _upload_failed(self, event: ev.UploadFailed, at: Instant) -> None:
+        self.link.failed(event.trouble, event.why)
+        self.uploads.failed(event)
+
+    def _probe_answered(self, event: ev.ProbeAnswered, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+
+    def _lists_current(self, event: ev.ListsCurrent, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+        self.link.lists_seen()
+        self._checked(at)
+
+    def _lists_ready(self, event: ev.ListsReady, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+        self.link.lists_seen()
+        self.desk.persist(ListsAdopted(event.file, event.epoch, event.version, event.rows))
+        self.desk.do(UseCards(event.file))
+        self.desk.clear_fault(FaultCode.LIST_MISSING, "cards")
+        self._checked_stored = UtcMs(0)
+        self._checked(at)
+
+    def _lists_refused(self, event: ev.ListsRefused, at: Instant) -> None:
+        self.link.lists_seen()
+        self.desk.raise_fault(FaultCode.LIST_REFUSED, "cards", event.why)
+
+    def _checked(self, at: Instant) -> None:
+        """Lists are fresh as of now. Stored now and then only: an older value on disk merely makes them look older after a restart."""
+        self.desk.clear_fault(FaultCode.LIST_REFUSED, "cards")
+        now = self.desk.clock.utc(at)
+        self.teller.lists_checked = now
+        if now - self._checked_stored >= LISTS_CHECKED_EVERY_MS:
+            self._checked_stored = now
+            self.desk.persist(ListsChecked(now))
+
+    # --- the end of a step ------------------------------------------------------------------------------------------------------
+
+    def _finish(self, at: Instant) -> list[Effect]:
+        self._check_service(at)
+        queued = sum(type(effect).__name__ == "Enqueue" for effect in self.desk.effects)
+        if queued:
+            self.uploads.queued(queued)
+            self._prune()
+        return self.desk.take()
+
+    def _check_service(self, at: Instant) -> None:
+        stopped = self.desk.faults.any_stopped()
+        if stopped is self.in_service:
+            self.in_service = not stopped
+            for side in self.sessions:
+                self._to_session(ev.ServiceStopped(side) if stopped else ev.ServiceResumed(side), at)
+            self._drain(at)
+
+    def _prune(self) -> None:
+        """Ended sales wait in the ledger for their acknowledgement; only a few stay in memory."""
+        ended = [one.id for one in self.desk.sales.values() if one.state not in sale.OPEN_STATES]
+        for sale_id in ended[: max(0, len(ended) - ENDED_KEPT)]:
+            del self.desk.sales[sale_id]
+
+
+__all__ = ["Recovered", "Site", "SiteConfig", "UploadNext"]

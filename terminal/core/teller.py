@@ -1,0 +1,312 @@
+"""The teller: turns a driver's choice into a reservation, a question to the host, a decision and an armed point.
+
+It owns no state of its own but the next sale's number and the PIN tries; lists, book, points and link are shown to it. The order is the
+one thing that matters here: hold first, question second; approval and hold in one commit; nothing is armed that is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from terminal.core.authorization import Decision, Policy, Request, decide, gather
+from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
+from terminal.core.effects import AskHost
+from terminal.core.events import (
+    AttemptRefused,
+    EndCause,
+    HostAsked,
+    HostOverdue,
+    NothingDelivered,
+    PointArmed,
+    ReversalDue,
+    SaleArmed,
+    SaleGranted,
+    SaleWithdrawn,
+)
+from terminal.core.facts import PinResult
+from terminal.core.fuelling_point import FuellingPoint
+from terminal.core.host_link import HostLink
+from terminal.core.ids import Minting, SaleId
+from terminal.core.ports import Lists, Storage, Vault
+from terminal.core.reasons import Reason
+from terminal.core.records import Allowed, MediumRef, NozzleRef, PinTried, Refused
+from terminal.core.sale import Sale, SaleState
+from terminal.core.screens import money_text, reason_text, volume_text
+from terminal.core.step import Desk
+from terminal.core.texts import LANGUAGES
+from terminal.core.units import Instant, UtcMs
+
+if TYPE_CHECKING:
+    from terminal.core.session import CustomerSession
+
+UNBOUNDED = HostAnswer(HostDecision.APPROVED)
+"""What the host could say at best: with it, a decision tells what is certain before the host was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinTries:
+    """Tries of an account within one epoch of its PIN."""
+
+    epoch: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRules:
+    """Where we are and by which rules: the part of the configuration that decides."""
+
+    terminal: str
+    site: str
+    zone: str
+    currency: str
+    decimals: int
+    policy: Policy
+
+
+class Teller:
+    """Serves all sides of the terminal."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        rules: SiteRules,
+        lists: Lists,
+        vault: Vault,
+        storage: Storage,
+        link: HostLink,
+        points: Mapping[int, FuellingPoint],
+        minting: Minting,
+        pin_tries: dict[str, PinTries],
+    ) -> None:
+        self.desk = desk
+        self.rules = rules
+        self.lists = lists
+        self.vault = vault
+        self.storage = storage
+        self.link = link
+        self.points = points
+        self.minting = minting
+        self.pin_tries = pin_tries
+        self.lists_checked: UtcMs | None = None
+        self._floor = replace(rules.policy, min_dispense_ml=min((p.config.minimum_ml for p in points.values()), default=0))
+
+    # --- small answers for the session ------------------------------------------------------------------------------------
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of the site's currency."""
+        return self.rules.decimals
+
+    @property
+    def currency(self) -> str:
+        """ISO code of the site's currency."""
+        return self.rules.currency
+
+    def language_of(self, card: Card | None) -> str | None:
+        """The card's language where we have it."""
+        return card.language if card is not None and card.language in LANGUAGES else None
+
+    def reason_text(self, reason: Reason, language: str) -> str:
+        """A reason in a driver's words."""
+        return reason_text(reason, language)
+
+    def wish_text(self, wish: Wish | None) -> str:
+        """The wish as the choice screen shows it."""
+        if wish is None:
+            return ""
+        if wish.value_minor is not None:
+            return money_text(wish.value_minor, self.decimals, self.currency)
+        return volume_text(wish.quantity_ml or 0)
+
+    def promise(self, sale_id: SaleId | None) -> tuple[str, str]:
+        """Amount and products that the armed sale may take, in a driver's words."""
+        sale = self.desk.sales.get(sale_id) if sale_id is not None else None
+        usable = [] if sale is None else [allowed for allowed in sale.allowed if allowed.quantity_ml >= self.points[sale.fp].config.minimum_ml]
+        if not usable:
+            return "", ""
+        largest = max(usable, key=lambda allowed: allowed.quantity_ml)
+        amount = money_text(largest.value_minor, self.decimals, self.currency) if largest.by_value else volume_text(largest.quantity_ml)
+        return amount, ", ".join(allowed.product for allowed in usable)
+
+    def stop_code(self) -> str:
+        """The first fault that stops service, for the display."""
+        return next((code.value for code, _ in self.desk.faults.active), "")
+
+    def calling_point(self) -> str:
+        """The number of the one free point whose nozzle is already up, as digits; empty when there is none or more than one."""
+        calling = [number for number, point in self.points.items() if point.available and point.nozzle_out is not None]
+        return str(calling[0]) if len(calling) == 1 else ""
+
+    def is_pair(self, card: Card, token: str) -> bool:
+        """Is this medium the pair of that card? The pair names an account."""
+        other = self.lists.card(token)
+        return other is not None and other.account == card.pair
+
+    def tries_of(self, account: str, rule: PinRule) -> int:
+        """Tries since the last right PIN; a new epoch (a new PIN, or the host's unlock) starts at none."""
+        known = self.pin_tries.get(account)
+        return known.tries if known is not None and known.epoch == rule.epoch else 0
+
+    def count_try(self, account: str, rule: PinRule) -> None:
+        """One try more, on disk with this step."""
+        tries = PinTries(rule.epoch, self.tries_of(account, rule) + 1)
+        self.pin_tries[account] = tries
+        self.desk.persist(PinTried(account, tries.epoch, tries.tries))
+
+    def note_refusal(self, session: CustomerSession, reason: Reason, fp: int | None) -> None:
+        """Write down that a driver was told no."""
+        self.desk.persist(Refused(session.side, reason.value, self._medium(session, None), fp))
+
+    # --- decisions ----------------------------------------------------------------------------------------------------------
+
+    def first_look(self, session: CustomerSession, at: Instant) -> Reason | None:
+        """What is certain right after identification: nothing at this terminal could be released to this card."""
+        if not self.storage.ready():
+            return Reason.TERMINAL_NOT_READY
+        card = session.card
+        locked = card is not None and card.pin is not None and self.tries_of(card.account, card.pin) >= card.pin.tries
+        nozzles = tuple(nozzle for point in self.points.values() for nozzle in point.config.nozzles)
+        request = Request(session.token, session.medium.number if session.medium else "", PinResult.LOCKED if locked else PinResult.RIGHT, nozzles, None)
+        return self._decide(request, UNBOUNDED if self.link.reachable else None, at, self._floor).reason
+
+    def choose(self, session: CustomerSession, number: int, at: Instant) -> None:
+        """The driver chose a fuelling point: reserve, then ask the host or decide alone."""
+        point = self.points.get(number)
+        if point is None or not point.available:
+            self.desk.tell(AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE))
+            return
+        if not self.storage.ready():
+            self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
+            return
+        request = Request(session.token, session.medium.number if session.medium else "", session.pin_result, point.config.nozzles, session.wish)
+        online = self.link.reachable
+        decision = self._decide(request, UNBOUNDED if online else None, at, self._policy(point))
+        if decision.reason is not None:
+            self.desk.tell(AttemptRefused(session.side, decision.reason))
+            return
+        sale = self._reserve(session, point, decision, online, at)
+        if online:
+            self.desk.do(AskHost(sale.id))
+            self.desk.start(HostOverdue(sale.id), self.link.times.authorize_ms)
+            self.desk.tell(HostAsked(session.side))
+        else:
+            self._grant(sale, decision, None)
+
+    def decided(self, sale: Sale, host: HostAnswer | None, request: Request, at: Instant) -> None:
+        """The host has answered, or will not: decide for good and arm, or say why not. ``host`` None: decide offline."""
+        self.desk.cancel(HostOverdue(sale.id))
+        point = self.points[sale.fp]
+        self.desk.book.drop(sale.id)
+        decision = self._decide(request, host, at, self._policy(point))
+        self.desk.book.hold(sale.held())
+        if decision.reason is not None:
+            self._decline(sale, decision.reason, EndCause.DECLINED)
+        elif not point.available:
+            if host is not None:
+                sale.decided_by, sale.authorization = "host", host.authorization
+            self._decline(sale, Reason.FUELLING_POINT_NOT_AVAILABLE, EndCause.CANCELLED)
+        else:
+            self._grant(sale, decision, host)
+
+    def abandon(self, sale_id: SaleId | None) -> None:
+        """The driver left while the host was asked: an approval that comes must not hold anything."""
+        if sale_id is not None:
+            self.desk.cancel(HostOverdue(sale_id))
+            self.desk.tell(ReversalDue(sale_id, "CANCELLED"))
+            self.desk.tell(NothingDelivered(sale_id, EndCause.CANCELLED))
+
+    def withdraw(self, fp: int) -> None:
+        """The driver cancelled at the terminal before lifting the nozzle."""
+        sale = self.points[fp].open_sale()
+        if sale is not None and sale.state is SaleState.AUTHORIZED:
+            self.desk.tell(SaleWithdrawn(fp, EndCause.CANCELLED))
+
+    # --- inside ---------------------------------------------------------------------------------------------------------------
+
+    def _decide(self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy) -> Decision:
+        rules = self.rules
+        facts = gather(
+            request,
+            host,
+            self.lists,
+            self.lists.deny,
+            self.desk.book,
+            site=rules.site,
+            zone=rules.zone,
+            decimals=rules.decimals,
+            now_utc=self.desk.clock.utc(at),
+            clock_state=self.desk.clock.state(at),
+            lists_checked_utc=self.lists_checked,
+            policy=policy,
+        )
+        return decide(facts, policy)
+
+    def _policy(self, point: FuellingPoint) -> Policy:
+        return replace(self.rules.policy, min_dispense_ml=point.config.minimum_ml)
+
+    def _reserve(self, session: CustomerSession, point: FuellingPoint, decision: Decision, online: bool, at: Instant) -> Sale:
+        sale_id = self.minting.id()
+        card = session.card
+        sale = Sale(
+            id=sale_id,
+            epoch=self.minting.epoch,
+            sequence=self.minting.next_sequence,
+            side=session.side,
+            fp=point.number,
+            card=self._medium(session, sale_id) or MediumRef("", "", "", ""),
+            account=card.account if card is not None else session.token,
+            customer=card.customer if card is not None else None,
+            pin_verified=session.pin_result is PinResult.RIGHT,
+            prompts=tuple(sorted(session.prompts.items())),
+            nozzles=tuple(_ref(nozzle) for nozzle in point.config.nozzles),
+            wish_ml=session.wish.quantity_ml if session.wish else None,
+            wish_minor=session.wish.value_minor if session.wish else None,
+            asked_host=online,
+            authorized_at=self.desk.utc(at),
+            list_version=self.lists.version,
+            hold_ml=max(allowance.quantity_ml for allowance in decision.allowance),
+            hold_minor=max(allowance.value_minor for allowance in decision.allowance),
+            hold_products=tuple(allowance.product for allowance in decision.allowance),
+        )
+        self.minting = self.minting.after()
+        session.sale = sale_id
+        sale.reserve(self.desk)
+        return sale
+
+    def _grant(self, sale: Sale, decision: Decision, host: HostAnswer | None) -> None:
+        allowed = tuple(
+            Allowed(
+                product=allowance.product,
+                quantity_ml=allowance.quantity_ml,
+                value_minor=allowance.value_minor if allowance.money_minor is None else allowance.money_minor,
+                by_value=allowance.money_minor is not None,
+                bound_by=allowance.bound_by.value,
+            )
+            for allowance in decision.allowance
+        )
+        by = "offline" if host is None else "host"
+        self.desk.tell(SaleGranted(sale.id, by, None if host is None else host.authorization, allowed))
+        self.desk.tell(SaleArmed(sale.fp, sale.id))
+        self.desk.tell(PointArmed(sale.side, sale.fp))
+
+    def _decline(self, sale: Sale, reason: Reason, end: EndCause) -> None:
+        self.desk.tell(NothingDelivered(sale.id, end))
+        self.desk.tell(AttemptRefused(sale.side, reason))
+
+    def _medium(self, session: CustomerSession, sale: SaleId | None) -> MediumRef | None:
+        medium = session.medium
+        if medium is None:
+            return None
+        return MediumRef(
+            token=session.token,
+            last4=medium.number[-4:] if len(medium.number) > 10 else medium.number[-3:],
+            medium=medium.kind.value,
+            trust=medium.trust.value,
+            sealed=self.vault.seal(medium.number, sale) if sale is not None else None,
+        )
+
+
+def _ref(nozzle: Nozzle) -> NozzleRef:
+    return NozzleRef(nozzle.nozzle, nozzle.product, nozzle.price)

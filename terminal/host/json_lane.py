@@ -1,0 +1,224 @@
+"""The JSON lane: core values to request bytes, answer bytes to core values. Pure; ``client`` does the talking.
+
+The contract is ``firmware_notes/host-api.openapi.yaml``. Answers are decoded strictly in what we use and liberally in what we do not:
+unknown fields are left alone, wrong types make the whole answer unusable (``LaneError``), never half used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from terminal.core.card_data import HostAnswer, HostDecision
+from terminal.core.events import UploadResult
+from terminal.core.ids import MessageKind
+from terminal.core.messages import Authorize, Booking, SaleMessage
+from terminal.core.reasons import Reason
+from terminal.core.records import MediumRef
+from terminal.core.units import UtcMs
+
+_REASONS = {reason.value: reason for reason in Reason}
+Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+
+
+class LaneError(Exception):
+    """The host's answer is none; the text has no content of it beyond field names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTPS request: method, path, body and the idempotency key (None where the contract has none)."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    key: str | None = None
+
+
+class _Authorized(msgspec.Struct):
+    time: datetime
+    decision: HostDecision
+    authorization: str | None = None
+    quantity_ml: Amount | None = None
+    value_minor: Amount | None = None
+    products: list[str] | None = None
+    reason: str | None = None
+
+
+class _Booked(msgspec.Struct):
+    time: datetime
+    result: UploadResult
+
+
+class _Item(msgspec.Struct):
+    key: str
+    result: UploadResult
+
+
+class _BookedItems(msgspec.Struct):
+    time: datetime
+    results: list[_Item]
+
+
+class _Time(msgspec.Struct):
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Knows who this terminal is; everything else comes with the message."""
+
+    terminal: str
+    site: str
+    currency: str
+
+    # --- requests ---------------------------------------------------------------------------------------------------------
+
+    def authorize(self, message: Authorize) -> Call:
+        """The question before a fuelling."""
+        body = {
+            "key": message.key,
+            "terminal": self.terminal,
+            "site": self.site,
+            "sale": message.sale,
+            "epoch": message.epoch,
+            "sequence": message.sequence,
+            "fuelling_point": message.fp,
+            **_medium(message.card),
+            "second_card": None,
+            "pin": "verified" if message.pin_verified else "none",
+            "prompts": dict(message.prompts),
+            "products": [{"nozzle": ref.nozzle, "product": ref.product, "price": ref.price} for ref in message.nozzles],
+            "wish": _wish(message),
+            "requested_at": instant_text(message.requested_at),
+            "clock": message.clock,
+            "list_version": message.list_version,
+        }
+        return Call("POST", "/v1/authorizations", msgspec.json.encode(body), message.key)
+
+    def encode(self, message: SaleMessage) -> bytes:
+        """The bytes of an outbox message; made once, stored, and sent unchanged on every try."""
+        if isinstance(message, Booking):
+            return msgspec.json.encode(self._booking(message))
+        return msgspec.json.encode(
+            {
+                "key": message.key,
+                "terminal": self.terminal,
+                "sale": message.sale,
+                "epoch": message.epoch,
+                "sequence": message.sequence,
+                "reason": message.reason,
+            }
+        )
+
+    def upload(self, key: str, body: bytes) -> Call:
+        """The request that carries a stored message."""
+        sale, _, kind = key.rpartition("/")
+        if kind == MessageKind.COMPLETE.value:
+            return Call("POST", f"/v1/authorizations/{sale}/completion", body, key)
+        if kind == MessageKind.REVERSE.value:
+            return Call("POST", f"/v1/authorizations/{sale}/reversal", body, key)
+        terminal = msgspec.json.encode(self.terminal)
+        return Call("POST", "/v1/transactions", b'{"terminal":' + terminal + b',"items":[' + body + b"]}", key)
+
+    def probe(self) -> Call:
+        """What time is it?"""
+        return Call("GET", "/v1/time")
+
+    def list_heads(self) -> Call:
+        """Which lists are the newest?"""
+        return Call("GET", f"/v1/terminals/{self.terminal}/lists")
+
+    def snapshot(self, epoch: str, version: int) -> Call:
+        """The whole card list of one version."""
+        return Call("GET", f"/v1/terminals/{self.terminal}/lists/cards/{epoch}/{version}")
+
+    # --- answers ----------------------------------------------------------------------------------------------------------
+
+    def authorized(self, body: bytes) -> tuple[HostAnswer, UtcMs]:
+        """The host's decision. A reason that is none of ours counts as ``HOST_DECLINED``. Raises ``LaneError``."""
+        answer = decode(body, _Authorized)
+        reason = _REASONS.get(answer.reason or "")
+        products = None if answer.products is None else frozenset(answer.products)
+        return (
+            HostAnswer(answer.decision, answer.quantity_ml, answer.value_minor, reason, answer.authorization, products),
+            utc_ms(answer.time),
+        )
+
+    def booked(self, key: str, body: bytes) -> tuple[UploadResult, UtcMs]:
+        """The host's verdict on one stored message. Raises ``LaneError``."""
+        if not key.endswith(f"/{MessageKind.ADVICE.value}"):
+            single = decode(body, _Booked)
+            return single.result, utc_ms(single.time)
+        several = decode(body, _BookedItems)
+        for item in several.results:
+            if item.key == key:
+                return item.result, utc_ms(several.time)
+        raise LaneError("the answer does not name the message")
+
+    def time(self, body: bytes) -> UtcMs:
+        """The host's time. Raises ``LaneError``."""
+        return utc_ms(decode(body, _Time).time)
+
+    def _booking(self, message: Booking) -> dict[str, Any]:
+        return {
+            "key": message.key,
+            "terminal": self.terminal,
+            "site": self.site,
+            "sale": message.sale,
+            "epoch": message.epoch,
+            "sequence": message.sequence,
+            "authorization": message.authorization,
+            "decided_by": message.decided_by,
+            "fuelling_point": message.fp,
+            "nozzle": message.nozzle,
+            **_medium(message.card),
+            "pin": "verified" if message.pin_verified else "none",
+            "prompts": dict(message.prompts),
+            "product": message.product,
+            "price": message.price,
+            "currency": self.currency,
+            "quantity_ml": message.quantity_ml,
+            "value_minor": message.value_minor,
+            "authorized_at": instant_text(message.authorized_at),
+            "ended_at": instant_text(message.ended_at),
+            "end": message.end,
+            "totaliser_start_ml": message.total_start_ml,
+            "totaliser_end_ml": message.total_end_ml,
+            "clock": message.clock,
+            "list_version": message.list_version,
+        }
+
+
+def decode(body: bytes, shape: type[Any]) -> Any:
+    """Strictly, with the field's name but none of its content in the error. Raises ``LaneError``."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise LaneError(f"not an answer of the contract: {error}") from error
+
+
+def instant_text(utc: int) -> str:
+    """RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(utc // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{utc % 1000:03d}Z"
+
+
+def utc_ms(instant: datetime) -> UtcMs:
+    """Milliseconds since 1970 of an aware datetime. Raises ``LaneError`` for one without a zone."""
+    if instant.tzinfo is None:
+        raise LaneError("an instant without a zone")
+    delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return UtcMs((delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000)
+
+
+def _medium(card: MediumRef) -> dict[str, Any]:
+    return {"card": {"token": card.token, "last4": card.last4, "sealed": card.sealed}, "medium": card.medium, "trust": card.trust}
+
+
+def _wish(message: Authorize) -> dict[str, int] | None:
+    if message.wish_ml is not None:
+        return {"quantity_ml": message.wish_ml}
+    return None if message.wish_minor is None else {"value_minor": message.wish_minor}

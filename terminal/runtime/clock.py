@@ -1,0 +1,28 @@
+"""The only place that reads a clock. Instants are milliseconds of the boot-time clock: they count on through a restart of the program."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+from terminal.core.units import Instant
+
+
+class Clock(Protocol):
+    """Where instants come from."""
+
+    def instant(self) -> Instant:
+        """Now, in milliseconds; only differences mean something."""
+
+
+class SystemClock:
+    """The machine's boot-time clock."""
+
+    def instant(self) -> Instant:
+        """Now."""
+        return Instant(time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000)
+
+    def boot(self) -> str:
+        """The identity of this boot of the machine: instants of different boots cannot be compared."""
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,49 @@
+"""One heap for every deadline of the core. A deadline is its own name: started again it is moved, cancelled it is gone."""
+
+from __future__ import annotations
+
+import heapq
+
+from terminal.core.events import Deadline
+from terminal.core.units import Instant
+
+
+class Deadlines:
+    """Due instants by deadline, in the order of falling due and, within one instant, of starting."""
+
+    def __init__(self) -> None:
+        self._due: dict[Deadline, tuple[Instant, int]] = {}
+        self._heap: list[tuple[Instant, int, Deadline]] = []
+        self._order = 0
+
+    def start(self, deadline: Deadline, due: Instant) -> None:
+        """Let it fall due then, whatever was said of it before."""
+        self._order += 1
+        self._due[deadline] = (due, self._order)
+        heapq.heappush(self._heap, (due, self._order, deadline))
+
+    def cancel(self, deadline: Deadline) -> None:
+        """Forget it; nothing happens when it is not running."""
+        self._due.pop(deadline, None)
+
+    def next_due(self) -> Instant | None:
+        """When the first one falls due; None when none is running."""
+        while self._heap:
+            due, order, deadline = self._heap[0]
+            if self._due.get(deadline) == (due, order):
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def pop_due(self, now: Instant) -> Deadline | None:
+        """The first one that is due, taken off; None when none is."""
+        due = self.next_due()
+        if due is None or due > now:
+            return None
+        _, _, deadline = heapq.heappop(self._heap)
+        del self._due[deadline]
+        return deadline
+
+    def running(self) -> int:
+        """How many run."""
+        return len(self._due)

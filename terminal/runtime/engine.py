@@ -1,0 +1,133 @@
+"""One step of the program: handle, commit, act. Whoever has read this file knows how everything moves.
+
+Take a stamped event, let the site answer it with effects, write everything that is to be remembered in one transaction, and only then
+let anything leave. A step whose commit fails has not happened: ``StorageFailed`` goes up, the program ends, and the next start asks the pumps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from drivers.commands import DeviceCommand
+from terminal.core.effects import (
+    AskHost,
+    CancelDeadline,
+    CheckLists,
+    Continue,
+    Effect,
+    Enqueue,
+    Persist,
+    ProbeHost,
+    Send,
+    StartDeadline,
+    UploadNext,
+    UseCards,
+)
+from terminal.core.messages import Authorize, SaleMessage
+from terminal.core.site import Site
+from terminal.core.units import Instant
+from terminal.runtime.deadlines import Deadlines
+from terminal.store.ledger import Ledger, QueuedMessage, Stamp
+
+
+class Outside(Protocol):
+    """Everything beyond the ledger, as the engine sees it. None of these may block."""
+
+    def send(self, command: DeviceCommand) -> None:
+        """Hand a command to its driver."""
+
+    def ask_host(self, question: Authorize) -> None:
+        """Ask the host to authorize; answered by ``HostAnswered`` or ``HostFailed``."""
+
+    def upload(self, message: QueuedMessage) -> None:
+        """Send a stored message; answered by ``UploadAnswered`` or ``UploadFailed``."""
+
+    def probe_host(self) -> None:
+        """Ask for the time; answered by ``ProbeAnswered`` or ``ProbeFailed``."""
+
+    def check_lists(self, epoch: str, version: int) -> None:
+        """Ask for newer lists; answered by ``ListsCurrent``, ``ListsReady`` or ``ListsRefused``."""
+
+    def use_cards(self, file: str) -> None:
+        """Read cards from this file from now on."""
+
+    def encode(self, message: SaleMessage) -> bytes:
+        """The bytes that every try of this message will send."""
+
+
+class Engine:
+    """Site, ledger and deadlines, joined by the one rule: write, then act."""
+
+    def __init__(self, site: Site, ledger: Ledger, outside: Outside) -> None:
+        self.site = site
+        self.ledger = ledger
+        self.outside = outside
+        self.deadlines = Deadlines()
+        self._next: deque[object] = deque()
+        self._act: dict[type, Callable[[object, Instant], None]] = {
+            Send: lambda effect, at: outside.send(effect.command),  # type: ignore[attr-defined]
+            AskHost: self._ask_host,
+            UploadNext: self._upload_next,
+            ProbeHost: lambda effect, at: outside.probe_host(),
+            CheckLists: lambda effect, at: outside.check_lists(effect.epoch, effect.version),  # type: ignore[attr-defined]
+            UseCards: lambda effect, at: outside.use_cards(effect.file),  # type: ignore[attr-defined]
+            StartDeadline: self._start_deadline,
+            CancelDeadline: lambda effect, at: self.deadlines.cancel(effect.deadline),  # type: ignore[attr-defined]
+            Continue: lambda effect, at: self._next.append(effect.event),  # type: ignore[attr-defined]
+        }
+
+    def boot(self, at: Instant) -> None:
+        """The first step. Raises ``StorageFailed``."""
+        self._finish(self.site.boot(at), at)
+
+    def step(self, event: object, at: Instant) -> None:
+        """Handle one event to its end, with what must follow its commit. Raises ``StorageFailed``."""
+        self._finish(self.site.handle(event, at), at)
+        while self._next:
+            self._finish(self.site.handle(self._next.popleft(), at), at)
+
+    def fire_due(self, now: Instant) -> bool:
+        """Handle the first deadline that is due; False when none is."""
+        deadline = self.deadlines.pop_due(now)
+        if deadline is None:
+            return False
+        self.step(deadline, now)
+        return True
+
+    def _finish(self, effects: list[Effect], at: Instant) -> None:
+        self.commit(effects, at)
+        self.dispatch(effects, at)
+
+    def commit(self, effects: list[Effect], at: Instant) -> None:
+        """Make the step's facts and messages durable, together."""
+        records = [effect.record for effect in effects if isinstance(effect, Persist)]
+        messages = [QueuedMessage(effect.message.key, self.outside.encode(effect.message)) for effect in effects if isinstance(effect, Enqueue)]
+        if records or messages:
+            clock = self.site.desk.clock
+            self.ledger.commit(Stamp(clock.utc(at), clock.state(at).value), records, messages)
+
+    def dispatch(self, effects: list[Effect], at: Instant) -> None:
+        """Let everything else of the step leave, in order."""
+        for effect in effects:
+            if not isinstance(effect, Persist | Enqueue):
+                self._act[type(effect)](effect, at)
+
+    def _start_deadline(self, effect: object, at: Instant) -> None:
+        if isinstance(effect, StartDeadline):
+            self.deadlines.start(effect.deadline, Instant(at + effect.after_ms))
+
+    def _ask_host(self, effect: object, at: Instant) -> None:
+        sale = self.site.desk.sales.get(effect.sale) if isinstance(effect, AskHost) else None
+        if sale is not None:
+            clock = self.site.desk.clock
+            self.outside.ask_host(sale.question(clock.utc(at), clock.state(at).value))
+
+    def _upload_next(self, effect: object, at: Instant) -> None:
+        message = self.ledger.next_message()
+        if message is None:
+            raise AssertionError("the core believes that a message waits and the ledger has none")
+        self.outside.upload(message)
+
+

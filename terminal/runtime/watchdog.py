@@ -1,0 +1,54 @@
+"""systemd's notify protocol over its plain datagram socket (sd_notify(3)): ready, status, watchdog, stopping."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from terminal.core.units import Instant
+
+
+class Notifier:
+    """Talks to the service manager when there is one; silent otherwise."""
+
+    def __init__(self, address: str | None, watchdog_usec: int | None) -> None:
+        """``address`` is $NOTIFY_SOCKET, ``watchdog_usec`` $WATCHDOG_USEC."""
+        self._address = ("\0" + address[1:] if address.startswith("@") else address) if address else None
+        self.interval_ms = max(100, watchdog_usec // 3000) if watchdog_usec else None
+        self._fed: Instant | None = None
+
+    @classmethod
+    def from_environment(cls) -> Notifier:
+        """As systemd starts us. A watchdog meant for another process is not ours."""
+        pid = os.environ.get("WATCHDOG_PID")
+        usec = os.environ.get("WATCHDOG_USEC") if pid is None or pid == str(os.getpid()) else None
+        return cls(os.environ.get("NOTIFY_SOCKET"), int(usec) if usec and usec.isdigit() else None)
+
+    def ready(self, status: str) -> None:
+        """Drivers can be served, or are told why not."""
+        self._tell(f"READY=1\nSTATUS={status}")
+
+    def status(self, status: str) -> None:
+        """One line for ``systemctl status``."""
+        self._tell(f"STATUS={status}")
+
+    def stopping(self) -> None:
+        """We were asked to stop and do."""
+        self._tell("STOPPING=1")
+
+    def feed(self, now: Instant) -> None:
+        """Called by the core's loop after each step and when idle; tells the watchdog when a third of its time is over."""
+        if self.interval_ms is not None and (self._fed is None or now - self._fed >= self.interval_ms):
+            self._fed = now
+            self._tell("WATCHDOG=1")
+
+    def _tell(self, text: str) -> None:
+        if self._address is None:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.connect(self._address)
+                sock.send(text.encode())
+        except OSError:
+            # The service manager is away (a test's socket, a re-exec): its watchdog is the remedy, not ours.
+            self._fed = None

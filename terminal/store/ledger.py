@@ -1,0 +1,180 @@
+"""The ledger: one SQLite file, one connection, one thread, one transaction a step.
+
+WAL with ``synchronous=FULL`` under an exclusive lock: what ``commit`` has returned from survives a power cut, nothing after it is half
+there (reference security-and-reliability 5.2). Every setting is read back at every open, and a ledger that does not have them is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from sqlite_utils import Database
+
+from terminal.core.records import Record
+from terminal.store import projection
+from terminal.store.schema import MIGRATIONS, PAGE_SIZE
+
+CHAIN_DOMAIN = b"fleet/audit/v1\0"
+CHAIN_START = bytes(32)
+AUTOCHECKPOINT_PAGES = 800
+
+_SETTINGS: tuple[tuple[str, str, object], ...] = (
+    ("locking_mode", "EXCLUSIVE", "exclusive"),
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("foreign_keys", "ON", 1),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("mmap_size", "0", 0),
+    ("wal_autocheckpoint", str(AUTOCHECKPOINT_PAGES), AUTOCHECKPOINT_PAGES),
+    ("journal_size_limit", "4194304", 4194304),
+)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; the text says what to do and is meant for people."""
+
+
+class LedgerBusy(LedgerError):
+    """Another program has the ledger open."""
+
+
+class StorageFailed(Exception):
+    """A write did not become durable: disk full, read-only or broken. Nothing of the step is in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The terminal's time of a step and how far to believe it."""
+
+    utc: int
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message for the host, in the bytes that every try will send."""
+
+    key: str
+    body: bytes
+
+
+def chain_hash(previous: bytes, seq: int, body: bytes) -> bytes:
+    """One link: SHA-256 over domain, previous hash, row number and the hash of the row's body."""
+    return hashlib.sha256(CHAIN_DOMAIN + previous + seq.to_bytes(8, "big") + hashlib.sha256(body).digest()).digest()
+
+
+def chained_body(utc: int, clock: str, kind: str, body: bytes) -> bytes:
+    """What a link covers: the whole row, not only its facts."""
+    return b"%d\0%s\0%s\0%s" % (utc, clock.encode(), kind.encode(), body)
+
+
+class Ledger:
+    """Opens, writes and reads the ledger. Everything here runs on the core's thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger, making or migrating it. Raises ``LedgerError`` in plain words."""
+        self.path = path
+        self._connection = _open(path)
+        self._db = Database(self._connection)
+        self._check_settings()
+        self._migrate()
+        last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        self._seq: int = 0 if last is None else last[0]
+        self._hash: bytes = CHAIN_START if last is None else last[1]
+        self._encoder = msgspec.json.Encoder()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For reading by the other modules of this package."""
+        return self._connection
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest journal row."""
+        return self._seq, self._hash
+
+    def commit(self, stamp: Stamp, records: Sequence[Record], messages: Sequence[QueuedMessage]) -> None:
+        """Write one step's facts and messages, durably and together, or nothing. Raises ``StorageFailed``."""
+        seq, link = self._seq, self._hash
+        execute = self._connection.execute
+        try:
+            with self._db.atomic():
+                for record in records:
+                    kind = type(record).__name__
+                    body = self._encoder.encode(record)
+                    seq += 1
+                    link = chain_hash(link, seq, chained_body(stamp.utc, stamp.clock, kind, body))
+                    execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", (seq, stamp.utc, stamp.clock, kind, body, link))
+                    projection.APPLY[type(record)](execute, record, seq, stamp.utc)
+                for message in messages:
+                    execute("INSERT INTO outbox (key, body) VALUES (?, ?)", (message.key, message.body))
+        except sqlite3.OperationalError as error:
+            raise StorageFailed(str(error)) from error
+        self._seq, self._hash = seq, link
+
+    def probe(self) -> None:
+        """Write and take back: raises ``StorageFailed`` when the disk does not let us."""
+        try:
+            with self._db.atomic():
+                self._connection.execute("INSERT INTO meta VALUES ('probe', '1') ON CONFLICT (name) DO UPDATE SET value = value || '1'")
+                self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
+        except sqlite3.OperationalError as error:
+            raise StorageFailed(str(error)) from error
+
+    def next_message(self) -> QueuedMessage | None:
+        """The first message that the host has not answered."""
+        row = self._connection.execute("SELECT key, body FROM outbox WHERE quarantined = 0 ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else QueuedMessage(row[0], row[1])
+
+    def close(self) -> None:
+        """Fold the log into the file and let go of the lock."""
+        self._connection.close()
+
+    # --- opening --------------------------------------------------------------------------------------------------------
+
+    def _check_settings(self) -> None:
+        for name, _, wanted in _SETTINGS:
+            (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+            if found != wanted:
+                raise LedgerError(f"{self.path}: this SQLite does not keep {name}={wanted} (it says {found}); sales would not be safe")
+
+    def _migrate(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise LedgerError(f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); install that one again")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            try:
+                with self._db.atomic():
+                    for statement in filter(str.strip, script.split(";")):
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA user_version = {number}")
+            except sqlite3.OperationalError as error:
+                raise StorageFailed(str(error)) from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        for name, value, _ in _SETTINGS:
+            connection.execute(f"PRAGMA {name} = {value}")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text:
+            raise LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first") from error
+        if "readonly" in text or "read-only" in text or "disk" in text:
+            raise StorageFailed(text) from error
+        raise LedgerError(f"{path}: {text}; check that the directory exists and may be written") from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{path}: not a ledger, or damaged ({error}); keep the file and restore the last backup") from error
+    return connection

@@ -1,0 +1,141 @@
+"""From a journal fact to the tables that are kept of it. One small function a kind; nothing else writes those tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from terminal.core import records as r
+
+Execute = Callable[[str, Sequence[Any]], Any]
+
+
+def _sequence(sale: str) -> int:
+    return int(sale.rpartition("-")[2])
+
+
+def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> None:
+    execute(
+        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL)",
+        (fact.sequence, fact.epoch, fact.sale, fact.fp, fact.account, fact.customer, fact.hold_ml, fact.hold_minor, fact.authorized_at, seq),
+    )
+
+
+def _authorized(execute: Execute, fact: r.SaleAuthorized, seq: int, utc: int) -> None:
+    execute(
+        "UPDATE sale SET state = 'authorized', quantity_ml = ?, value_minor = ?, authorized_row = ? WHERE sequence = ?",
+        (fact.hold_ml, fact.hold_minor, seq, _sequence(fact.sale)),
+    )
+
+
+def _released(execute: Execute, fact: r.SaleReleased, seq: int, utc: int) -> None:
+    execute(
+        "UPDATE sale SET state = 'delivering', nozzle = ?, product = ?, quantity_ml = ?, value_minor = ?, released_row = ? WHERE sequence = ?",
+        (fact.nozzle, fact.product, fact.hold_ml, fact.hold_minor, seq, _sequence(fact.sale)),
+    )
+
+
+def _delivered(execute: Execute, fact: r.SaleDelivered, seq: int, utc: int) -> None:
+    sequence = _sequence(fact.sale)
+    execute("UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ? WHERE sequence = ?", (fact.volume_ml, fact.amount_minor, sequence))
+    if fact.total_end_ml is not None:
+        execute(
+            "INSERT INTO total SELECT fp, nozzle, ? FROM sale WHERE sequence = ? AND nozzle IS NOT NULL "
+            "ON CONFLICT (fp, nozzle) DO UPDATE SET volume_ml = excluded.volume_ml",
+            (fact.total_end_ml, sequence),
+        )
+
+
+def _ended(execute: Execute, fact: r.SaleEnded, seq: int, utc: int) -> None:
+    execute(
+        "UPDATE sale SET state = ?, quantity_ml = 0, value_minor = 0 WHERE sequence = ?",
+        ("reversed" if fact.reversed else "zero", _sequence(fact.sale)),
+    )
+
+
+def _in_doubt(execute: Execute, fact: r.SaleInDoubt, seq: int, utc: int) -> None:
+    execute("UPDATE sale SET state = 'in doubt' WHERE sequence = ?", (_sequence(fact.sale),))
+
+
+def _reversal(execute: Execute, fact: r.ReversalQueued, seq: int, utc: int) -> None:
+    execute("UPDATE sale SET reversal = 1 WHERE sequence = ?", (_sequence(fact.sale),))
+
+
+def _acknowledged(execute: Execute, fact: r.MessageAcknowledged, seq: int, utc: int) -> None:
+    sale, _, kind = fact.key.rpartition("/")
+    execute("DELETE FROM outbox WHERE key = ?", (fact.key,))
+    if kind in ("complete", "advice"):
+        execute("UPDATE sale SET state = 'booked' WHERE sequence = ? AND state = 'delivered'", (_sequence(sale),))
+
+
+def _quarantined(execute: Execute, fact: r.MessageQuarantined, seq: int, utc: int) -> None:
+    execute("UPDATE outbox SET quarantined = 1 WHERE key = ?", (fact.key,))
+
+
+def _pin_tried(execute: Execute, fact: r.PinTried, seq: int, utc: int) -> None:
+    execute(
+        "INSERT INTO pin VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET epoch = excluded.epoch, tries = excluded.tries",
+        (fact.account, fact.epoch, fact.tries),
+    )
+
+
+def _pin_cleared(execute: Execute, fact: r.PinCleared, seq: int, utc: int) -> None:
+    execute("DELETE FROM pin WHERE account = ?", (fact.account,))
+
+
+def _total(execute: Execute, fact: r.TotalRead, seq: int, utc: int) -> None:
+    execute(
+        "INSERT INTO total VALUES (?, ?, ?) ON CONFLICT (fp, nozzle) DO UPDATE SET volume_ml = excluded.volume_ml", (fact.fp, fact.nozzle, fact.volume_ml)
+    )
+
+
+def _fault_raised(execute: Execute, fact: r.FaultRaised, seq: int, utc: int) -> None:
+    execute("INSERT OR REPLACE INTO fault VALUES (?, ?, ?, ?)", (fact.code, fact.subject, fact.detail, utc))
+
+
+def _fault_cleared(execute: Execute, fact: r.FaultCleared, seq: int, utc: int) -> None:
+    execute("DELETE FROM fault WHERE code = ? AND subject = ?", (fact.code, fact.subject))
+
+
+def _meta(execute: Execute, name: str, value: object) -> None:
+    execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, str(value)))
+
+
+def _anchored(execute: Execute, fact: r.ClockAnchored, seq: int, utc: int) -> None:
+    _meta(execute, "clock_anchor", f"{fact.host_time} {fact.instant} {fact.boot}")
+
+
+def _lists_adopted(execute: Execute, fact: r.ListsAdopted, seq: int, utc: int) -> None:
+    _meta(execute, "cards_file", fact.file)
+
+
+def _lists_checked(execute: Execute, fact: r.ListsChecked, seq: int, utc: int) -> None:
+    _meta(execute, "lists_checked", fact.at)
+
+
+def _nothing(execute: Execute, fact: Any, seq: int, utc: int) -> None:
+    """The journal row is all that is kept."""
+
+
+APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
+    r.TerminalStarted: _nothing,
+    r.SaleReserved: _reserved,
+    r.SaleAuthorized: _authorized,
+    r.SaleReleased: _released,
+    r.SaleDelivered: _delivered,
+    r.SaleEnded: _ended,
+    r.SaleInDoubt: _in_doubt,
+    r.ReversalQueued: _reversal,
+    r.MessageAcknowledged: _acknowledged,
+    r.MessageQuarantined: _quarantined,
+    r.PinTried: _pin_tried,
+    r.PinCleared: _pin_cleared,
+    r.Refused: _nothing,
+    r.TotalRead: _total,
+    r.Unattributed: _nothing,
+    r.ClockAnchored: _anchored,
+    r.ListsAdopted: _lists_adopted,
+    r.ListsChecked: _lists_checked,
+    r.FaultRaised: _fault_raised,
+    r.FaultCleared: _fault_cleared,
+}

@@ -1,0 +1,120 @@
+"""From the ledger to what the core keeps in memory. Reads only; what follows from it is the core's to decide."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TypeVar
+
+import msgspec
+
+from terminal.core import records as r
+from terminal.core.account_book import SaleUse, UseState
+from terminal.core.faults import FaultCode
+from terminal.core.ids import Minting, SaleId
+from terminal.core.sale import Sale, SaleState
+from terminal.core.site import Recovered
+from terminal.core.teller import PinTries
+from terminal.core.units import Instant, UtcMs
+from terminal.store.ledger import Ledger
+
+USE_KEPT_MS = 62 * 24 * 3_600_000
+"""The longest window is a month; a sale of the month before may still be under a baseline's watermark."""
+
+_OPEN = ("reserved", "authorized", "delivering", "in doubt")
+_SALE = "sequence, epoch, id, state, fp, nozzle, account, customer, product, quantity_ml, value_minor, authorized_at, reversal, reserved_row, authorized_row, released_row"
+
+
+def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
+    """Everything that the core must know to go on after a restart or a power cut."""
+    db = ledger.connection
+    (last, epoch) = db.execute("SELECT coalesce(max(sequence), 0), coalesce(max(epoch), 1) FROM sale").fetchone()
+    meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta"))
+    newest = db.execute("SELECT utc FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    found = Recovered(minting=Minting(terminal, epoch, last + 1))
+    found.open_sales = _open_sales(db)
+    found.uses = _uses(db, newest[0] if newest else 0) + [one.held() for one in found.open_sales]
+    found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
+    found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
+    found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
+    (found.waiting,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 0").fetchone()
+    if "lists_checked" in meta:
+        found.lists_checked = UtcMs(int(meta["lists_checked"]))
+    if "clock_anchor" in meta:
+        host_time, instant, anchored_boot = meta["clock_anchor"].split(" ")
+        found.same_boot = anchored_boot == boot
+        found.clock_floor = UtcMs(int(host_time)) if found.same_boot else UtcMs(max(int(host_time), newest[0] if newest else 0))
+        found.clock_floor_instant = Instant(int(instant))
+        found.clock_contact = Instant(int(instant)) if found.same_boot else None
+    return found
+
+
+def cards_file(ledger: Ledger) -> str | None:
+    """The card file that the last adopted lists are in."""
+    row = ledger.connection.execute("SELECT value FROM meta WHERE name = 'cards_file'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _open_sales(db: sqlite3.Connection) -> list[Sale]:
+    rows = db.execute(f"SELECT {_SALE} FROM sale WHERE state IN (?, ?, ?, ?) ORDER BY sequence", _OPEN).fetchall()
+    return [_sale(db, row) for row in rows]
+
+
+def _sale(db: sqlite3.Connection, row: tuple[object, ...]) -> Sale:
+    state, reversal, reserved_row, authorized_row, released_row = row[3], row[12], row[13], row[14], row[15]
+    reserved = _fact(db, reserved_row, r.SaleReserved)
+    sale = Sale(
+        id=SaleId(reserved.sale),
+        epoch=reserved.epoch,
+        sequence=reserved.sequence,
+        side=reserved.side,
+        fp=reserved.fp,
+        card=reserved.card,
+        account=reserved.account,
+        customer=reserved.customer,
+        pin_verified=reserved.pin_verified,
+        prompts=reserved.prompts,
+        nozzles=reserved.nozzles,
+        wish_ml=reserved.wish_ml,
+        wish_minor=reserved.wish_minor,
+        asked_host=reserved.asked_host,
+        authorized_at=reserved.authorized_at,
+        list_version=reserved.list_version,
+        hold_ml=reserved.hold_ml,
+        hold_minor=reserved.hold_minor,
+        hold_products=reserved.hold_products,
+        state=SaleState(state),
+        reversal=bool(reversal),
+    )
+    if authorized_row is not None:
+        granted = _fact(db, authorized_row, r.SaleAuthorized)
+        sale.decided_by, sale.authorization, sale.allowed = granted.decided_by, granted.authorization, granted.allowed
+        sale.hold_ml, sale.hold_minor, sale.hold_products = granted.hold_ml, granted.hold_minor, granted.hold_products
+    if released_row is not None:
+        released = _fact(db, released_row, r.SaleReleased)
+        sale.nozzle, sale.product, sale.price = released.nozzle, released.product, released.price
+        sale.preset_ml, sale.preset_minor, sale.total_start_ml = released.preset_ml, released.preset_minor, released.total_start_ml
+        sale.hold_ml, sale.hold_minor, sale.hold_products = released.hold_ml, released.hold_minor, (released.product,)
+    return sale
+
+
+T = TypeVar("T")
+
+
+def _fact(db: sqlite3.Connection, seq: object, kind: type[T]) -> T:
+    (body,) = db.execute("SELECT body FROM journal WHERE seq = ?", (seq,)).fetchone()
+    return msgspec.json.decode(body, type=kind)
+
+
+def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
+    """Delivered sales of the windows that can still count, newest first; the terminal's time never goes back, so the scan can stop."""
+    uses = []
+    cursor = db.execute(
+        "SELECT id, sequence, account, customer, product, quantity_ml, value_minor, authorized_at, state FROM sale ORDER BY sequence DESC"
+    )
+    for sale, sequence, account, customer, product, quantity, value, authorized_at, state in cursor:
+        if authorized_at < newest_utc - USE_KEPT_MS:
+            break
+        if state in ("delivered", "booked"):
+            products = frozenset((product,) if product else ())
+            uses.append(SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products))
+    return uses

@@ -1,0 +1,51 @@
+"""The ledger's tables, as numbered forward migrations. ``journal`` is the truth; the others are what is kept of it for speed.
+
+A migration is never edited once released: old ledgers are migrated from stored files in the tests.
+"""
+
+from __future__ import annotations
+
+PAGE_SIZE = 1024
+"""Small pages: a fuelling touches few rows in many tables, and every touched page is written whole, twice (log and file).
+``make bench`` shows bytes per fuelling; the power-cut runs use the same size."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        utc INTEGER NOT NULL,
+        clock TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body BLOB NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE sale (
+        sequence INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        fp INTEGER NOT NULL,
+        nozzle INTEGER,
+        account TEXT NOT NULL,
+        customer TEXT,
+        product TEXT,
+        quantity_ml INTEGER NOT NULL,
+        value_minor INTEGER NOT NULL,
+        authorized_at INTEGER NOT NULL,
+        reversal INTEGER NOT NULL,
+        reserved_row INTEGER NOT NULL,
+        authorized_row INTEGER,
+        released_row INTEGER
+    ) STRICT;
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        quarantined INTEGER NOT NULL DEFAULT 0,
+        body BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE pin (account TEXT PRIMARY KEY, epoch INTEGER NOT NULL, tries INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE total (fp INTEGER NOT NULL, nozzle INTEGER NOT NULL, volume_ml INTEGER NOT NULL, PRIMARY KEY (fp, nozzle)) STRICT, WITHOUT ROWID;
+    CREATE TABLE fault (code TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (code, subject)) STRICT, WITHOUT ROWID;
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    """,
+)

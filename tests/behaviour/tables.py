@@ -1,0 +1,260 @@
+"""The tables of the Givens, made into the rows of ``Setup``.
+
+Source: the behaviour language, section "Given" with the defaults named there. A column or a setting that is not known, a missing one
+that has no default, and a value that cannot be read raise ``Unclear`` naming row and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tests.behaviour import values
+from tests.behaviour.values import Unclear
+from tests.behaviour.world import BalanceRow, CardRow, CustomerRow, HostCountRow, LimitRow, NozzleRow
+
+Table = Sequence[Sequence[object]]
+T = TypeVar("T")
+
+OFFLINE = ("ALWAYS", "ALLOWED", "ALLOWED_OFFLINE", "NEVER")
+MEDIA = ("badge", "secure badge", "stripe", "smart card")
+STATUS = ("active", "blocked")
+_NOTHING = frozenset({"", "none", "-"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: cells by column. An empty cell counts as left out."""
+
+    number: int
+    cells: Mapping[str, str]
+
+    def need(self, column: str) -> str:
+        """The cell. Raises Unclear when it is missing or empty."""
+        text = self.cells.get(column, "")
+        if text == "":
+            raise Unclear(f"it needs a {column}")
+        return text
+
+    def take(self, column: str, default: T, read: Callable[[str], T]) -> T:
+        """The cell read by ``read``; the default when it is missing, empty or says none."""
+        text = self.cells.get(column, "")
+        return default if text.lower() in _NOTHING else read(text)
+
+    def products(self, column: str = "products") -> tuple[str, ...] | None:
+        """The products of a row: None for all (also when left out), an empty tuple for none."""
+        text = self.cells.get(column, "")
+        if text in {"", "all"}:
+            return None
+        return () if text.lower() in _NOTHING else values.comma_list(text)
+
+
+def _read(table: Table, columns: tuple[str, ...], make: Callable[[Row], T]) -> tuple[T, ...]:
+    """Every row made by ``make``. Raises Unclear naming the row (counted without the heading)."""
+    heading = [str(cell).strip() for cell in table[0]]
+    for column in heading:
+        values.one_of(column, columns, "a column")
+    if len(set(heading)) != len(heading):
+        raise Unclear("a column stands twice in the heading")
+    if len(table) == 1:
+        raise Unclear("the table has a heading and no row")
+    made: list[T] = []
+    for number, cells in enumerate(table[1:], start=1):
+        row = Row(number, {name: str(cell).strip() for name, cell in zip(heading, cells, strict=True)})
+        try:
+            made.append(make(row))
+        except Unclear as problem:
+            raise Unclear(f"row {number}: {problem}") from None
+    return tuple(made)
+
+
+def _word(known: tuple[str, ...], what: str) -> Callable[[str], str]:
+    return lambda text: values.one_of(text, known, what)
+
+
+def _no_double(keys: Sequence[object], what: str) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise Unclear(f"{what} {key} stands twice in the table")
+
+
+def fuelling_points(table: Table) -> tuple[NozzleRow, ...]:
+    """``| fp | protocol | nozzle | product | price | minimum |``. Raises Unclear."""
+
+    def make(row: Row) -> NozzleRow:
+        return NozzleRow(
+            fp=values.whole(row.need("fp"), "the fuelling point"),
+            protocol=values.one_of(row.need("protocol"), ("dart", "azt"), "a protocol"),
+            nozzle=values.whole(row.need("nozzle"), "the nozzle"),
+            product=row.need("product"),
+            price=values.price(row.need("price")),
+            minimum_ml=row.take("minimum", 2000, values.volume_ml),
+        )
+
+    rows = _read(table, ("fp", "protocol", "nozzle", "product", "price", "minimum"), make)
+    _no_double([f"{row.nozzle} of fuelling point {row.fp}" for row in rows], "nozzle")
+    for row in rows:
+        if any(other.fp == row.fp and other.protocol != row.protocol for other in rows):
+            raise Unclear(f"fuelling point {row.fp} speaks one protocol, not two")
+    return rows
+
+
+def customers(table: Table) -> tuple[CustomerRow, ...]:
+    """``| customer | status | offline | zone |``. Raises Unclear."""
+
+    def make(row: Row) -> CustomerRow:
+        return CustomerRow(
+            customer=row.need("customer"),
+            status=row.take("status", "active", _word(STATUS, "a status")),
+            offline=row.take("offline", "ALLOWED", _word(OFFLINE, "an offline permission")),
+            zone=row.take("zone", None, values.zone),
+        )
+
+    rows = _read(table, ("customer", "status", "offline", "zone"), make)
+    _no_double([row.customer for row in rows], "customer")
+    return rows
+
+
+def cards(table: Table) -> tuple[CardRow, ...]:
+    """``| number | account | medium | customer | status | pin | products | offline | prompts | tank | sites | hours | pair | language
+    |``. Raises Unclear."""
+
+    def make(row: Row) -> CardRow:
+        number = row.need("number")
+        return CardRow(
+            number=number,
+            account=row.take("account", number, str),
+            medium=values.one_of(row.need("medium"), MEDIA, "a medium"),
+            customer=row.take("customer", None, str),
+            status=row.take("status", "active", _word(STATUS, "a status")),
+            pin=row.take("pin", None, pin),
+            products=row.products(),
+            offline=row.take("offline", "ALLOWED", _word(OFFLINE, "an offline permission")),
+            prompts=row.take("prompts", (), _prompts),
+            tank_ml=row.take("tank", None, values.volume_ml),
+            sites=row.take("sites", None, values.comma_list),
+            hours=row.take("hours", None, str),
+            pair=row.take("pair", None, str),
+            language=row.take("language", None, str),
+        )
+
+    columns = "number account medium customer status pin products offline prompts tank sites hours pair language".split()
+    rows = _read(table, tuple(columns), make)
+    _no_double([row.number for row in rows], "card")
+    return rows
+
+
+def pin(text: str) -> str:
+    """Four to twelve digits (ISO 9564-1). Raises Unclear, which does not repeat them."""
+    if not (text.isascii() and text.isdigit() and 4 <= len(text) <= 12):
+        raise Unclear("a PIN has 4 to 12 digits")
+    return text
+
+
+def _prompts(text: str) -> tuple[str, ...]:
+    return tuple(values.one_of(part.lower(), values.PROMPTS, "a prompt") for part in values.comma_list(text))
+
+
+def limits(table: Table, currency: str) -> tuple[LimitRow, ...]:
+    """``| subject | period | measure | amount | products |``. Raises Unclear, also for COUNT with FUELLING."""
+
+    def make(row: Row) -> LimitRow:
+        period = values.one_of(row.need("period"), values.LIMIT_PERIODS, "a period")
+        measure = values.one_of(row.need("measure"), values.MEASURES, "a measure")
+        if (period, measure) == ("FUELLING", "COUNT"):
+            raise Unclear("there is no COUNT limit of one FUELLING")
+        amount = values.measured(row.need("amount"), measure, currency)
+        return LimitRow(values.subject(row.need("subject")), period, measure, amount, row.products())
+
+    return _read(table, ("subject", "period", "measure", "amount", "products"), make)
+
+
+def balances(table: Table, currency: str) -> tuple[BalanceRow, ...]:
+    """``| subject | kind | measure | amount | products |``. Raises Unclear."""
+
+    def make(row: Row) -> BalanceRow:
+        measure = values.one_of(row.need("measure"), ("QUANTITY", "VALUE"), "a measure")
+        kind = values.one_of(row.need("kind"), ("prepaid", "ceiling"), "a kind")
+        amount = values.measured(row.need("amount"), measure, currency)
+        return BalanceRow(values.subject(row.need("subject")), kind, measure, amount, row.products())
+
+    return _read(table, ("subject", "kind", "measure", "amount", "products"), make)
+
+
+def host_counts(table: Table, currency: str) -> tuple[HostCountRow, ...]:
+    """``| subject | period | measure | amount | products |``. Raises Unclear."""
+
+    def make(row: Row) -> HostCountRow:
+        period = values.one_of(row.need("period"), ("DAY", "MONTH"), "a period")
+        measure = values.one_of(row.need("measure"), values.MEASURES, "a measure")
+        amount = values.measured(row.need("amount"), measure, currency)
+        return HostCountRow(values.subject(row.need("subject")), period, measure, amount, row.products())
+
+    return _read(table, ("subject", "period", "measure", "amount", "products"), make)
+
+
+# --- the terminal policy ----------------------------------------------------------------------------------------------
+
+
+def _yes_or_no(text: str) -> bool:
+    return values.one_of(text.lower(), ("yes", "no", "true", "false"), "an answer") in {"yes", "true"}
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return () if text.lower() in _NOTHING else values.comma_list(text)
+
+
+def _millilitres(text: str) -> int:
+    return values.scaled(text, 0, "millilitres") if text.isdigit() else values.volume_ml(text)
+
+
+def _milliseconds(text: str) -> int:
+    return values.scaled(text, 0, "milliseconds") if text.isdigit() else values.duration_ms(text)
+
+
+def _count(text: str) -> int:
+    return values.whole(text, "the number")
+
+
+POLICY: Mapping[str, Callable[[str], object]] = {
+    "min_dispense_ml": _millilitres,
+    "terminal_cap_ml": _millilitres,
+    "only_terminal": _yes_or_no,
+    "emergency_accounts": _list,
+    "restricted_products": _list,
+    "max_open": _count,
+    "pin_tries": _count,
+    "lift_timeout_ms": _milliseconds,
+    "flow_timeout_ms": _milliseconds,
+    "host_timeout_ms": _milliseconds,
+}
+"""Setting → how its value is read. ``terminal_cap_minor`` stands beside them: it needs the currency."""
+
+
+def policy(table: Table, currency: str) -> dict[str, object]:
+    """``| setting | value |``. A setting may be written without its unit, with blanks: ``terminal cap | 300.00 L``. Raises Unclear."""
+    settings: dict[str, object] = {}
+
+    def make(row: Row) -> None:
+        text = row.need("value")
+        name = _setting(row.need("setting"), text)
+        if name in settings:
+            raise Unclear(f"the setting {name} stands twice in the table")
+        if name != "terminal_cap_minor":
+            settings[name] = POLICY[name](text)
+        else:
+            settings[name] = values.scaled(text, 0, "minor units") if text.isdigit() else values.amount_minor(text, currency)
+
+    _read(table, ("setting", "value"), make)
+    return settings
+
+
+def _setting(written: str, value: str) -> str:
+    name = "_".join(written.lower().split())
+    if name == "terminal_cap":
+        return "terminal_cap_ml" if value.endswith(" L") else "terminal_cap_minor"
+    for unit in ("_ml", "_ms"):
+        if name + unit in POLICY:
+            return name + unit
+    return values.one_of(name, (*POLICY, "terminal_cap_minor"), "a setting")

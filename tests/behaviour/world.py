@@ -1,0 +1,262 @@
+"""What a scenario acts on: one protocol that the virtual world and the rig both keep, and the ``Setup`` that they start from.
+
+Every judgement and every waiting time of the language lives in ``steps.py``. A world only *acts* (upper half of ``World``), *lets time
+pass* (``wait``, ``pass_time``) and *looks* (lower half: snapshots, never waiting, never changing anything).
+
+Source: ``firmware_notes/features.md`` and the behaviour language, sections "Given", "When", "Then" and "What the steps mean".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.behaviour.setup import (
+    BalanceRow,
+    CardRow,
+    CustomerRow,
+    HostConduct,
+    HostCountRow,
+    LimitRow,
+    NozzleRow,
+    Setup,
+    Subject,
+    SubjectKind,
+)
+
+__all__ = [
+    "Amount",
+    "BalanceRow",
+    "Books",
+    "CardRow",
+    "CustomerRow",
+    "HostConduct",
+    "HostCountRow",
+    "LimitRow",
+    "NozzleRow",
+    "Release",
+    "SaleSeen",
+    "Setup",
+    "Subject",
+    "SubjectKind",
+    "World",
+]
+
+# --- what a world shows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A wish, a preset or a remainder: exactly one of litres (``volume_ml``) and money (``amount_minor``) is set."""
+
+    volume_ml: int | None = None
+    amount_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The *pump itself* says that fuel may flow at this nozzle (authorized or filling), up to this preset.
+
+    ``price`` is what the head charges, 1/10000 of the major unit per litre.
+    """
+
+    nozzle: int
+    preset: Amount
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaleSeen:
+    """A delivered sale of the ledger with volume above 0. ``account`` and ``number`` are names of the cards table.
+
+    The ledger holds tokens, no clear numbers: a world finds the name by making the token of each card of its setup.
+    ``number`` is None where the ledger knows the account only.
+    """
+
+    volume_ml: int
+    amount_minor: int
+    product: str
+    account: str
+    number: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The three books since the scenario began: millilitres by (fp, nozzle); a nozzle that delivered nothing may be left out.
+
+    ``pumps``: totaliser now less totaliser at the start, read at the emulator. ``ledger`` and ``host``: sum of the sales, each also
+    with unattributed deliveries. ``ledger_minor`` and ``host_minor``: money of all sales. ``ledger_sales`` and ``host_sales``: the ids
+    of sales with volume above 0.
+    """
+
+    pumps: Mapping[tuple[int, int], int]
+    ledger: Mapping[tuple[int, int], int]
+    host: Mapping[tuple[int, int], int]
+    ledger_minor: int
+    host_minor: int
+    ledger_sales: tuple[str, ...]
+    host_sales: tuple[str, ...]
+
+
+class World(Protocol):
+    """A forecourt with one terminal. Made as ``Class(setup)`` at the first When or Then, when the terminal must be ready for a driver.
+
+    Acts do what a person, a wire or the host does. They never fail because the terminal ignores them, and they return as soon as it is
+    done (the steps then wait for ``settled``, a question or a release as the language says). A pump, the host and people live on while
+    the terminal has no power; what is then held out to the terminal or typed is lost.
+    """
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def wait(self, until: Callable[[], bool], at_most_ms: int) -> bool:
+        """Let the scenario's time run until ``until()`` holds, at most so long; return what it said last.
+
+        Asks before any time passes and again after every change (virtual: after each event; rig: at least every 50 ms). In the virtual
+        world time is exact: it ends at the very event, or after exactly ``at_most_ms``.
+        """
+
+    def pass_time(self, duration_ms: int) -> None:
+        """``N s pass``. Virtual: exactly so long. Rig: at most so long, ending early when the world is at rest
+        (no open hold, nothing under way to a pump, outbox empty or host away, at least 2 s gone)."""
+
+    # -- the driver ----------------------------------------------------------------------------------------------------
+
+    def present_badge(self, number: str) -> None:
+        """Hold a badge to the reader and take it away once read: its UID when ``number`` is 8, 14 or 20 hex digits, else the text of
+        its first NDEF record. ``medium`` of the cards table says whether it is a secure one; a number in no table is a plain badge."""
+
+    def swipe(self, number: str) -> None:
+        """Draw a stripe with this PAN on track 2."""
+
+    def insert(self, number: str) -> None:
+        """Put a smart card in that carries this number in EF.ID. It stays in until ``remove_card``."""
+
+    def remove_card(self) -> None:
+        """Take the smart card out; nothing when none is in."""
+
+    def enter_pin(self, pin: str) -> None:
+        """Type the digits and ENTER."""
+
+    def answer_prompt(self, name: str, value: str) -> None:
+        """Type the answer and ENTER. ``name`` is odometer, vehicle or driver."""
+
+    def wish(self, amount: Amount) -> None:
+        """Key in the wish the way this terminal takes one."""
+
+    def choose(self, fp: int) -> None:
+        """Key in the fuelling point and ENTER."""
+
+    def cancel(self) -> None:
+        """Press CANCEL."""
+
+    def lift(self, fp: int, nozzle: int) -> None:
+        """Take this nozzle out at the pump. Nothing when it is out already."""
+
+    def flow(self, fp: int, volume_ml: int) -> None:
+        """Squeeze the trigger until so much more has run, the preset is reached or the pump stops; return then.
+
+        When the pump is not released (the step has waited for it) nothing flows. Virtual: 40 L/min. Rig: 600 L/min. Works without
+        terminal or line.
+        """
+
+    def hang_up(self, fp: int) -> None:
+        """Hang up whichever nozzle is out; nothing when none is."""
+
+    # -- power, wires, buttons -----------------------------------------------------------------------------------------
+
+    def cut_power(self) -> None:
+        """The terminal alone loses its power, in the middle of whatever it does. Nothing when it has none."""
+
+    def return_power(self) -> None:
+        """The terminal starts again; return when it is ready for a driver or says why not. Nothing when it has power."""
+
+    def cut_line(self, fp: int) -> None:
+        """The fuelling point's own drop is open: neither side hears the other. The pump goes on as its protocol says."""
+
+    def restore_line(self, fp: int) -> None:
+        """The drop is whole again."""
+
+    def noise(self, fp: int) -> None:
+        """Bytes that are no frame, and spoilt frames, on this line, for 5 s of the scenario's time, beginning now. Return at once."""
+
+    def press_stop(self, fp: int) -> None:
+        """The stop of this fuelling point is pressed: whatever flows there ends."""
+
+    def emergency_stop(self, pressed: bool) -> None:
+        """The site's hard-wired emergency stop is pressed (True) or reset (False)."""
+
+    def disk_full(self, full: bool) -> None:
+        """The ledger's disk takes no further byte (True), or has room again (False)."""
+
+    def set_clock(self, local_time: str) -> None:
+        """Somebody sets the operating system's clock to this wall time in the site's zone (``2026-03-01 12:00:00``)."""
+
+    # -- the host ------------------------------------------------------------------------------------------------------
+
+    def set_host(self, conduct: HostConduct) -> None:
+        """From now on the host behaves so. ``HostConduct()`` ends every fault of it."""
+
+    def host_blocks(self, subject: Subject) -> None:
+        """The host denies this card number or customer and tells a terminal that it reaches, as it does in service (push)."""
+
+    def host_unblocks(self, subject: Subject) -> None:
+        """The host lifts that block, the same way."""
+
+    def unlock_pin(self, account: str) -> None:
+        """The host sets the PIN tries of this account back, the same way."""
+
+    def publish_lists(self) -> None:
+        """The host publishes its lists as they are now; a terminal that reaches it then checks and takes them."""
+
+    def change_price(self, product: str, price: int) -> None:
+        """The host sends a new price for this product, valid at once. 1/10000 of the major unit per litre."""
+
+    # -- looking: snapshots --------------------------------------------------------------------------------------------
+
+    def settled(self) -> bool:
+        """The terminal has nothing of the present session under way: it waits for a driver or for the answer to a question, or has no
+        power.
+
+        False while a medium is read, a PIN is checked, the host is asked or a hold is being committed.
+        """
+
+    def asked(self) -> str | None:
+        """What the terminal asks the driver now: PIN, ODOMETER, VEHICLE, DRIVER, SECOND CARD, FUELLING POINT; None when nothing."""
+
+    def refusals(self) -> Sequence[str]:
+        """The reason of every refusal since the scenario began, in order, also those at a fuelling point and across power cuts."""
+
+    def screens(self) -> Sequence[str]:
+        """Every picture of the display since the scenario began, in order, the last one is there now; the lines of one joined with a
+        line feed."""
+
+    def release(self, fp: int) -> Release | None:
+        """What the pump emulator itself says; None when no fuel may flow. Told without terminal and without line too."""
+
+    def faults(self) -> Collection[str]:
+        """The names of the faults that the terminal holds raised now."""
+
+    def ledger_sales(self) -> Sequence[SaleSeen]:
+        """The delivered (or booked) sales with volume above 0, in order. Readable without power too."""
+
+    def unattributed(self, fp: int) -> Sequence[int]:
+        """Millilitres of each unattributed delivery of the ledger at this fuelling point."""
+
+    def remaining(self, subject: Subject, period: str, measure: str, products: tuple[str, ...] | None) -> int | None:
+        """``remaining`` of this limit as ``explain`` has it: max(0, limit - used - held). None when there is no such limit.
+
+        ``products`` None stands for the only limit of that subject, period and measure, whatever its products.
+        """
+
+    def host_sales(self) -> int:
+        """How many sales with volume above 0 the host has booked; one booked twice counts twice."""
+
+    def host_open_authorizations(self) -> int:
+        """How many authorizations the host holds that are neither completed nor reversed."""
+
+    def books(self) -> Books:
+        """The three books as they stand."""
+
+    def close(self) -> None:
+        """End everything this world started. Called once, also after a failure."""

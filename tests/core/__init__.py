@@ -1,0 +1,1 @@
+"""Tests of what the core decides, without devices, disk or clock."""

@@ -1,0 +1,74 @@
+Feature: F57 What cannot be written down is not released, and what was is never lost
+
+  Background:
+    Given a terminal at site "S1" in zone "Europe/Paris" selling in "EUR"
+    And the fuelling points
+      | fp | protocol | nozzle | product | price |
+      | 2  | dart     | 1      | GAZOLE  | 1.729 |
+    And the customers
+      | customer |
+      | C1       |
+    And the cards
+      | number         | medium | customer |
+      | 04A1B2C3D4E5F6 | badge  | C1       |
+
+  Scenario: A full disk refuses the driver before fuel, and serves again when there is room
+    When the disk is full
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    Then the driver is refused with "TERMINAL_NOT_READY"
+    When the driver lifts nozzle 1 at fuelling point 2
+    Then fuelling point 2 is not released
+    When the driver hangs up at fuelling point 2
+    And the disk has room
+    And 5 s pass
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host holds no open authorization
+    And the three books agree
+
+  Scenario: The disk fills while fuel flows and the sale waits in the pump
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    And the disk is full
+    And 7.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And 5 s pass
+    And the disk has room
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 1 sale
+    And the three books agree
+
+  Scenario: The disk fills and the power goes
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    And the disk is full
+    And the driver hangs up at fuelling point 2
+    And the power is cut
+    And the disk has room
+    And the power returns
+    Then the ledger holds 1 sale of 5.00 L of "GAZOLE" for 8.65 EUR by card "04A1B2C3D4E5F6"
+    And the three books agree
+
+  Scenario: A power cut right after the sale loses nothing
+    Given the host is unreachable
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    When the power is cut
+    And the power returns
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    When the host becomes reachable
+    Then the host has booked 1 sale
+    And the three books agree

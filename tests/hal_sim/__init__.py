@@ -1,0 +1,1 @@
+"""The emulators, held to golden frames and to their own rules."""

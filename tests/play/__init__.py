@@ -1,0 +1,1 @@
+"""Plays feature files from any folder: ``python -m tests.play FILE…``."""

@@ -1,0 +1,121 @@
+"""``python -m tests.play FILE… --world virtual|rig``: plays feature files and says in one line each how they ended.
+
+Ends 0 when all scenarios pass, 1 when one fails, 2 when a file or a step is not understood (then nothing was played).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tests.behaviour.binding import Scene, feature_id, shown
+from tests.behaviour.record import Outcome, write_json
+from tests.behaviour.worlds import WORLDS, NoSuchWorld, load_world
+from tests.play.run import files_of, play, understand
+from tests.play.table import table
+
+EXAMPLES = """
+\b
+Examples:
+  python -m tests.play F14                                   one of our features, in the virtual world
+  python -m tests.play F01 F09 --world rig                   the real program on ptys and HTTPS
+  python -m tests.play ~/station.feature                     a file of your own
+  python -m tests.play tests/features --json results.json    all of them, results in a file
+  python -m tests.play --table                               what was played last, as a table
+
+\b
+It ends 0 when all scenarios pass, 1 when one fails, 2 when a file or a step is not understood;
+then it names file, line and the nearest step, and has played nothing.
+"""
+
+
+def _tell(outcome: Outcome) -> None:
+    word = "ok  " if outcome.passed else "FAIL"
+    click.echo(f"{word} {feature_id(outcome.scene.file)} {outcome.title}  ({outcome.seconds:.3f} s)")
+    if not outcome.passed:
+        where = f"{shown(outcome.scene.file)}:{outcome.line}: {outcome.step}" if outcome.line else shown(outcome.scene.file)
+        click.echo(f"       {where}")
+        for text in outcome.reason.splitlines() or [""]:
+            click.echo(f"       {text}")
+    sys.stdout.flush()
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "file": str(outcome.scene.file),
+        "id": feature_id(outcome.scene.file),
+        "scenario": outcome.title,
+        "world": outcome.world,
+        "outcome": "passed" if outcome.passed else "failed",
+        "seconds": round(outcome.seconds, 3),
+        "line": outcome.line or None,
+        "step": outcome.step or None,
+        "reason": outcome.reason or None,
+    }
+
+
+def _left_out(scenes: list[Scene], world: str) -> None:
+    for scene in scenes:
+        if not scene.plays_in(world):
+            why = "needs the machine tier" if "machine" in scene.tags else "only in the virtual world"
+            click.echo(f"--   {feature_id(scene.file)} {scene.key}  ({why})")
+
+
+@click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("feature", nargs=-1, metavar="[FILE|FOLDER|ID]...")
+@click.option("--world", default="virtual", show_default=True, metavar="virtual|rig", help="Where to play (also module:Class).")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
+@click.option("--table", "show_table", is_flag=True, help="Print the table of features with the last results, then end.")
+@click.option("--trace", is_flag=True, help="For developers: print tracebacks of failures.")
+def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_table: bool, trace: bool) -> None:
+    """Play feature files: plain sentences that say what drivers, pumps and the host do, and what must then be so."""
+    if show_table:
+        try:
+            click.echo(table())
+        except OSError as absent:
+            raise click.ClickException(f"the table of features cannot be read: {absent}") from None
+        return
+    if not feature:
+        raise click.UsageError("name a feature file, a folder or an id such as F14 (--help shows examples)")
+    files, unknown = files_of(feature)
+    scenes, problems = understand(files)
+    if unknown or problems:
+        for problem in (*unknown, *problems):
+            click.echo(str(problem), err=True)
+        click.echo("nothing was played", err=True)
+        sys.exit(2)
+    if world not in WORLDS and ":" not in world:
+        raise click.UsageError(f"there is no world {world!r}; known are {', '.join(WORLDS)}")
+    sys.exit(_play(scenes, world, json_file, trace))
+
+
+def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) -> int:
+    """Play what was understood; returns the exit status."""
+    try:
+        load_world(world)
+        _left_out(scenes, world)
+        outcomes = play(scenes, world, _tell, trace)
+    except (NoSuchWorld, RuntimeError) as broken:
+        click.echo(str(broken), err=True)
+        return 1
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 1
+    failed = sum(not outcome.passed for outcome in outcomes)
+    if json_file is not None:
+        try:
+            write_json(
+                json_file.resolve(),
+                {"world": world, "passed": len(outcomes) - failed, "failed": failed, "scenarios": [_as_json(o) for o in outcomes]},
+            )
+        except OSError as unwritable:
+            click.echo(f"the results cannot be written: {unwritable}", err=True)
+            return 1
+    click.echo(f"{len(outcomes) - failed} passed, {failed} failed in the {world} world")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    main()
