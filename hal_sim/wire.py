@@ -104,18 +104,18 @@ class _Direction:
 
     def __init__(self, rate: LineRate, faults: Faults | None) -> None:
         self._rate = rate
-        self._faults = faults
+        self.faults = faults
         self._busy_until = 0
         self.arrivals: deque[tuple[int, bytes]] = deque()
 
     def put(self, data: bytes, start: int) -> None:
         start = max(start, self._busy_until)
-        if self._faults is None:
+        if self.faults is None:
             self._busy_until = start + self._rate.duration_ms(len(data))
             self.arrivals.append((self._busy_until, data))
             return
         sent = 0
-        for piece in self._faults.apply(data):
+        for piece in self.faults.apply(data):
             sent += len(piece)
             self.arrivals.append((start + self._rate.duration_ms(sent), piece))
         self._busy_until = start + self._rate.duration_ms(max(sent, len(data)))
@@ -147,6 +147,15 @@ class Wire:
         self._echo = echo
         self._down = _Direction(speed, to_device)
         self._up = _Direction(speed, to_master)
+
+    def set_faults(self, to_device: Faults | None, to_master: Faults | None) -> None:
+        """What happens from now on to bytes that start on their way; None for a clean wire."""
+        self._down.faults, self._up.faults = to_device, to_master
+
+    @property
+    def in_transit(self) -> bool:
+        """Bytes are on their way."""
+        return bool(self._down.arrivals or self._up.arrivals)
 
     def send(self, data: bytes, now: int) -> None:
         """The master starts to transmit ``data`` at ``now``."""

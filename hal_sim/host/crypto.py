@@ -1,7 +1,7 @@
 """What the host makes from card numbers and PINs: tokens, seals and offline PIN verifiers.
 
 Source: firmware_notes/host-api.md sections "Card numbers" and "PIN verifier". The golden vector of both is in
-tests/hal_sim/test_host_book.py. Nothing here ever puts a number, a PIN or a key into an exception.
+tests/hal_sim/test_host_contract.py. Nothing here ever puts a number, a PIN or a key into an exception.
 """
 
 from __future__ import annotations

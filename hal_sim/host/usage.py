@@ -77,8 +77,6 @@ class Usage:
             quantity = min(possible(offer, verdict.quantity_ml, verdict.value_minor, decimals), wished_quantity(wish, offer, decimals))
             bounded = verdict.quantity_ml is not None or verdict.value_minor is not None or wish is not None
             value = cost(quantity, offer.price, decimals) if bounded else 0
-            if verdict.value_minor is not None:
-                value = min(value, verdict.value_minor)
             before = most.get(offer.product, (0, 0))
             most[offer.product] = (max(before[0], quantity if bounded else 0), max(before[1], value))
         shares, windows = Shares(), self._windows(card, utc_ms)

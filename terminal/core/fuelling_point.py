@@ -23,22 +23,18 @@ from drivers.events import (
     TotalReported,
 )
 from terminal.core.card_data import Nozzle
-from terminal.core.events import (
+from terminal.core.events import FlowOverdue, LiftOverdue, PumpFinished, PumpReady, RecordOverdue
+from terminal.core.faults import FaultCode
+from terminal.core.ids import SaleId
+from terminal.core.internal_events import (
     EndCause,
-    FlowOverdue,
-    LiftOverdue,
     NothingDelivered,
     NozzleRefused,
     NozzleTaken,
-    PumpFinished,
-    PumpReady,
     RecordComplete,
-    RecordOverdue,
     SaleArmed,
     SaleWithdrawn,
 )
-from terminal.core.faults import FaultCode
-from terminal.core.ids import SaleId
 from terminal.core.pump_record import PumpRecord, settle
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState

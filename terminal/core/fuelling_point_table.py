@@ -23,13 +23,11 @@ from terminal.core.events import (
     PumpReady,
     PumpSuspended,
     PumpSwitchedOff,
-    RecordComplete,
     RecordOverdue,
-    SaleArmed,
-    SaleWithdrawn,
 )
 from terminal.core.fuelling_point import FuellingPoint as FP
 from terminal.core.fuelling_point import PointState
+from terminal.core.internal_events import RecordComplete, SaleArmed, SaleWithdrawn
 from terminal.core.machine import Grid, Ignored, Rule
 
 _S = PointState

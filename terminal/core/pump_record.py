@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from terminal.core.events import EndCause, FillRecorded, NothingDelivered
 from terminal.core.faults import FaultCode
+from terminal.core.internal_events import EndCause, FillRecorded, NothingDelivered
 from terminal.core.records import TotalRead, Unattributed
 from terminal.core.units import cost_of
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from terminal.core.account_book import SaleUse, UseState
-from terminal.core.events import (
+from terminal.core.ids import MessageKind, SaleId
+from terminal.core.internal_events import (
     FillRecorded,
     NothingDelivered,
     NozzleTaken,
@@ -19,7 +20,6 @@ from terminal.core.events import (
     SaleDoubted,
     SaleGranted,
 )
-from terminal.core.ids import MessageKind, SaleId
 from terminal.core.machine import Grid, Ignored, Rule
 from terminal.core.messages import Authorize, Booking, Reverse
 from terminal.core.records import (

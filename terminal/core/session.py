@@ -13,22 +13,20 @@ from drivers.commands import ShowLines
 from drivers.events import Key, KeyPressed, MediumPresented, MediumUnreadable
 from terminal.core.card_data import Card, Wish
 from terminal.core.effects import Continue
-from terminal.core.events import (
+from terminal.core.events import NoticeOver, PinTryCounted, SessionTimedOut
+from terminal.core.facts import PinResult
+from terminal.core.ids import SaleId
+from terminal.core.internal_events import (
     AttemptRefused,
     ChoiceOpened,
     HostAsked,
-    NoticeOver,
     PinNeeded,
-    PinTryCounted,
     PointArmed,
     PromptNeeded,
     SecondMediumNeeded,
     ServiceResumed,
     ServiceStopped,
-    SessionTimedOut,
 )
-from terminal.core.facts import PinResult
-from terminal.core.ids import SaleId
 from terminal.core.pin import PIN_MIN, PinEntry
 from terminal.core.reasons import Reason
 from terminal.core.records import PinCleared

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from drivers.events import KeyPressed, MediumPresented, MediumRemoved, MediumUnreadable
-from terminal.core.events import (
+from terminal.core.events import NoticeOver, PinTryCounted, SessionTimedOut
+from terminal.core.internal_events import (
     AttemptRefused,
     ChoiceOpened,
     HostAsked,
-    NoticeOver,
     PinNeeded,
-    PinTryCounted,
     PointArmed,
     PromptNeeded,
     SecondMediumNeeded,
     ServiceResumed,
     ServiceStopped,
-    SessionTimedOut,
 )
 from terminal.core.machine import Grid, Ignored, Rule
 from terminal.core.session import CustomerSession as CS

@@ -12,6 +12,7 @@ from typing import Any
 from drivers.events import DeviceDown, DeviceUp, KeyPressed, LineNoise, MediumPresented, MediumRemoved, MediumUnreadable, PumpStatusChanged
 from terminal.core import events as ev
 from terminal.core import fuelling_point_table, sale, session_table
+from terminal.core import internal_events as inner
 from terminal.core.account_book import AccountBook, SaleUse
 from terminal.core.clock import TerminalClock
 from terminal.core.effects import CheckLists, Effect, UploadNext, UseCards
@@ -132,18 +133,18 @@ class Site:
         point = self.points.get(one.fp)
         if one.state is SaleState.RESERVED:
             if one.asked_host and not one.reversal:
-                self.desk.tell(ev.ReversalDue(one.id, "POWER"))
-            self.desk.tell(ev.NothingDelivered(one.id, ev.EndCause.POWER))
+                self.desk.tell(inner.ReversalDue(one.id, "POWER"))
+            self.desk.tell(inner.NothingDelivered(one.id, inner.EndCause.POWER))
         elif one.state is SaleState.AUTHORIZED:
             left = one.authorized_at + self.config.point_times.lift_ms - self.desk.utc(at)
             if self.recovered.same_boot and point is not None and left > 0:
                 point.sale = one.id
                 self.desk.start(ev.LiftOverdue(point.number), left)
             else:
-                self.desk.tell(ev.NothingDelivered(one.id, ev.EndCause.POWER))
+                self.desk.tell(inner.NothingDelivered(one.id, inner.EndCause.POWER))
         elif point is not None:
             point.sale = one.id
-            point.end = ev.EndCause.NOZZLE
+            point.end = inner.EndCause.NOZZLE
 
     # --- routing ----------------------------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class Site:
             ev.ListsCurrent: self._lists_current,
             ev.ListsReady: self._lists_ready,
             ev.ListsRefused: self._lists_refused,
-            ev.NozzleRefused: self._nozzle_refused,
+            inner.NozzleRefused: self._nozzle_refused,
         }
         for kind in fuelling_point_table.EVENTS:
             routes[kind] = self._to_point
@@ -180,11 +181,11 @@ class Site:
         self._routes[type(event)](event, at)
 
     def _drain(self, at: Instant) -> None:
-        inner = self.desk.inner
+        waiting = self.desk.inner
         for _ in range(INNER_BOUND):
-            if not inner:
+            if not waiting:
                 return
-            self._route(inner.popleft(), at)
+            self._route(waiting.popleft(), at)
         raise AssertionError(f"more than {INNER_BOUND} internal events in one step")
 
     def _to_point(self, event: Any, at: Instant) -> None:
@@ -216,7 +217,7 @@ class Site:
     def _noise(self, event: LineNoise, at: Instant) -> None:
         """Counted by the driver; alone it means nothing to anybody here."""
 
-    def _nozzle_refused(self, event: ev.NozzleRefused, at: Instant) -> None:
+    def _nozzle_refused(self, event: inner.NozzleRefused, at: Instant) -> None:
         """A wrong nozzle is out: tell the driver at the pump's side which one to take, unless the side serves somebody else."""
         one = self.desk.sales.get(event.sale)
         if one is None:
@@ -252,7 +253,7 @@ class Site:
         """The question may have arrived: it is reversed before the offline decision is used, and a late answer is never used."""
         found = self._waiting(sale_id)
         if found is not None:
-            sale.GRID.fire(found[0], ev.ReversalDue(sale_id, "TIMED_OUT"), at)
+            sale.GRID.fire(found[0], inner.ReversalDue(sale_id, "TIMED_OUT"), at)
             self.teller.decided(found[0], None, found[1], at)
 
     def _waiting(self, sale_id: SaleId) -> tuple[Sale, Request] | None:
@@ -323,7 +324,7 @@ class Site:
         if stopped is self.in_service:
             self.in_service = not stopped
             for side in self.sessions:
-                self._to_session(ev.ServiceStopped(side) if stopped else ev.ServiceResumed(side), at)
+                self._to_session(inner.ServiceStopped(side) if stopped else inner.ServiceResumed(side), at)
             self._drain(at)
 
     def _prune(self) -> None:

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 from terminal.core.authorization import Decision, Policy, Request, decide, gather
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
 from terminal.core.effects import AskHost
-from terminal.core.events import (
+from terminal.core.events import HostOverdue
+from terminal.core.facts import PinResult
+from terminal.core.fuelling_point import FuellingPoint
+from terminal.core.host_link import HostLink
+from terminal.core.ids import Minting, SaleId
+from terminal.core.internal_events import (
     AttemptRefused,
     EndCause,
     HostAsked,
-    HostOverdue,
     NothingDelivered,
     PointArmed,
     ReversalDue,
@@ -25,10 +29,6 @@ from terminal.core.events import (
     SaleGranted,
     SaleWithdrawn,
 )
-from terminal.core.facts import PinResult
-from terminal.core.fuelling_point import FuellingPoint
-from terminal.core.host_link import HostLink
-from terminal.core.ids import Minting, SaleId
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.reasons import Reason
 from terminal.core.records import Allowed, MediumRef, NozzleRef, PinTried, Refused

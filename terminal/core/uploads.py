@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 
 from terminal.core.effects import UploadNext
-from terminal.core.events import SaleAcknowledged, UploadAnswered, UploadDue, UploadFailed, UploadResult
+from terminal.core.events import UploadAnswered, UploadDue, UploadFailed, UploadResult
 from terminal.core.faults import FaultCode
 from terminal.core.host_link import HostTimes
 from terminal.core.ids import MessageKind, SaleId
+from terminal.core.internal_events import SaleAcknowledged
 from terminal.core.records import MessageAcknowledged, MessageQuarantined
 from terminal.core.step import Desk
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Subject, SubjectKind
+from terminal.core.card_data import Balance, Baseline, Card, Customer, DenyList, Limit, Subject, SubjectKind
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ class LiveLists:
         self.file: CardFile | None = None
         self.epoch = ""
         self.version = 0
-        self.deny = _Deny(self)
+        self.deny: DenyList = _Deny(self)
 
     def use(self, name: str) -> None:
         """Read from this file of the directory from now on. Raises ``CardFileError``; the old one goes on serving then."""

@@ -94,8 +94,10 @@ def nearest(kind: Kind, text: str) -> str:
     """The known step most like this text, one of the same kind when it is as near."""
     plain = _plain(text)
 
-    def likeness(step: Known) -> float:
-        return difflib.SequenceMatcher(None, plain, _plain(step.spelling)).ratio() + (0.05 if step.kind is kind else 0.0)
+    def likeness(spelt: tuple[Known, str]) -> float:
+        step, spelling = spelt
+        return difflib.SequenceMatcher(None, plain, _plain(spelling)).ratio() + (0.05 if step.kind is kind else 0.0)
 
-    best = max(KNOWN, key=likeness)
-    return f"{best.kind.value.title()} {best.spelling}"
+    spellings = [(step, spelling) for step in KNOWN for spelling in (step.spelling, step.short) if spelling]
+    best, spelling = max(spellings, key=likeness)
+    return f"{best.kind.value.title()} {spelling}"

@@ -46,13 +46,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One step of the language. ``spelling`` shows it to people, ``function`` takes the stage and what the pattern found."""
+    """One step of the language. ``spelling`` shows it to people, ``function`` takes the stage and what the pattern found.
+
+    ``short`` is a second spelling of the same step, with less in it.
+    """
 
     kind: Kind
     spelling: str
     pattern: re.Pattern[str]
     function: Callable[..., None]
     with_table: bool
+    short: str = ""
 
 
 KNOWN: list[Known] = []
@@ -61,7 +65,7 @@ KNOWN: list[Known] = []
 _PLACE = re.compile(r"\{(?P<name>\w+)(?::(?P<how>[^}]+))?\}")
 
 
-def known(kind: Kind, spelling: str, pattern: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def known(kind: Kind, spelling: str, pattern: str | None = None, short: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Bind a step. In ``spelling``, ``{x}`` is one word, ``{x:amount}`` a number with its unit, ``{x:a|b}`` one of these words,
     ``"{x}"`` any text.
 
@@ -72,9 +76,9 @@ def known(kind: Kind, spelling: str, pattern: str | None = None) -> Callable[[Ca
 
     def bind(function: Callable[..., None]) -> Callable[..., None]:
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
-        KNOWN.append(Known(kind, shown, re.compile(expression), function, "datatable" in names))
+        KNOWN.append(Known(kind, shown, re.compile(expression, re.ASCII), function, "datatable" in names, short))
         binder = {Kind.GIVEN: pytest_bdd.given, Kind.WHEN: pytest_bdd.when, Kind.THEN: pytest_bdd.then}[kind]
-        binder(parsers.re(expression), stacklevel=2)(function)
+        binder(parsers.re(expression, re.ASCII), stacklevel=2)(function)
         return function
 
     return bind

@@ -86,6 +86,7 @@ def _count(text: str) -> int:
     Kind.THEN,
     'the ledger holds {count} sale of {volume} of "{product}" for {amount} by card "{card}"',
     f"the ledger holds {_SALES}{_DETAILS}",
+    short="the ledger holds … sale",
 )
 def _ledger(stage: Stage, count: str, volume: str | None, product: str | None, amount: str | None, card: str | None) -> None:
     wanted, setup = _count(count), stage.setup

@@ -15,12 +15,12 @@ from tests.behaviour.world import Amount, Subject, SubjectKind
 _WITHOUT_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
 _THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 
-_NUMBER = re.compile(r"(?P<whole>\d+)(?:\.(?P<part>\d+))?")
-_MONEY = re.compile(r"(?P<number>\S+) (?P<currency>[A-Z]{3})")
-_LITRES = re.compile(r"(?P<number>\S+) L")
-_DURATION = re.compile(r"(?P<number>\S+) (?P<unit>ms|s|min|h|d)")
+_NUMBER = re.compile(r"(?P<whole>\d+)(?:\.(?P<part>\d+))?", re.ASCII)
+_MONEY = re.compile(r"(?P<number>\S+) (?P<currency>[A-Z]{3})", re.ASCII)
+_LITRES = re.compile(r"(?P<number>\S+) L", re.ASCII)
+_DURATION = re.compile(r"(?P<number>\S+) (?P<unit>ms|s|min|h|d)", re.ASCII)
 _UNIT_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
+_LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
 
 LIMIT_PERIODS = ("FUELLING", "DAY", "MONTH")
 MEASURES = ("QUANTITY", "VALUE", "COUNT")
@@ -163,6 +163,6 @@ def comma_list(text: str) -> tuple[str, ...]:
 
 def whole(text: str, what: str) -> int:
     """A whole number of 1 or more. Raises Unclear."""
-    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
         raise Unclear(f"{what} {text!r} is not a whole number of 1 or more")
     return int(text)

@@ -1,4 +1,7 @@
-"""A tiny scripted pump head and a bench in virtual time for the DART line master's tests. It follows the fact sheet only as far as they need."""
+"""A tiny scripted pump head and a bench in virtual time for the DART line master's tests.
+
+It follows the fact sheet (dispenser-protocols 1) only as far as they need.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from drivers.commands import PumpCommand
+from drivers.commands import AuthorizeFuellingPoint, PumpCommand
 from drivers.dispenser.dart.codec import Decoder, encode, to_bcd
 from drivers.dispenser.dart.frames import Ack, Data, Eot, Frame, Nak, Poll, Transaction
 from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
-from drivers.events import DeviceEvent
+from drivers.events import DeviceEvent, NozzleLifted
 
 E = TypeVar("E")
 
@@ -34,6 +37,7 @@ class Head:
     lost_answers: int = 0  # so many answers to DATA are lost after their execution
     lost_data: int = 0  # so many DATA frames never arrive
     naks: int = 0
+    mute: bool = False  # no answer to requests for totals
     queue: deque[tuple[Transaction, ...]] = field(default_factory=deque)
     executed: list[tuple[int, bytes]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
@@ -96,6 +100,8 @@ class Head:
 
     def execute(self, code: int, data: bytes) -> None:
         self.executed.append((code, data))
+        if code == 0x65 and self.mute:
+            return
         if code == 0x65:
             self.say((0x65, data + to_bcd(self.total, 5) + to_bcd(7, 5) + to_bcd(0, 5)))
         elif (code, data) == (1, b"\x00"):
@@ -181,3 +187,17 @@ class Bench:
     def take(self) -> list[DeviceEvent]:
         events, self.events = self.events, []
         return events
+
+
+STATUS, FILLING, RESET, AUTHORIZE, STOP = ((1, bytes((code,))) for code in (0, 4, 5, 6, 8))
+START = AuthorizeFuellingPoint(fp=1, nozzle=2, preset_volume_ml=20_000, preset_amount_minor=None, prices=(15_000, 17_290))
+
+
+def lifted(**options: bool) -> tuple[Bench, Head]:
+    """A surveyed head with nozzle 2 out."""
+    head = Head(0x50)
+    bench = Bench(head, positions=[PositionProfile(fp=1, address=0x50, **options)]).surveyed()
+    head.say_nozzle(2)
+    bench.run(200)
+    assert bench.take() == [NozzleLifted(1, 2, 17_290)]
+    return bench, head

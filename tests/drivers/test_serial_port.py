@@ -131,10 +131,14 @@ def test_unplugging_is_a_lost_port_in_every_call(pty: Pty, port: SerialPort) -> 
     port.close()
 
 
+def fill(port: SerialPort) -> None:
+    for _ in range(200):
+        port.write(bytes(4096))
+
+
 def test_a_peer_that_takes_nothing_does_not_block_for_ever(port: SerialPort) -> None:
     with pytest.raises(PortLost, match="write"):
-        for _ in range(200):
-            port.write(bytes(4096))
+        fill(port)
 
 
 def test_wake_ends_a_wait_without_end(port: SerialPort) -> None:
@@ -163,7 +167,9 @@ def test_wakes_are_not_piled_up_and_not_needed_when_closed(port: SerialPort) -> 
     port.wake()
 
 
-@pytest.mark.parametrize(("baudrate", "parity", "bytesize", "stopbits"), [(0, "N", 8, 1), (9600, "X", 8, 1), (9600, "N", 9, 1), (9600, "N", 8, 3)])
+@pytest.mark.parametrize(
+    ("baudrate", "parity", "bytesize", "stopbits"), [(0, "N", 8, 1), (9600, "X", 8, 1), (9600, "N", 9, 1), (9600, "N", 8, 3)]
+)
 def test_settings_that_no_port_has(baudrate: int, parity: str, bytesize: int, stopbits: int) -> None:
     with pytest.raises(ValueError, match="must be"):
         SerialPort("/dev/null", baudrate, parity, bytesize, stopbits)
@@ -315,7 +321,6 @@ def test_a_line_on_a_port(pty: Pty) -> None:
     assert {"rx", "tx"} == {way for way, _ in tapped}
     assert tapped[0] == ("tx", b"\x50\x20\xfa")
 
-    pty_before = pty.master
     pty.unplug()
     lost = posts.get(timeout=LIMIT_S)
     assert isinstance(lost, PumpLineLost)
@@ -326,11 +331,27 @@ def test_a_line_on_a_port(pty: Pty) -> None:
         posts.get(timeout=0.3)  # the port is tried and tried; its loss is old news
 
     pty.plug()
-    assert pty.master >= 0
-    assert pty_before >= 0
     sent = len(tapped)
     while len(tapped) == sent:
         time.sleep(0.001)
     Dispenser(pty)
     expect(posts, PumpSurveyed(1, PumpStatus.RESET, None))
     assert line.stop()
+
+
+def test_a_command_that_waits_when_the_port_is_lost_is_answered(pty: Pty) -> None:
+    posts: queue.SimpleQueue[DeviceEvent] = queue.SimpleQueue()
+
+    def tap(way: str, data: bytes) -> None:
+        if pty.master >= 0:
+            line.submit(ReadTotal(1, 1))
+            pty.unplug()
+
+    master = DartLine("line-1", [PositionProfile(fp=1, address=0x50)])
+    line = LineThread("line-1", master, SerialPort(pty.link, 9600), posts.put, now_ms, tap, first_pause_ms=20)
+    line.start()
+    lost, failed = posts.get(timeout=LIMIT_S), posts.get(timeout=LIMIT_S)
+    assert line.stop()
+    assert isinstance(lost, PumpLineLost)
+    assert isinstance(failed, CommandFailed)
+    assert failed.why.startswith("the line's port was lost")

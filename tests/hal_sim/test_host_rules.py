@@ -49,10 +49,16 @@ def test_a_clock_that_goes_back_over_midnight_does_not_reopen_the_day_before() -
     # St John's changed at 00:01 in those years: 00:01 of the new day became 23:01 of the old one.
     zone = "America/St_Johns"
     start = first_instant(date(2006, 10, 29), zone)
-    calendar = Calendar()
     shown = [datetime.fromtimestamp((start + minute * 60_000) // 1000, ZoneInfo(zone)).date().isoformat() for minute in range(90)]
     assert "2006-10-28" in shown, "the shown date goes back"
-    assert {calendar.keys(start + minute * 60_000, zone)[0] for minute in range(90)} == {"2006-10-29"}
+    assert {Calendar().keys(start + minute * 60_000, zone)[0] for minute in range(90)} == {"2006-10-29"}
+
+
+def test_a_gap_around_midnight_starts_the_day_where_it_ends() -> None:
+    # Toronto, 30 March 1919: after 23:29:59 came 00:30 of the 31st.
+    start = first_instant(date(1919, 3, 31), "America/Toronto")
+    assert datetime.fromtimestamp(start // 1000, ZoneInfo("America/Toronto")).strftime("%d %H:%M") == "31 00:30"
+    assert datetime.fromtimestamp(start // 1000 - 1, ZoneInfo("America/Toronto")).strftime("%d %H:%M") == "30 23:29"
 
 
 @given(st.integers(0, 4_000_000_000), st.sampled_from(["Europe/Paris", "America/Havana", "Asia/Beirut", "Pacific/Apia", "UTC"]))

@@ -102,8 +102,7 @@ class DartLine:
             wire = position.frame(now)
             self._refresh_timer()
             return self._sent(wire, now, now + self.profile.transmit_ms(len(wire)) + self.profile.answer_window_ms)
-        if not self._eager_had_turn:  # a turn out of the round says nothing about the round
-            self._note_gap(position, now)
+        self._note_gap(position, now)
         return self._sent(position.poll, now, now + self._poll_ms + self.profile.answer_window_ms)
 
     def next_wakeup(self) -> int | None:
@@ -142,7 +141,7 @@ class DartLine:
             position.reconnected()
         self._wake_at = now
         self._refresh_timer()
-        self._disturbed()
+        self._recount()
 
     # --- skipping ---
 
@@ -185,10 +184,11 @@ class DartLine:
             position.queued = False
             if position.wants(now):
                 return position, True
-        if self._eager and not self._eager_had_turn:
-            self._eager_had_turn = True
-            self._disturbed()
-            return self._eager.popleft(), False
+        while self._eager and not self._eager_had_turn:
+            position = self._eager.popleft()
+            if position.eager:
+                self._eager_had_turn = True
+                return position, False
         self._eager_had_turn = False
         while True:
             if self._index >= len(self._positions):

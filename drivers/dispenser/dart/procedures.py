@@ -21,7 +21,9 @@ from drivers.events import FillReported, PumpEvent, PumpStatus, TotalReported
 RELEASED = (PumpStatus.AUTHORIZED, PumpStatus.FILLING, PumpStatus.SUSPENDED)
 """States in which fuel can flow, or can flow again, without another command of ours."""
 FINISHED = (PumpStatus.COMPLETED, PumpStatus.LIMIT_REACHED)
-STARTED = (PumpStatus.AUTHORIZED, PumpStatus.FILLING)
+STARTED = (*RELEASED, *FINISHED)
+"""States that only a release leads to from RESET. The finished ones too: a short fill may be over before its start was told, and it must be
+read, not taken for a release that failed."""
 RUNNING = (PumpStatus.FILLING, PumpStatus.SUSPENDED)
 
 _AUTHORIZE_TRIES = 2

@@ -1,0 +1,467 @@
+"""The values, the tables and the steps of the behaviour language."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.behaviour import binding, check, record, tables, told, values
+from tests.behaviour.fake_world import FakeWorld
+from tests.behaviour.stage import KNOWN, Kind, NotSo, Stage, released_for
+from tests.behaviour.values import Unclear
+from tests.behaviour.world import Amount, Books, CardRow, HostConduct, LimitRow, Release, SaleSeen, Setup, Subject, SubjectKind, World
+from tests.behaviour.worlds import NoSuchWorld, load_world
+from tests.play import table as features_table
+
+BADGE = "04A1B2C3D4E5F6"
+
+# Every step of the document's three lists, with each of its alternatives.
+SPELLED = """
+Given a terminal at site "S1" in zone "Europe/Paris" selling in "EUR"
+Given the local time is "2026-03-28 23:50:00"
+Given the host is reachable
+Given the host is unreachable
+Given the host answers after 12 s
+Given the host answers only after booking, losing the answer
+Given the host answers every call with 500
+Given the terminal policy
+Given the fuelling points
+Given the customers
+Given the cards
+Given the limits
+Given the balances
+Given the host counts
+When the driver presents badge "04A1B2C3D4E5F6"
+When the driver swipes card "7001234567890123"
+When the driver inserts card "7001234567890123"
+When the driver removes the card
+When the driver enters PIN "1234"
+When the driver answers "odometer" with "123456"
+When the driver wishes 50.00 EUR
+When the driver wishes 20.00 L
+When the driver chooses fuelling point 2
+When the driver lifts nozzle 1 at fuelling point 2
+When 12.50 L flow at fuelling point 2
+When the driver hangs up at fuelling point 2
+When the driver presses cancel
+When 60 s pass
+When the power is cut
+When the power returns
+When the line of fuelling point 2 is cut
+When the line of fuelling point 2 is restored
+When noise is on the line of fuelling point 2
+When the host becomes reachable
+When the host becomes unreachable
+When the host blocks card "7001"
+When the host blocks customer "C1"
+When the host unblocks card "7001"
+When the host unblocks customer "C1"
+When the host unlocks the PIN of card "7001"
+When the host publishes the lists
+When the host changes the price of "GAZOLE" to 1.799
+When the clock is set to "2026-03-01 12:00:00"
+When the stop of fuelling point 2 is pressed
+When the emergency stop of the site is pressed
+When the emergency stop of the site is reset
+When the disk is full
+When the disk has room
+Then the driver is refused with "LIMIT_DAY_QUANTITY"
+Then the driver is asked for "PIN"
+Then the display shows "Compte bloqué"
+Then fuelling point 2 is released for at most 62.00 L
+Then fuelling point 2 is released for at most 80.00 EUR
+Then fuelling point 2 is not released
+Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "7001"
+Then the ledger holds no sale
+Then the ledger holds 0 sales
+Then the ledger holds 2 sales
+Then the host has booked 1 sale
+Then the host has booked 2 sales
+Then the host holds no open authorization
+Then 37.50 L remain of the DAY QUANTITY limit of card "7001"
+Then 20.00 EUR remain of the MONTH VALUE limit of customer "C1"
+Then 1 remain of the DAY COUNT limit of card "7001"
+Then the three books agree
+Then the fault "PUMP_LINE_LOST" is raised
+Then the fault "PUMP_LINE_LOST" is cleared
+Then a delivery of 5.00 L is unattributed at fuelling point 2
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", SPELLED)
+def test_each_spelling_is_one_step_of_its_kind_only(line: str) -> None:
+    word, _, text = line.partition(" ")
+    assert [len(check.matching(kind, text)) for kind in Kind] == [int(kind.value == word.lower()) for kind in Kind]
+
+
+def test_no_step_is_left_that_the_document_does_not_have() -> None:
+    used = {id(check.matching(Kind(word.lower()), text)[0]) for word, _, text in (line.partition(" ") for line in SPELLED)}
+    assert {id(step) for step in KNOWN} == used
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "nearest"),
+    [
+        ("the driver present badge 04A1", Kind.WHEN, 'When the driver presents badge "…"'),
+        ("the host becomes unreachable", Kind.GIVEN, "When the host becomes reachable|unreachable"),
+        ("the ledger hold 1 sale", Kind.THEN, "Then the ledger holds"),
+        ("12.50 L flows in fuelling point 2", Kind.WHEN, "When … flow at fuelling point …"),
+        ("fuelling point 2 is release for at most 5.00 L", Kind.THEN, "Then fuelling point … is released for at most …"),
+    ],
+)
+def test_the_nearest_step(text: str, kind: Kind, nearest: str) -> None:
+    assert check.matching(kind, text) == []
+    assert check.nearest(kind, text).startswith(nearest)
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10**9))
+def test_litres_are_read_as_they_are_told(volume_ml: int) -> None:
+    assert values.volume_ml(told.litres(volume_ml)) == volume_ml
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["EUR", "JPY", "KWD", "TND", "UAH"]))
+def test_money_is_read_as_it_is_told(amount_minor: int, currency: str) -> None:
+    setup = Setup(currency=currency, decimals=values.decimals_of(currency))
+    assert values.amount_minor(told.money(amount_minor, setup), currency) == amount_minor
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [("21.61 EUR", "EUR", 2161), ("21 EUR", "EUR", 2100), ("3500 JPY", "JPY", 3500), ("1.250 KWD", "KWD", 1250)],
+)
+def test_money(text: str, currency: str, minor: int) -> None:
+    assert values.amount(text, currency) == Amount(amount_minor=minor)
+
+
+@pytest.mark.parametrize("text", ["21.615 EUR", "21,61 EUR", "-1.00 EUR", "21.61 USD", "21.61", "21.61EUR", "1.5 JPY", "1e3 EUR"])
+def test_money_that_is_none(text: str) -> None:
+    with pytest.raises(Unclear):
+        values.amount_minor(text, "JPY" if "JPY" in text else "EUR")
+
+
+@pytest.mark.parametrize("text", ["12.50", "12.5000001 L", "-1.00 L", "12,50 L", "12.50 l", ".5 L", "5. L", " L", "١ L"])
+def test_litres_that_are_none(text: str) -> None:
+    with pytest.raises(Unclear):
+        values.volume_ml(text)
+
+
+@pytest.mark.parametrize(("text", "ms"), [("17 s", 17_000), ("0.5 s", 500), ("15 min", 900_000), ("24 h", 86_400_000)])
+def test_time(text: str, ms: int) -> None:
+    assert values.duration_ms(text) == ms
+
+
+@pytest.mark.parametrize("text", ["17", "17s", "-1 s", "1 fortnight", "s"])
+def test_time_that_is_none(text: str) -> None:
+    with pytest.raises(Unclear, match="17 s|not a number"):
+        values.duration_ms(text)
+
+
+@pytest.mark.parametrize("text", ["2026-02-30 12:00:00", "2026-03-28T23:50:00", "28.03.2026 23:50", "2026-03-28"])
+def test_local_time_that_is_none(text: str) -> None:
+    with pytest.raises(Unclear, match="local time"):
+        values.local_time(text)
+
+
+def test_subjects_lists_and_zones() -> None:
+    assert values.subject("card A1") == Subject(SubjectKind.CARD, "A1")
+    assert values.subject("customer ACME Transport") == Subject(SubjectKind.CUSTOMER, "ACME Transport")
+    assert values.comma_list("GAZOLE, SP95") == ("GAZOLE", "SP95")
+    for wrong in ("A1", "card", "kard A1"):
+        with pytest.raises(Unclear, match="card ACCOUNT"):
+            values.subject(wrong)
+    with pytest.raises(Unclear, match="empty part"):
+        values.comma_list("GAZOLE,")
+    with pytest.raises(Unclear, match="no time zone"):
+        values.zone("Europe/Atlantis")
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_columns_that_are_left_out_have_the_documents_defaults() -> None:
+    assert (
+        tables.fuelling_points([["fp", "protocol", "nozzle", "product", "price"], ["2", "dart", "1", "GAZOLE", "1.729"]])[0].minimum_ml
+        == 2000
+    )
+    assert tables.cards([["number", "medium"], [BADGE, "badge"]]) == (CardRow(BADGE, BADGE, "badge"),)
+    assert tables.limits([["subject", "period", "measure", "amount"], ["card A1", "DAY", "COUNT", "3"]], "EUR")[0].products is None
+
+
+def test_units_come_from_the_measure() -> None:
+    heading = ["subject", "period", "measure", "amount", "products"]
+    rows = [["card A1", "DAY", "QUANTITY", "100.00 L", "GAZOLE, SP95"], ["customer C1", "MONTH", "VALUE", "250.00 EUR", "all"]]
+    litres, euros = tables.limits([heading, *rows], "EUR")
+    assert (litres.amount, litres.products, euros.amount, euros.products) == (100_000, ("GAZOLE", "SP95"), 25_000, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([["number", "medium", "colour"], [BADGE, "badge", "red"]], "a column cannot be 'colour'"),
+        ([["number", "medium"], ["", "badge"]], "row 1: it needs a number"),
+        ([["number", "medium"], [BADGE, "bagde"]], "did you mean badge"),
+        ([["number", "medium", "pin"], [BADGE, "badge", "12"]], "4 to 12 digits"),
+        ([["number", "medium", "offline"], [BADGE, "badge", "ALWAY"]], "did you mean ALWAYS"),
+        ([["number", "medium"], [BADGE, "badge"], [BADGE, "badge"]], "stands twice"),
+        ([["number", "medium"]], "no row"),
+        ([["number", "medium", "number"], [BADGE, "badge", BADGE]], "a column stands twice"),
+    ],
+)
+def test_a_card_table_that_cannot_be_read(rows: list[list[object]], said: str) -> None:
+    with pytest.raises(Unclear, match=said):
+        tables.cards(rows)
+
+
+def test_a_count_of_one_fuelling_and_a_wrong_unit_are_refused() -> None:
+    heading = ["subject", "period", "measure", "amount"]
+    with pytest.raises(Unclear, match="no COUNT limit"):
+        tables.limits([heading, ["card A1", "FUELLING", "COUNT", "1"]], "EUR")
+    with pytest.raises(Unclear, match=r"row 1: a volume is written like 12\.50 L"):
+        tables.limits([heading, ["card A1", "DAY", "QUANTITY", "100.00 EUR"]], "EUR")
+
+
+def test_policy_settings_by_their_name_or_as_people_say_them() -> None:
+    rows = [["min_dispense_ml", "3000"], ["terminal cap", "300.00 L"], ["only terminal", "yes"], ["restricted products", "GNR, FOD"]]
+    expected = {"min_dispense_ml": 3000, "terminal_cap_ml": 300_000, "only_terminal": True, "restricted_products": ("GNR", "FOD")}
+    assert tables.policy([["setting", "value"], *rows], "EUR") == expected
+    assert tables.policy([["setting", "value"], ["terminal cap", "500.00 EUR"]], "EUR") == {"terminal_cap_minor": 50_000}
+    with pytest.raises(Unclear, match="a setting cannot be"):
+        tables.policy([["setting", "value"], ["generosity", "high"]], "EUR")
+
+
+def test_the_setup_as_a_scenario_is_plain_json() -> None:
+    subject = Subject(SubjectKind.CUSTOMER, "C1")
+    limit = LimitRow(subject, "DAY", "QUANTITY", 100_000, ("GAZOLE",))
+    scenario = Setup(cards=(CardRow(BADGE, "A1", "badge", pin="1234"),), limits=(limit,)).as_scenario()
+    assert json.loads(json.dumps(scenario)) == scenario
+    assert scenario["host"] == {"reachable": True, "delay_ms": 0, "lose_answers": False, "always_500": False}
+    assert scenario["limits"] == [
+        {"subject": {"customer": "C1"}, "period": "DAY", "measure": "QUANTITY", "amount": 100_000, "products": ["GAZOLE"]}
+    ]
+    (card,) = cast("list[dict[str, object]]", scenario["cards"])
+    assert card["pin"] == "1234"
+    assert "1234" not in repr(CardRow(BADGE, "A1", "badge", pin="1234"))
+
+
+# --- the stage and the steps ------------------------------------------------------------------------------------------
+
+
+def _stage() -> tuple[Stage, FakeWorld]:
+    cards = (CardRow(BADGE, "A1", "badge", pin="4711"), CardRow("B2", "A1", "badge"))
+    points = tables.fuelling_points([["fp", "protocol", "nozzle", "product", "price"], ["2", "dart", "1", "GAZOLE", "1.729"]])
+    world = FakeWorld(Setup(cards=cards, fuelling_points=points))
+    stage = Stage(lambda setup: world)
+    stage.setup = world.setup
+    return stage, world
+
+
+def _play(stage: Stage, *lines: str) -> None:
+    for line in lines:
+        word, _, text = line.partition(" ")
+        (step,) = check.matching(Kind(word.lower()), text)
+        found = step.pattern.fullmatch(text)
+        assert found is not None
+        step.function(stage=stage, **found.groupdict())
+
+
+def test_a_whole_fuelling() -> None:
+    stage, world = _stage()
+    _play(
+        stage,
+        f'When the driver presents badge "{BADGE}"',
+        'When the driver enters PIN "4711"',
+        'Then the driver is asked for "FUELLING POINT"',
+        "When the driver chooses fuelling point 2",
+        'Then the display shows "Go to pump 2"',
+        "When the driver lifts nozzle 1 at fuelling point 2",
+        "Then fuelling point 2 is released for at most 990.00 L",
+        "When 12.50 L flow at fuelling point 2",
+        "When the driver hangs up at fuelling point 2",
+        f'Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "{BADGE}"',
+        'Then the ledger holds 1 sale by card "A1"',
+        'Then the ledger holds 0 sales by card "B2"',
+        "Then the host has booked 1 sale",
+        "Then the three books agree",
+    )
+    stage.close()
+    assert world.closed
+
+
+def test_each_refusal_answers_one_then() -> None:
+    stage, world = _stage()
+    _play(
+        stage,
+        f'When the driver presents badge "{BADGE}"',
+        'When the driver enters PIN "0000"',
+        'Then the driver is refused with "PIN_WRONG"',
+    )
+    before = world.now_ms
+    with pytest.raises(NotSo, match="was not refused"):
+        _play(stage, 'Then the driver is refused with "PIN_WRONG"')
+    assert world.now_ms == before + 20_000
+
+
+def test_what_another_driver_was_told_is_no_answer() -> None:
+    stage, _ = _stage()
+    _play(stage, 'When the driver presents badge "0000"', f'When the driver presents badge "{BADGE}"')
+    with pytest.raises(NotSo, match="asked for PIN"):
+        _play(stage, 'Then the driver is refused with "CARD_UNKNOWN"')
+    with pytest.raises(NotSo, match="the display showed"):
+        _play(stage, 'Then the display shows "CARD_UNKNOWN"')
+
+
+def test_not_released_looks_for_ten_seconds() -> None:
+    stage, world = _stage()
+    _play(stage, "When the driver lifts nozzle 1 at fuelling point 2", "Then fuelling point 2 is not released")
+    assert world.now_ms == 10_000
+    _play(stage, 'When the driver presents badge "B2"', "When the driver chooses fuelling point 2")
+    _play(stage, "When the driver lifts nozzle 1 at fuelling point 2")
+    with pytest.raises(NotSo, match=r"is released at nozzle 1 for at most 990\.00 L"):
+        _play(stage, "Then fuelling point 2 is not released")
+
+
+def test_what_is_so_instead_is_told() -> None:
+    stage, world = _stage()
+    world.set_host(HostConduct(reachable=False))
+    _play(stage, 'When the driver presents badge "B2"', "When the driver chooses fuelling point 2")
+    _play(stage, "When the driver lifts nozzle 1 at fuelling point 2", "When 12.50 L flow at fuelling point 2")
+    _play(stage, "When the driver hangs up at fuelling point 2")
+    for line, said in (
+        ("Then the ledger holds no sale", '12.50 L of "GAZOLE" for 21.61 EUR by card …A1'),
+        ("Then the host has booked 1 sale", "has booked 0"),
+        ("Then the three books agree", "pump 12.50 L, ledger 12.50 L, host 0.00 L"),
+        ('Then the fault "PUMP_LINE_LOST" is raised', "no faults"),
+        ("Then a delivery of 5.00 L is unattributed at fuelling point 2", "nothing"),
+    ):
+        with pytest.raises(NotSo) as wrong:
+            _play(stage, line)
+        assert said in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Then the driver is refused with "LIMIT_DAY_QUANTITTY"',
+        'Then the driver is refused with "LIMIT_FUELLING_COUNT"',
+        'Then the driver is asked for "NAME"',
+        "When the driver chooses fuelling point two",
+        "When the driver lifts nozzle 1 at fuelling point 7",
+        "When the driver lifts nozzle 3 at fuelling point 2",
+        'When the driver enters PIN "12A4"',
+        'When the driver answers "shoe size" with "44"',
+        'When the host changes the price of "MILK" to 1.799',
+        'Then the fault "pump line" is raised',
+        'Then 5.00 L remain of the DAY QUANTITY limit of card "A1"',
+        "Then fuelling point 2 is released for at most 80.00 USD",
+    ],
+)
+def test_words_that_mean_nothing_are_unclear(line: str) -> None:
+    stage, _ = _stage()
+    with pytest.raises(Unclear):
+        _play(stage, line)
+
+
+def test_a_given_after_the_start_is_unclear() -> None:
+    stage, _ = _stage()
+    _play(stage, "When 60 s pass")
+    with pytest.raises(Unclear, match="before the first When"):
+        _play(stage, "Given the host is unreachable")
+
+
+def test_limits_belong_to_the_account_whatever_the_table_calls_it() -> None:
+    seen: list[Setup] = []
+
+    def make(setup: Setup) -> World:
+        seen.append(setup)
+        return FakeWorld(setup)
+
+    stage = Stage(make)
+    limit = LimitRow(Subject(SubjectKind.CARD, BADGE), "DAY", "QUANTITY", 100_000)
+    stage.describe(cards=(CardRow(BADGE, "A1", "badge"),), limits=(limit,))
+    _play(stage, f'Then 100.00 L remain of the DAY QUANTITY limit of card "{BADGE}"')
+    assert seen[0].limits == (replace(limit, subject=Subject(SubjectKind.CARD, "A1")),)
+
+
+@pytest.mark.parametrize(
+    ("preset", "bound", "right"),
+    [
+        (Amount(volume_ml=62_000), Amount(volume_ml=62_000), True),
+        (Amount(volume_ml=62_010), Amount(volume_ml=62_000), False),
+        (Amount(amount_minor=8_000), Amount(amount_minor=8_000), True),
+        # 80.00 EUR at 1.729 buy 46.269 L; a head counts in 0.01 L
+        (Amount(volume_ml=46_260), Amount(amount_minor=8_000), True),
+        (Amount(volume_ml=46_269), Amount(amount_minor=8_000), True),
+        (Amount(volume_ml=46_270), Amount(amount_minor=8_000), False),
+        (Amount(volume_ml=46_250), Amount(amount_minor=8_000), False),
+        (Amount(amount_minor=3_458), Amount(volume_ml=20_000), True),
+        (Amount(amount_minor=3_460), Amount(volume_ml=20_000), False),
+        (Amount(amount_minor=3_450), Amount(volume_ml=20_000), False),
+    ],
+)
+def test_released_for(preset: Amount, bound: Amount, right: bool) -> None:
+    assert released_for(Release(1, preset, 17_290), bound, 2) is right
+    assert released_for(None, bound, 2) is False
+
+
+def test_books_that_differ_name_the_sale_and_the_nozzle() -> None:
+    agreed = Books({(2, 1): 5000}, {(2, 1): 5000}, {(2, 1): 5000}, 865, 865, ("OPT1-1-1",), ("OPT1-1-1",))
+    assert told.books_differ(agreed, Setup()) == ""
+    twice = replace(agreed, host={(2, 1): 10_000}, host_minor=1730, host_sales=("OPT1-1-1", "OPT1-1-1"))
+    said = told.books_differ(twice, Setup())
+    assert "host 10.00 L" in said
+    assert "host 17.30 EUR" in said
+    assert "OPT1-1-1 stands 1 times in the ledger and 2 times at the host" in said
+
+
+def test_a_failure_shows_no_full_card_number() -> None:
+    sale = SaleSeen(5000, 865, "GAZOLE", "7001234567890123456", "7001234567890123456")
+    assert "7001234567890123456" not in told.sales_text([sale], Setup()) + repr(replace(sale, account="A1"))
+
+
+# --- worlds, results, table -------------------------------------------------------------------------------------------
+
+
+def test_worlds_that_are_not_there() -> None:
+    for name in ("moon", "tests.behaviour.nowhere:World", "tests.behaviour.fake_world:Nothing"):
+        with pytest.raises(NoSuchWorld):
+            load_world(name)
+    assert load_world("tests.behaviour.fake_world:FakeWorld") is FakeWorld
+
+
+def test_results_are_kept_by_title_and_forgotten_with_their_scenario(tmp_path: Path) -> None:
+    scene = binding.read(sorted(binding.FEATURES.glob("F01_*.feature"))[0])[0]
+    kept = tmp_path / "build" / "features.json"
+    gone = {"virtual": {scene.file.name: {"no such scenario": {"outcome": "failed", "seconds": 1, "later": False}}}}
+    record.write_json(kept, gone)
+    passed = record.Outcome(scene, scene.title({}), "virtual", passed=True, seconds=0.01)
+    record.keep([passed], kept)
+    assert set(record.load(kept)["virtual"][scene.file.name]) == {scene.title({})}
+    line = features_table.Line("F01", "badge")
+    assert features_table.state(line, "virtual", record.load(kept)) == "passed"
+    assert features_table.state(line, "rig", record.load(kept)) == "unplayed"
+    record.keep([replace(passed, passed=False)], kept)
+    assert features_table.state(line, "virtual", record.load(kept)) == "failed"
+    record.keep([replace(passed, world="tests.behaviour.fake_world:FakeWorld")], kept)
+    assert set(record.load(kept)) == {"virtual"}
+
+
+def test_rows_that_belong_elsewhere() -> None:
+    assert features_table.state(features_table.Line("F55", "service (m)"), "rig", {}) == "elsewhere"
+    assert features_table.state(features_table.Line("F99", "thought (v)"), "rig", {}) == "elsewhere"
+    assert features_table.state(features_table.Line("F99", "thought (v)"), "virtual", {}) == "unplayed"
+
+
+def test_the_table_has_every_feature_file_and_all_rows_once() -> None:
+    ids = [line.id for line in features_table.lines() if line.id]
+    assert ids == [f"F{number:02d}" for number in range(1, 70)]
+    assert {binding.feature_id(file) for file in binding.FEATURES.glob("*.feature")} <= set(ids)
+    assert "done in every world it belongs to: 0 of 69" in features_table.table({})

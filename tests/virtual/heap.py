@@ -1,0 +1,61 @@
+"""One heap of virtual time, integer milliseconds. Everything that lives in the world is asked when it next wants to act."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Actor(Protocol):
+    """Something with a time of its own."""
+
+    def next_due(self, now: int, horizon: int | None) -> int | None:
+        """When it wants to act next; it may leap to just before ``horizon``, until which nobody else will act."""
+
+    def run(self, now: int) -> None:
+        """Act."""
+
+
+class Heap:
+    """Scheduled actions and actors, run in the order of time; within one instant actions first, in the order of scheduling."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.steps = 0
+        self._actions: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = 0
+        self.actors: list[Actor] = []
+
+    def after(self, delay_ms: int, action: Callable[[], None]) -> None:
+        """Run ``action`` in so many milliseconds."""
+        self._order += 1
+        heapq.heappush(self._actions, (self.now + delay_ms, self._order, action))
+
+    def step(self, limit: int) -> bool:
+        """Go to the next thing that happens, not beyond ``limit``, and let it happen. False when nothing does until then; time is ``limit`` then."""
+        due = self._actions[0][0] if self._actions else None
+        chosen: Actor | None = None
+        for actor in self.actors:
+            at = actor.next_due(self.now, limit if due is None else min(due, limit))
+            if at is not None and (due is None or at < due):
+                due, chosen = at, actor
+        if due is None or due > limit:
+            self.now = limit
+            return False
+        self.now = max(self.now, due)
+        self.steps += 1
+        if chosen is not None:
+            chosen.run(self.now)
+        else:
+            heapq.heappop(self._actions)[2]()
+        return True
+
+    def run_until(self, limit: int, until: Callable[[], bool] | None = None) -> bool:
+        """Let time run to ``limit`` or until ``until()`` holds, asked before and after every step; what it said last."""
+        if until is not None and until():
+            return True
+        while self.step(limit):
+            if until is not None and until():
+                return True
+        return until() if until is not None else False

@@ -1,0 +1,216 @@
+"""The terminal in the virtual world: the real site, engine and ledger on real files, without threads. Power comes and goes."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from drivers.commands import DeviceCommand, ShowLines
+from drivers.events import MediumPresented
+from terminal.core.messages import Authorize, SaleMessage
+from terminal.core.reasons import Reason
+from terminal.core.screens import Screen, reason_text, render
+from terminal.core.site import Site, SiteConfig
+from terminal.core.units import Instant
+from terminal.host.json_lane import Lane
+from terminal.runtime.engine import Engine
+from terminal.store.card_file import LiveLists
+from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
+from terminal.store.recovery import cards_file, recover
+from terminal.store.vault import KeyVault
+from tests.virtual.heap import Heap
+from tests.virtual.host import VirtualHost
+from tests.virtual.line import VirtualLine
+
+RETRY_STORAGE_MS = 2_000
+
+
+class Space:
+    """The disk's room, as the terminal asks for it."""
+
+    def __init__(self) -> None:
+        self.full = False
+
+    def ready(self) -> bool:
+        """See ``core.ports.Storage``."""
+        return not self.full
+
+
+class VirtualTerminal:
+    """Implements ``Outside`` for its engine, and ``Actor`` for its deadlines."""
+
+    def __init__(
+        self, heap: Heap, folder: Path, config: SiteConfig, vault: KeyVault, lane: Lane, host: VirtualHost, lines: dict[int, VirtualLine]
+    ) -> None:
+        self.heap = heap
+        self.folder = folder
+        self.config = config
+        self.vault = vault
+        self.lane = lane
+        self.host = host
+        self.lines = lines
+        self.space = Space()
+        self.engine: Engine | None = None
+        self.powered = False
+        self.boots = 0
+        self.screens: list[str] = []
+        self.after_step: Callable[[], None] = lambda: None
+        self.ledger_made: Callable[[Path], Ledger] = Ledger
+
+    # --- power ------------------------------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Start the program on a new boot of the machine."""
+        if not self.powered:
+            self.powered = True
+            self.boots += 1
+            self.start()
+
+    def start(self) -> None:
+        """Start the program; with a disk that takes nothing it waits and says so on the display."""
+        lists = LiveLists(self.folder)
+        boot = f"boot-{self.boots}"
+        try:
+            ledger = self.ledger_made(self.folder / "ledger.db")
+        except StorageFailed:
+            self._wait_for_storage()
+            return
+        if self.space.full:
+            ledger.connection.set_progress_handler(lambda: 1, 1)
+        try:
+            ledger.probe()
+            file = cards_file(ledger)
+            if file is not None:
+                lists.use(file)
+            site = Site(
+                self.config, recover(ledger, self.config.rules.terminal, boot), boot=boot, lists=lists, vault=self.vault, storage=self.space
+            )
+            self.engine = Engine(site, ledger, self)
+            self._lists = lists
+            self.host.connect(self.post)
+            for line in set(self.lines.values()):
+                line.power_on(self.post)
+            self.engine.boot(Instant(self.heap.now))
+        except StorageFailed:
+            self.crash(ledger)
+            self._wait_for_storage()
+
+    def power_off(self) -> None:
+        """Everything in memory is gone; the files stay as they are."""
+        if self.powered:
+            self.powered = False
+            self.crash(self.engine.ledger if self.engine is not None else None)
+
+    def crash(self, ledger: Ledger | None) -> None:
+        """The program ends, in whatever state."""
+        self.engine = None
+        self.host.disconnect()
+        for line in set(self.lines.values()):
+            line.power_off()
+        if ledger is not None:
+            with contextlib.suppress(sqlite3.Error):
+                ledger.connection.set_progress_handler(None, 0)
+                ledger.close()
+
+    def _wait_for_storage(self) -> None:
+        self._show(render(Screen.OUT_OF_SERVICE, self.config.language, code="STORAGE_FAILED"))
+        boots = self.boots
+
+        def again() -> None:
+            if self.powered and self.engine is None and boots == self.boots:
+                self.start()
+
+        self.heap.after(RETRY_STORAGE_MS, again)
+
+    def set_full(self, full: bool) -> None:
+        """The ledger's disk takes no further byte, or has room again."""
+        self.space.full = full
+        if self.engine is not None:
+            self.engine.ledger.connection.set_progress_handler((lambda: 1) if full else None, 1)
+
+    # --- events -----------------------------------------------------------------------------------------------------------
+
+    def post(self, event: object) -> None:
+        """An event enters the inbox and is handled at once: virtual threads do not wait."""
+        self.step(lambda engine: engine.step(event, Instant(self.heap.now)))
+        if self.engine is None and self.powered and isinstance(event, MediumPresented):
+            language = self.config.language
+            reason = reason_text(Reason.TERMINAL_NOT_READY, language)
+            self._show(render(Screen.REFUSED, language, reason=reason, code=""))
+
+    def step(self, action: Callable[[Engine], object]) -> None:
+        """One or more steps of the engine; a disk that fails ends the program and starts it again."""
+        engine = self.engine
+        if engine is None:
+            return
+        try:
+            action(engine)
+        except StorageFailed:
+            self.crash(engine.ledger)
+            self._wait_for_storage()
+        self.after_step()
+
+    def next_due(self, now: int, horizon: int | None) -> int | None:
+        """See ``heap.Actor``."""
+        return None if self.engine is None else self.engine.deadlines.next_due()
+
+    def run(self, now: int) -> None:
+        """See ``heap.Actor``."""
+        self.step(lambda engine: engine.fire_due(Instant(now)))
+
+    # --- Outside ----------------------------------------------------------------------------------------------------------
+
+    def send(self, command: DeviceCommand) -> None:
+        """See ``runtime.engine.Outside``."""
+        if isinstance(command, ShowLines):
+            self._show(command.lines)
+        else:
+            self.lines[command.fp].submit(command, self.heap.now)
+
+    def ask_host(self, question: Authorize) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.ask(question)
+
+    def upload(self, message: QueuedMessage) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.upload(message)
+
+    def probe_host(self) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.probe()
+
+    def check_lists(self, epoch: str, version: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.check_lists(epoch, version)
+
+    def use_cards(self, file: str) -> None:
+        """See ``runtime.engine.Outside``."""
+        self._lists.use(file)
+
+    def encode(self, message: SaleMessage) -> bytes:
+        """See ``runtime.engine.Outside``."""
+        return self.lane.encode(message)
+
+    def _show(self, lines: tuple[str, ...]) -> None:
+        self.screens.append("\n".join(lines))
+
+    # --- looking ----------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The ledger for reading, with or without power."""
+        if self.engine is not None:
+            handler = self.space.full
+            if handler:
+                self.engine.ledger.connection.set_progress_handler(None, 0)
+            yield self.engine.ledger.connection
+            if handler and self.engine is not None:
+                self.engine.ledger.connection.set_progress_handler(lambda: 1, 1)
+            return
+        connection = sqlite3.connect(self.folder / "ledger.db")
+        try:
+            yield connection
+        finally:
+            connection.close()
