@@ -1,6 +1,6 @@
 """One serial port, non-blocking, with one kind of failure. The only importer of pyserial.
 
-pyserial lets four unrelated exceptions out (reference hardware-simulation D2, model-codebases 4.1 and 4.2): all become ``PortLost``.
+pyserial lets four unrelated exceptions out (reference on hardware, D2; model-codebases 4.1 and 4.2): all become ``PortLost``.
 The read timeout is 0 from the open on and never changed: every assignment re-applies the port's settings, which some drivers refuse.
 """
 

@@ -1,4 +1,4 @@
-"""What a pump's books say after a fill or a survey, and what follows for the sale.
+"""What a pump's books say after a fill or a survey: how they are read, and what follows for the sale.
 
 Two witnesses: the record of the last fill, which a head may lose or keep too long, and the totaliser, which only grows. Where they
 disagree, neither is adjusted: the sale gets the fill, the rest becomes a visible unattributed delivery. (Reference
@@ -7,12 +7,16 @@ dispenser-protocols 1.10 and 8.)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from drivers.commands import ReadFill, ReadTotal
+from terminal.core.events import RecordOverdue
 from terminal.core.faults import FaultCode
-from terminal.core.internal_events import EndCause, FillRecorded, NothingDelivered
+from terminal.core.internal_events import EndCause, FillRecorded, NothingDelivered, RecordComplete, SaleDoubted
 from terminal.core.records import TotalRead, Unattributed
+from terminal.core.step import Desk
 from terminal.core.units import cost_of
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 RESOLUTION_ML = 10
 """One display unit of a head with two decimals: fill and totaliser may round apart by this much."""
+TRIES_BEFORE_FAULT = 3
 
 
 @dataclass(slots=True)
@@ -39,14 +44,68 @@ class PumpRecord:
         """Everything that was asked has been answered."""
         return not self.fill_wanted and not self.totals_wanted
 
+
+class RecordReader:
+    """Asks one position for its fill and totals until every answer is there. ``record`` is the reading under way, if any."""
+
+    def __init__(self, number: int, subject: str, desk: Desk, record_ms: int) -> None:
+        self.number = number
+        self.subject = subject
+        self.desk = desk
+        self.record_ms = record_ms
+        self.record: PumpRecord | None = None
+
+    def begin(self, nozzles: Iterable[int], *, fill: bool) -> None:
+        """Read these totalisers and, where one is kept, the fill; a reading under way is begun afresh."""
+        self.record = PumpRecord(fill_wanted=fill, totals_wanted=set(nozzles))
+        self._ask(self.record)
+
+    def again(self) -> None:
+        """Ask again for what is missing, for ever: an unread record keeps the sale open and its hold counting."""
+        if self.record is None:
+            return
+        self.record.tries += 1
+        if self.record.tries >= TRIES_BEFORE_FAULT:
+            self.desk.raise_fault(FaultCode.PUMP_RECORD_UNREADABLE, self.subject, "no answer to the request for fill and totals")
+        self._ask(self.record)
+
     def take_fill(self, volume_ml: int, amount_minor: int) -> None:
-        """The pump's record of its last fill."""
-        self.volume_ml, self.amount_minor, self.fill_wanted = volume_ml, amount_minor, False
+        """The pump's record of its last fill; one that was not asked for means nothing."""
+        record = self.record
+        if record is not None and record.fill_wanted:
+            record.volume_ml, record.amount_minor, record.fill_wanted = volume_ml, amount_minor, False
+            self._tell_when_complete(record)
 
     def take_total(self, nozzle: int, volume_ml: int) -> None:
-        """One totaliser."""
-        self.totals[nozzle] = volume_ml
-        self.totals_wanted.discard(nozzle)
+        """One totaliser; one that was not asked for means nothing."""
+        record = self.record
+        if record is not None and nozzle in record.totals_wanted:
+            record.totals[nozzle] = volume_ml
+            record.totals_wanted.discard(nozzle)
+            self._tell_when_complete(record)
+
+    def fill_is_gone(self) -> None:
+        """The pump keeps no fill any more: what was not answered yet never will be, the totals must do."""
+        record = self.record
+        if record is not None and record.fill_wanted:
+            record.fill_wanted = False
+            self._tell_when_complete(record)
+
+    def take(self) -> PumpRecord | None:
+        """The reading, which ends with this."""
+        record, self.record = self.record, None
+        return record
+
+    def _ask(self, record: PumpRecord) -> None:
+        if record.fill_wanted:
+            self.desk.send(ReadFill(self.number))
+        for nozzle in sorted(record.totals_wanted):
+            self.desk.send(ReadTotal(self.number, nozzle))
+        self.desk.start(RecordOverdue(self.number), self.record_ms)
+
+    def _tell_when_complete(self, record: PumpRecord) -> None:
+        if record.complete:
+            self.desk.tell(RecordComplete(self.number))
 
 
 def settle(point: FuellingPoint, record: PumpRecord, sale: Sale | None) -> None:
@@ -61,18 +120,24 @@ def settle(point: FuellingPoint, record: PumpRecord, sale: Sale | None) -> None:
 def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: int, start: int, price: int, now: int) -> None:
     moved = now - start
     volume, amount = record.volume_ml, record.amount_minor
-    if volume is None or amount is None or (volume > 0 and moved <= 0):
-        # No record, or one that the totaliser denies (left over from before): the totaliser decides.
-        volume, amount = max(0, moved), cost_of(max(0, moved), price, point.decimals)
+    if volume is None or amount is None:
+        if moved < 0:
+            # No record, and a totaliser that was exchanged or rolled over: neither witness saw this fill, so nobody may say it was none.
+            point.desk.tell(SaleDoubted(sale.id, f"no record of the fill, totaliser {start} → {now} ml"))
+            return
+        volume, amount = moved, cost_of(moved, price, point.decimals)
     elif volume == 0 and moved > 0:
         volume, amount = moved, cost_of(moved, price, point.decimals)
         point.end = EndCause.FAULT
+    elif moved == 0 and volume > RESOLUTION_ML:
+        volume, amount = 0, 0  # the totaliser denies it: a record left over from before
     elif abs(moved - volume) > RESOLUTION_ML:
         point.desk.raise_fault(FaultCode.PUMP_RECORD_MISMATCH, point.subject, f"sale {sale.id}: fill {volume} ml, totaliser {moved} ml")
     if volume > 0:
-        # What the sale explains is off the books; a rest shows up as a difference in ``_reconcile``.
-        point.totals[nozzle] = now if abs(moved - volume) <= RESOLUTION_ML else min(now, start + volume)
-        point.desk.tell(FillRecorded(sale.id, volume, amount, point.totals[nozzle], point.end))
+        if moved >= 0:
+            # What the sale explains is off the books; a rest shows up as a difference in ``_reconcile``.
+            point.totals[nozzle] = now if abs(moved - volume) <= RESOLUTION_ML else min(now, start + volume)
+        point.desk.tell(FillRecorded(sale.id, volume, amount, point.totals[nozzle] if moved >= 0 else now, point.end))
     else:
         point.desk.tell(NothingDelivered(sale.id, point.end))
 

@@ -26,6 +26,7 @@ from terminal.core.effects import (
     UseCards,
 )
 from terminal.core.messages import Authorize, SaleMessage
+from terminal.core.records import Record
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.deadlines import Deadlines
@@ -65,6 +66,7 @@ class Engine:
         self.ledger = ledger
         self.outside = outside
         self.deadlines = Deadlines()
+        self.committed: Callable[[list[Record]], object] = lambda records: None
         self._next: deque[object] = deque()
         self._act: dict[type, Callable[[object, Instant], None]] = {
             Send: lambda effect, at: outside.send(effect.command),  # type: ignore[attr-defined]
@@ -107,6 +109,7 @@ class Engine:
         if records or messages:
             clock = self.site.desk.clock
             self.ledger.commit(Stamp(clock.utc(at), clock.state(at).value), records, messages)
+            self.committed(records)
 
     def dispatch(self, effects: list[Effect], at: Instant) -> None:
         """Let everything else of the step leave, in order."""

@@ -90,7 +90,7 @@ class _Parser(FeatureParser):
     """pytest-bdd's parser, where the second scenario of a name gets a name of its own instead of replacing the first."""
 
     def __init__(self, basedir: str, filename: str) -> None:
-        super().__init__(basedir, filename, "utf-8")
+        super().__init__(basedir, filename, "utf-8-sig")
         self._names: set[str] = set()
 
     def parse_scenario(self, *given: object, **named: object) -> ScenarioTemplate:
@@ -128,7 +128,7 @@ class _Parser(FeatureParser):
 def read(file: Path) -> tuple[Scene, ...]:
     """All scenarios of one file. Raises NotUnderstood: no such file, no UTF-8, no Gherkin, no scenario in it."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as problem:
         raise NotUnderstood(Problem(file, 0, f"cannot be read: {problem.strerror}")) from None
     except UnicodeDecodeError as problem:

@@ -6,12 +6,12 @@ PYTEST_DONT_REWRITE (there is no bare assert here)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from tests.behaviour import tables, values
 from tests.behaviour.stage import Kind, Stage, known
 from tests.behaviour.tables import Table
-from tests.behaviour.world import HostConduct
 
 R = TypeVar("R")
 
@@ -35,22 +35,22 @@ def _local_time(stage: Stage, text: str) -> None:
 
 @known(Kind.GIVEN, "the host is {how:reachable|unreachable}")
 def _host_is(stage: Stage, how: str) -> None:
-    stage.describe(host=HostConduct(reachable=how == "reachable"))
+    stage.describe(host=replace(stage.setup.host, reachable=how == "reachable"))
 
 
 @known(Kind.GIVEN, "the host answers after {time:amount}")
 def _host_slow(stage: Stage, time: str) -> None:
-    stage.describe(host=HostConduct(delay_ms=values.duration_ms(time)))
+    stage.describe(host=replace(stage.setup.host, reachable=True, delay_ms=values.duration_ms(time)))
 
 
 @known(Kind.GIVEN, "the host answers only after booking, losing the answer")
 def _host_loses(stage: Stage) -> None:
-    stage.describe(host=HostConduct(lose_answers=True))
+    stage.describe(host=replace(stage.setup.host, reachable=True, lose_answers=True))
 
 
 @known(Kind.GIVEN, "the host answers every call with 500")
 def _host_500(stage: Stage) -> None:
-    stage.describe(host=HostConduct(always_500=True))
+    stage.describe(host=replace(stage.setup.host, reachable=True, always_500=True))
 
 
 @known(Kind.GIVEN, "the terminal policy")

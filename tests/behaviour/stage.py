@@ -162,9 +162,9 @@ class Stage:
         self.world.wait(self.world.settled, SETTLE_MS)
 
     def until_asked(self, question: str) -> None:
-        """A driver waits for the question, or sees that he is refused, before he types."""
+        """A driver waits for the question before he types, or sees that he is refused; a wrong PIN alone does not end his attempt."""
         world = self.world
-        world.wait(lambda: world.asked() == question or len(world.refusals()) > self._refusals_seen, QUESTION_MS)
+        world.wait(lambda: world.asked() == question or any(reason != "PIN_WRONG" for reason in self.open_refusals()), QUESTION_MS)
 
     # -- the Thens -----------------------------------------------------------------------------------------------------
 

@@ -252,6 +252,8 @@ def policy(table: Table, currency: str) -> dict[str, object]:
 
 def _setting(written: str, value: str) -> str:
     name = "_".join(written.lower().split())
+    if name == "minimum":
+        return "min_dispense_ml"
     if name == "terminal_cap":
         return "terminal_cap_ml" if value.endswith(" L") else "terminal_cap_minor"
     for unit in ("_ml", "_ms"):

@@ -152,6 +152,15 @@ def test_files_that_are_not_understood(text: str, said: str, tmp_path: Path) -> 
     assert [said in str(problem) for problem in problems] == [True]
 
 
+def test_a_file_from_another_system_is_read(tmp_path: Path) -> None:
+    from tests.play.run import files_of, understand
+
+    file = tmp_path / "windows.feature"
+    file.write_bytes(("\ufeff" + GOOD.replace("\n", "\r\n")).encode())
+    scenes, problems = understand(files_of([str(file)])[0])
+    assert (len(scenes), problems) == (5, [])
+
+
 def test_names_that_lead_to_no_file(tmp_path: Path) -> None:
     (tmp_path / "latin.feature").write_bytes("Feature: Gewünscht".encode("latin-1"))
     done = _play(str(tmp_path / "none.feature"), str(tmp_path / "latin.feature"), "F00", "--world", FAKE)

@@ -140,6 +140,8 @@ class Bench:
         self.events: list[DeviceEvent] = []
         self.arrivals: list[tuple[int, bytes]] = []
         self.lead = b""  # noise before every answer
+        self.piece = 1_000  # answers arrive in pieces of so many bytes
+        self.cut = 0  # so many answers lose their last byte
 
     def run(self, duration_ms: int) -> None:
         """Let so much time pass. Ends exactly then, with everything due before it done."""
@@ -169,8 +171,15 @@ class Bench:
             assert not isinstance(frame, Ack) or frame.number < 16
             for head in self.heads:
                 if head.address == wire[0] and (reply := head.answer(frame)) is not None:  # type: ignore[arg-type]
-                    data = self.lead + reply
-                    self.arrivals.append((after + head.delay_ms + self.profile.transmit_ms(len(data)), data))
+                    self.arrive(after + head.delay_ms, self.lead + reply)
+
+    def arrive(self, at: int, data: bytes) -> None:
+        if self.cut:
+            self.cut -= 1
+            data = data[:-1]
+        for start in range(0, len(data), self.piece):
+            piece = data[start : start + self.piece]
+            self.arrivals.append((at + self.profile.transmit_ms(start + len(piece)), piece))
 
     def submit(self, command: PumpCommand) -> None:
         self.line.submit(command, self.now)

@@ -13,6 +13,7 @@ from drivers.events import (
     CommandFailed,
     LineNoise,
     NozzleLifted,
+    NozzleReturned,
     PumpAlarmed,
     PumpLineLost,
     PumpStatus,
@@ -170,6 +171,25 @@ def test_stray_lead_bytes_cost_nothing_but_a_count() -> None:
     assert noise
     assert len(noise) <= 5
     assert bench.of(PumpLineLost) == []
+
+
+@pytest.mark.parametrize("piece", [1, 2, 5])
+def test_answers_in_pieces_are_waited_for(piece: int) -> None:
+    head = Head(0x50, delay_ms=110)  # begins within the window and ends after it
+    bench = Bench(head)
+    bench.piece = piece
+    bench.run(10_000)
+    assert bench.take() == [PumpSurveyed(1, PumpStatus.RESET, None)]
+
+
+def test_a_torn_answer_is_asked_for_again_after_a_short_silence() -> None:
+    bench, head = lifted()
+    head.say_nozzle(0)
+    bench.cut = 2
+    bench.run(600)
+    returned = bench.of(NozzleReturned)
+    assert returned == [NozzleReturned(1, 2)]
+    assert bench.of(LineNoise)
 
 
 def test_own_echo_is_not_taken_for_the_head() -> None:

@@ -24,6 +24,7 @@ Examples:
   python -m tests.play ~/station.feature                     a file of your own
   python -m tests.play tests/features --json results.json    all of them, results in a file
   python -m tests.play --table                               what was played last, as a table
+  python -m tests.play tests/features --table                all of them, then the table
 
 \b
 It ends 0 when all scenarios pass, 1 when one fails, 2 when a file or a step is not understood;
@@ -67,15 +68,12 @@ def _left_out(scenes: list[Scene], world: str) -> None:
 @click.argument("feature", nargs=-1, metavar="[FILE|FOLDER|ID]...")
 @click.option("--world", default="virtual", show_default=True, metavar="virtual|rig", help="Where to play (also module:Class).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
-@click.option("--table", "show_table", is_flag=True, help="Print the table of features with the last results, then end.")
+@click.option("--table", "show_table", is_flag=True, help="Print the table of features (after playing, if a file is named).")
 @click.option("--trace", is_flag=True, help="For developers: print tracebacks of failures.")
 def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_table: bool, trace: bool) -> None:
     """Play feature files: plain sentences that say what drivers, pumps and the host do, and what must then be so."""
-    if show_table:
-        try:
-            click.echo(table())
-        except OSError as absent:
-            raise click.ClickException(f"the table of features cannot be read: {absent}") from None
+    if show_table and not feature:
+        _show_table()
         return
     if not feature:
         raise click.UsageError("name a feature file, a folder or an id such as F14 (--help shows examples)")
@@ -88,7 +86,17 @@ def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_tabl
         sys.exit(2)
     if world not in WORLDS and ":" not in world:
         raise click.UsageError(f"there is no world {world!r}; known are {', '.join(WORLDS)}")
-    sys.exit(_play(scenes, world, json_file, trace))
+    status = _play(scenes, world, json_file, trace)
+    if show_table:
+        _show_table()
+    sys.exit(status)
+
+
+def _show_table() -> None:
+    try:
+        click.echo(table())
+    except OSError as absent:
+        raise click.ClickException(f"the table of features cannot be read: {absent}") from None
 
 
 def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) -> int:

@@ -1,0 +1,138 @@
+"""The command line: run, check-config, status, verify, explain. Exit codes: 0 fine, 1 a finding, 2 something a person must mend."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from terminal.config import Config, ConfigError, load
+from terminal.runtime import logs
+
+from terminal.store.ledger import LedgerError, StorageFailed
+
+CONFIG = click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("/etc/forecourt-terminal/terminal.toml"),
+    show_default=True,
+    help="The terminal's TOML file.",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
+
+
+class _Stop(click.ClickException):
+    """Something a person must mend, in one line; systemd does not start us again for it."""
+
+    exit_code = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Outdoor payment terminal of a fuel station.
+
+    \b
+    Examples:
+      python -m terminal check-config --config terminal.toml
+      python -m terminal run --config terminal.toml
+      python -m terminal status --config terminal.toml --json
+      python -m terminal verify --ledger /var/lib/forecourt-terminal/ledger.db
+      python -m terminal explain case.json
+    """
+
+
+@main.command("run")
+@CONFIG
+def run_command(path: Path) -> None:
+    """Serve drivers until stopped (SIGTERM, Ctrl-C)."""
+    from terminal import app
+
+    config = _load(path)
+    logs.start()
+    try:
+        app.run(config)
+    except (ConfigError, LedgerError) as error:
+        raise _Stop(str(error)) from error
+
+
+@main.command("check-config")
+@CONFIG
+def check_config(path: Path) -> None:
+    """Read the configuration as `run` would, and say what is wrong or what it means."""
+    from terminal import app
+
+    config = _load(path)
+    try:
+        app.check(config)
+    except (ConfigError, ValueError) as error:
+        raise _Stop(str(error)) from error
+    points = ", ".join(str(point.number) for point in config.fuelling_point)
+    click.echo(f"{path}: terminal {config.terminal.id} at site {config.terminal.site}, fuelling points {points}, host {config.host.url}")
+
+
+@main.command("status")
+@CONFIG
+@AS_JSON
+def status_command(path: Path, as_json: bool) -> None:
+    """Show what the running terminal says of itself. Ends 1 when it does not serve."""
+    config = _load(path)
+    file = Path(config.terminal.runtime_dir) / "status.json"
+    try:
+        found: dict[str, Any] = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _Stop(f"{file}: there is no status; is the terminal running? (python -m terminal run --config {path})") from error
+    found["running"] = Path(f"/proc/{found.get('pid')}").exists()
+    click.echo(json.dumps(found) if as_json else "\n".join(_words(found)))
+    sys.exit(0 if found["running"] and found["state"] == "serving" else 1)
+
+
+@main.command("verify")
+@CONFIG
+@click.option("--ledger", type=click.Path(path_type=Path), help="A ledger file or backup; else the configuration's.")
+@AS_JSON
+def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
+    """Check a stopped terminal's ledger: journal chain, sequences, tables, sums against the totalisers. Ends 1 on a finding."""
+    from terminal.store.integrity import verify as verify_ledger
+
+    file = ledger or Path(_load(path).terminal.state_dir) / "ledger.db"
+    try:
+        report = verify_ledger(file)
+    except (LedgerError, StorageFailed) as error:
+        raise _Stop(str(error)) from error
+    click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))
+    sys.exit(1 if report.findings else 0)
+
+
+@main.command("explain")
+@click.argument("case", type=click.Path(dir_okay=False))
+def explain_command(case: str) -> None:
+    """Decide the case of a .json file, or each line of a .jsonl file, and say every step, reason and remainder."""
+    from terminal.explain import main as explain
+
+    sys.exit(explain(case))
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise _Stop(str(error)) from error
+
+
+def _words(found: dict[str, Any]) -> list[str]:
+    running = "running" if found["running"] else "NOT running (this is its last word)"
+    lines = [f"terminal {found.get('version', '?')}: {found['state']}, process {found.get('pid')} {running}"]
+    if "host" in found:
+        lines.append(f"host {found['host']}, {found['unsent']} messages wait, lists {found['lists']['epoch']}/{found['lists']['version']}, clock {found['clock']}")
+        lines += [f"fuelling point {one['fp']}: {one['state']}" + (f", sale {one['sale']}" if one["sale"] else "") for one in found["fuelling_points"]]
+    lines += [f"fault {one['code']} {one['subject']}: {one['detail']}" for one in found["faults"]] or ["no faults"]
+    return lines
+
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m terminal")

@@ -1,0 +1,323 @@
+"""The composition root: the only file that knows every class. Builds the terminal from its configuration, runs it, takes it down.
+
+A ledger that cannot be written ends the program's inside and starts it again when it can: the pumps are asked, nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from drivers.badge.reader import BadgeReader
+from drivers.badge.uid import NumberProfile
+from drivers.commands import DeviceCommand, ShowLines
+from drivers.device_thread import DeviceThread
+from drivers.dispenser.dart.line import DartLine
+from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.line_thread import LineThread
+from drivers.display.device import Display
+from drivers.display.lk204 import CodePage
+from drivers.events import MediumPresented
+from drivers.keypad.device import Keypad
+from drivers.serial_port import SerialPort
+from terminal.config import Config, ConfigError, LineTable, SideTable, resolve
+from terminal.core.messages import Authorize, SaleMessage
+from terminal.core.reasons import Reason
+from terminal.core.records import Record
+from terminal.core.screens import Screen, reason_text, render
+from terminal.core.site import Site
+from terminal.host.client import Endpoint, HostClient
+from terminal.host.json_lane import Lane
+from terminal.host.list_sync import ListSync
+from terminal.host.workers import HostDesk
+from terminal.runtime import loop
+from terminal.runtime.clock import SystemClock
+from terminal.runtime.engine import Engine
+from terminal.runtime.inbox import Inbox
+from terminal.runtime.logs import line_of
+from terminal.runtime.status import StatusFile
+from terminal.runtime.watchdog import Notifier
+from terminal.store.card_file import CardFileError, LiveLists
+from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
+from terminal.store.recovery import cards_file, recover
+from terminal.store.vault import KeyFileError, KeyVault
+
+LOG = logging.getLogger("terminal")
+RETRY_STORAGE_MS = 2_000
+
+
+def version() -> str:
+    """The installed version, or that of a source tree."""
+    try:
+        return installed_version("forecourt-terminal")
+    except PackageNotFoundError:
+        return "source"
+
+
+class DiskSpace:
+    """``core.ports.Storage``: is there room to record what we are about to release?"""
+
+    def __init__(self, directory: Path, reserve_mib: int) -> None:
+        self._directory = directory
+        self._reserve = reserve_mib << 20
+
+    def ready(self) -> bool:
+        """Free space for us above the reserve, on a disk that may be written."""
+        try:
+            found = os.statvfs(self._directory)
+        except OSError:
+            return False
+        return found.f_bavail * found.f_frsize >= self._reserve and not found.f_flag & os.ST_RDONLY
+
+
+class Terminal:
+    """Everything of one run; also the engine's ``Outside``."""
+
+    def __init__(self, config: Config, clock: SystemClock, inbox: Inbox) -> None:
+        """Raises ``ConfigError`` for keys and certificates that are missing."""
+        self.config = config
+        self.clock = clock
+        self.inbox = inbox
+        self.state_dir = Path(config.terminal.state_dir)
+        self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
+        self.lists = LiveLists(self.state_dir)
+        self.vault = _vault(config)
+        endpoint = _endpoint(config)
+        sync = ListSync(self.lane, self.state_dir, config.host.upload_ms)
+        self.host = HostDesk(
+            self.lane, lambda: HostClient(endpoint, clock.instant), inbox.post, sync, config.host.authorize_ms, config.host.upload_ms
+        )
+        self.displays: dict[int, Display] = {}
+        self.lines: dict[int, LineThread] = {}
+        self.devices: list[DeviceThread] = []
+        for line in config.line:
+            self._add_line(line)
+        for side in config.side:
+            self._add_side(side)
+
+    # --- building ---------------------------------------------------------------------------------------------------------
+
+    def _add_line(self, table: LineTable) -> None:
+        points = [point for point in self.config.fuelling_point if point.line == table.name]
+        positions = [
+            PositionProfile(
+                point.number,
+                point.address,
+                point.volume_decimals,
+                point.amount_decimals,
+                point.price_decimals,
+                point.total_decimals,
+                self.config.decimals,
+                point.combined_start,
+                prices_twice=point.prices_twice,
+            )
+            for point in points
+        ]
+        profile = LineProfile(
+            baudrate=table.baudrate,
+            turn_round_ms=table.turn_round_ms,
+            ack_turn_round_ms=table.ack_turn_round_ms,
+            answer_window_ms=table.answer_window_ms,
+            misses_until_lost=table.misses_until_lost,
+            live_interval_ms=table.live_interval_ms,
+            echo=table.echo,
+        )
+        port = SerialPort(table.port, table.baudrate, "O")
+        thread = LineThread(f"line-{table.name}", DartLine(table.name, positions, profile), port, self.inbox.post, self.clock.instant)
+        self.devices.append(thread)
+        self.lines |= {point.number: thread for point in points}
+
+    def _add_side(self, side: SideTable) -> None:
+        post, clock = self.inbox.post, self.clock.instant
+        if side.display is not None:
+            display = Display(
+                f"display-{side.number}", side.number, side.display.port, post, clock, CodePage(side.display.code_page), side.display.baudrate
+            )
+            self.displays[side.number] = display
+            self.devices.append(display)
+        if side.badge_reader is not None:
+            profile = NumberProfile(side.badge_reader.profile)
+            self.devices.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, profile))
+        if side.keypad is not None:
+            self.devices.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))
+
+    # --- running ----------------------------------------------------------------------------------------------------------
+
+    def start_devices(self) -> None:
+        """Start every thread."""
+        for device in self.devices:
+            device.start()
+        self.host.start()
+
+    def stop_devices(self) -> None:
+        """End every thread; what a pump does goes on and is read at the next start."""
+        for device in self.devices:
+            device.stop(2_000)
+        self.host.stop()
+
+    def serve(self, ledger: Ledger, boot: str, notifier: Notifier, status: StatusFile) -> None:
+        """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
+        file = cards_file(ledger)
+        if file is not None:
+            try:
+                self.lists.use(file)
+            except CardFileError as error:
+                LOG.warning("event=CardFileUnreadable why=%r", str(error))
+        space = DiskSpace(self.state_dir, self.config.storage.reserve_mib)
+        site = Site(
+            self.config.site(version()), recover(ledger, self.config.terminal.id, boot), boot=boot, lists=self.lists, vault=self.vault, storage=space
+        )
+        engine = Engine(site, ledger, self)
+        engine.committed = _log
+        engine.boot(self.clock.instant())
+        notifier.ready(f"serving {len(site.points)} fuelling points")
+        loop.run(engine, self.inbox, self.clock, notifier, lambda now: status.update(site, now))
+
+    def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
+        """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
+        LOG.error("event=StorageFailed why=%r", why)
+        notifier.ready("waiting for the ledger's disk")
+        status.write({"state": "waiting for storage", "version": version(), "pid": os.getpid(), "detail": why, "faults": [{"code": "STORAGE_FAILED", "subject": "ledger", "detail": why}]})
+        self._show_all(Screen.OUT_OF_SERVICE, code="STORAGE_FAILED")
+        due = self.clock.instant() + RETRY_STORAGE_MS
+        while True:
+            now = self.clock.instant()
+            notifier.feed(now)
+            if now >= due:
+                return True
+            item = self.inbox.take(due - now)
+            if item is not None and isinstance(item.event, loop.Shutdown):
+                return False
+            if item is not None and isinstance(item.event, MediumPresented):
+                self._show_all(Screen.REFUSED, reason=reason_text(Reason.TERMINAL_NOT_READY, self.config.terminal.language), code="")
+
+    def _show_all(self, screen: Screen, **fields: object) -> None:
+        for side in self.displays:
+            self.send(ShowLines(side, render(screen, self.config.terminal.language, **fields)))
+
+    # --- Outside ----------------------------------------------------------------------------------------------------------
+
+    def send(self, command: DeviceCommand) -> None:
+        """See ``runtime.engine.Outside``."""
+        if isinstance(command, ShowLines):
+            display = self.displays.get(command.side)
+            if display is not None:
+                display.submit(command)
+        else:
+            self.lines[command.fp].submit(command)
+
+    def ask_host(self, question: Authorize) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.ask(question)
+
+    def upload(self, message: QueuedMessage) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.upload(message)
+
+    def probe_host(self) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.probe()
+
+    def check_lists(self, epoch: str, version: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.check_lists(epoch, version)
+
+    def use_cards(self, file: str) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.lists.use(file)
+
+    def encode(self, message: SaleMessage) -> bytes:
+        """See ``runtime.engine.Outside``."""
+        return self.lane.encode(message)
+
+
+def _log(records: list[Record]) -> None:
+    for record in records:
+        LOG.info("%s", line_of(record))
+
+
+def run(config: Config) -> None:
+    """Run the terminal until it is asked to stop. Raises ``ConfigError`` and ``LedgerError`` in plain words."""
+    clock = SystemClock()
+    boot = clock.boot()
+    notifier = Notifier.from_environment()
+    for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
+        _make(Path(directory))
+    status = StatusFile(Path(config.terminal.runtime_dir), version())
+    stop = _Stop()
+    while not stop.asked:
+        inbox = Inbox(clock)
+        stop.post = inbox.post
+        terminal = Terminal(config, clock, inbox)
+        terminal.start_devices()
+        try:
+            _serve_once(terminal, boot, notifier, status)
+            stop.asked = True
+        except StorageFailed as error:
+            why = str(error)
+            stop.asked = stop.asked or not terminal.wait_for_storage(why, notifier, status)
+        finally:
+            if stop.asked:
+                notifier.stopping()
+            terminal.stop_devices()
+
+
+def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile) -> None:
+    ledger = Ledger(terminal.state_dir / "ledger.db")
+    try:
+        ledger.probe()
+        terminal.serve(ledger, boot, notifier, status)
+    finally:
+        ledger.close()
+
+
+class _Stop:
+    """SIGTERM and SIGINT become an event like any other."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.post: Callable[[object], None] = lambda event: None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.asked = True
+        self.post(loop.Shutdown())
+
+
+def check(config: Config) -> None:
+    """Everything that ``run`` would refuse before it opens a device. Raises ``ConfigError``."""
+    _vault(config)
+    _endpoint(config)
+    Terminal(config, SystemClock(), Inbox(SystemClock()))
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory}: cannot be made ({error.strerror})") from error
+
+
+def _vault(config: Config) -> KeyVault:
+    keys = config.keys
+    try:
+        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card))
+    except KeyFileError as error:
+        raise ConfigError(f"keys: {error}") from error
+
+
+def _endpoint(config: Config) -> Endpoint:
+    host = config.host
+    authority, certificate, key = resolve(host.authority), resolve(host.certificate), resolve(host.key)
+    for path in (authority, certificate, key):
+        if not os.access(path, os.R_OK):
+            raise ConfigError(f"host: {path} is missing or may not be read")
+    return Endpoint(host.url, authority, certificate, key, host.connect_ms)
+
+

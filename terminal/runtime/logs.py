@@ -1,0 +1,74 @@
+"""Log lines: one line, ``key=value``, from an allow-list of fields, to standard error (systemd's journal). Nothing else of a record
+is ever written, and a last filter masks what looks like a card number or a track."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from dataclasses import fields
+
+from terminal.core.records import Record
+
+FIELDS = (
+    "sale", "side", "fp", "nozzle", "product", "decided_by", "hold_ml", "hold_minor", "preset_ml", "preset_minor", "volume_ml", "amount_minor",
+    "end", "reason", "why", "key", "result", "code", "subject", "detail", "version", "rows",
+)  # fmt: skip
+_NUMBER = re.compile(r"(?<![0-9A-Za-z-])[0-9]{12,19}(?![0-9A-Za-z])|;[0-9=]{10,}\?|%B[^?]{10,}\?")
+
+
+def line_of(record: Record) -> str:
+    """``event=SaleDelivered sale=OPT1-1-42 volume_ml=12500 …``."""
+    names = {field.name for field in fields(record)}
+    parts = [f"event={type(record).__name__}"]
+    parts += [f"{name}={_word(getattr(record, name))}" for name in FIELDS if name in names and getattr(record, name) is not None]
+    return " ".join(parts)
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return f'"{text}"' if " " in text else text
+
+
+class Redact(logging.Filter):
+    """The last line of defence: digits that could be a card, and tracks, become stars."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mask in place; every record passes."""
+        message = record.getMessage()
+        masked = _NUMBER.sub("****", message)
+        if masked != message:
+            record.msg, record.args = masked, None
+        return True
+
+
+class OneLine(logging.Formatter):
+    """Exceptions on the same line, without source lines and without any local value."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - the library's name
+        """Type, place and text of the exception."""
+        error = ei[1] if isinstance(ei, tuple) else None
+        if not isinstance(error, BaseException):
+            return ""
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = "" if frame is None else f" at={frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
+        return f"error={type(error).__name__}{where} text={_NUMBER.sub('****', str(error))!r}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line whatever happens."""
+        return super().format(record).replace("\n", " ")
+
+
+def start(level: int = logging.INFO) -> None:
+    """Send everything to standard error, once."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Redact())
+    handler.setFormatter(OneLine("%(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for chatty in ("transitions", "urllib3", "nfc"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.raiseExceptions = False

@@ -1,0 +1,320 @@
+"""``terminal verify``: is a stopped ledger, or a backup of one, whole, unedited and true in its sums?
+
+Reads only. The journal is the truth: its chain is recomputed, and every table must be what replaying the journal gives. Then the books
+are compared: each nozzle's totaliser against its sales and its unattributed deliveries. (design/features.md F65; reference
+security-and-reliability 4.1 and 5.2.) What a chain cannot show is a cut tail: for that, compare the head with what the host has seen.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from terminal.store.ledger import CHAIN_START, LedgerBusy, LedgerError, chain_hash, chained_body
+from terminal.store.replay import MAX_OF_ONE_KIND, NozzleJournal, Replay
+from terminal.store.schema import MIGRATIONS
+
+
+class Severity(Enum):
+    """ERROR: the ledger is damaged, edited or wrong. WARNING: the ledger is right and shows something that somebody should look at."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be; ``where`` names a row, a sale, a message or a nozzle."""
+
+    severity: Severity
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class NozzleBook:
+    """One nozzle's year in numbers, millilitres. ``went_back_ml``: what exchanged or rolled-over meters took off its totaliser."""
+
+    fp: int
+    nozzle: int
+    first_ml: int
+    now_ml: int
+    sales: int
+    sold_ml: int
+    unattributed_ml: int
+    went_back_ml: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What ``verify`` found. ``head`` is the newest journal row's hash in hex."""
+
+    path: str
+    findings: tuple[Finding, ...]
+    rows: int
+    sales: int
+    open_sales: int
+    unsent: int
+    refused_by_host: int
+    nozzles: tuple[NozzleBook, ...]
+    head: str
+
+    @property
+    def sound(self) -> bool:
+        """No error; warnings are allowed."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+    def as_json(self) -> str:
+        """For programs: the fields as they are named here, and ``sound``."""
+        return msgspec.json.encode({"sound": self.sound, **msgspec.to_builtins(self)}).decode()
+
+    def lines(self) -> tuple[str, ...]:
+        """For people."""
+        text = [
+            f"{self.path}: {self.rows} journal rows, {self.sales} sales, {self.open_sales} of them open",
+            f"for the host: {self.unsent} messages wait, {self.refused_by_host} were refused for good",
+            f"head: row {self.rows}, {self.head}",
+        ]
+        for book in self.nozzles:
+            text.append(
+                f"fp {book.fp} nozzle {book.nozzle}: {book.sales} sales, {_litres(book.sold_ml)} l; without a sale {_litres(book.unattributed_ml)} l; "
+                f"totaliser {_litres(book.first_ml)} → {_litres(book.now_ml)} l"
+            )
+        text.extend(f"{finding.severity.value.upper()}: {finding.where}: {finding.what}" for finding in self.findings)
+        text.append("sound" if self.sound else "NOT SOUND: keep this file as it is and tell the host's operator")
+        return tuple(text)
+
+
+def verify(path: Path) -> Report:
+    """Examine a ledger that no program has open. The file, its log and its directory stay as they are.
+
+    Raises ``LedgerBusy`` when a program has it open, ``LedgerError`` when there is no ledger of this schema to examine.
+    """
+    if not path.is_file():
+        raise LedgerError(f"{path}: no such file")
+    _refuse_when_open(path)
+    before = _fingerprint(path)
+    with _reader(path) as db:
+        report = _Examination(path, db).run()
+    _refuse_when_open(path)
+    if _fingerprint(path) != before:
+        raise LedgerBusy(f"{path}: changed while it was examined; stop the terminal first")
+    return report
+
+
+# --- opening --------------------------------------------------------------------------------------------------------------
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+def _fingerprint(path: Path) -> list[tuple[int, int] | None]:
+    found: list[tuple[int, int] | None] = []
+    for part in (path, _beside(path, "-wal"), _beside(path, "-journal")):
+        try:
+            status = part.stat()
+            found.append((status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            found.append(None)
+    return found
+
+
+def _refuse_when_open(path: Path) -> None:
+    """An open ledger has a log and a lock that forbids the first read. Without a log we do not even ask: SQLite would make one."""
+    if not _beside(path, "-wal").exists():
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1", uri=True, isolation_level=None, timeout=0)) as db:
+        try:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as error:
+            # Any other refusal comes after the lock was granted: a log without its index cannot be read in place, hence the copy.
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first") from error
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger with its log folded in. With a log that is done on a copy, because folding writes."""
+    logs = [log for log in (_beside(path, "-wal"), _beside(path, "-journal")) if log.exists() and log.stat().st_size]
+    if not logs:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)) as db:
+            yield db
+        return
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        for part in (path, *logs):
+            shutil.copyfile(part, Path(folder) / part.name)
+        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as db:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA synchronous = OFF")
+            yield db
+
+
+# --- examining ------------------------------------------------------------------------------------------------------------
+
+_COMPARED = {
+    "sale": ("id", "SELECT * FROM sale"),
+    "outbox": ("key", "SELECT key, quarantined FROM outbox"),
+    "total": ("fp", "SELECT 'fp ' || fp || ' nozzle ' || nozzle AS place, volume_ml FROM total"),
+    "pin": ("account", "SELECT * FROM pin"),
+    "fault": ("code", "SELECT code || ' ' || subject AS place, detail, since FROM fault"),
+    "meta": ("name", "SELECT * FROM meta"),
+}
+"""Table → the column that names a row, and what is compared of it. A message's body is the host lane's and not in the journal."""
+
+
+class _Examination:
+    """One run over one opened ledger."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self.db = db
+        self.findings: list[Finding] = []
+        self.rows = 0
+        self.head = CHAIN_START
+        self._counted: Counter[str] = Counter()
+
+    def run(self) -> Report:
+        self._check_kind()
+        nozzles: tuple[NozzleBook, ...] = ()
+        try:
+            self._check_file()
+            self._check_chain()
+            with closing(Replay(self._acknowledged(), lambda what, where: self._error("replay", what, where))) as replay:
+                for seq, utc, kind, body in self.db.execute("SELECT seq, utc, kind, body FROM journal ORDER BY seq"):
+                    replay.take(seq, utc, kind, body)
+                self._compare(replay)
+                self._check_sequence()
+                nozzles = tuple(self._book(fp, nozzle, journal) for (fp, nozzle), journal in sorted(replay.nozzles.items()))
+            numbers = [self._one(query) for query in _NUMBERS]
+        except sqlite3.DatabaseError as error:
+            self._error("file", f"cannot be read to its end ({error}); what follows was not examined", "the file")
+            numbers = [0] * len(_NUMBERS)
+        self._say_what_was_left_out()
+        sales, open_sales, unsent, refused = numbers
+        return Report(str(self.path), tuple(self.findings), self.rows, sales, open_sales, unsent, refused, nozzles, self.head.hex())
+
+    # --- findings ---------------------------------------------------------------------------------------------------------
+
+    def _error(self, check: str, what: str, where: str) -> None:
+        self._counted[check] += 1
+        if self._counted[check] <= MAX_OF_ONE_KIND:
+            self.findings.append(Finding(Severity.ERROR, what, where))
+
+    def _warn(self, what: str, where: str) -> None:
+        self.findings.append(Finding(Severity.WARNING, what, where))
+
+    def _say_what_was_left_out(self) -> None:
+        for check, count in self._counted.items():
+            if count > MAX_OF_ONE_KIND:
+                self.findings.append(Finding(Severity.ERROR, f"{count - MAX_OF_ONE_KIND} more of this kind", check))
+
+    def _one(self, query: str) -> int:
+        (number,) = self.db.execute(query).fetchone()
+        return int(number)
+
+    # --- checks -----------------------------------------------------------------------------------------------------------
+
+    def _check_kind(self) -> None:
+        try:
+            version = self._one("PRAGMA user_version")
+            known = self._one("SELECT count(*) FROM sqlite_schema WHERE name = 'journal'")
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(f"{self.path}: not a ledger, or damaged from its first page on ({error})") from error
+        if version > len(MIGRATIONS):
+            raise LedgerError(f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); verify it with that one")
+        if not version or not known:
+            raise LedgerError(f"{self.path}: not a ledger")
+        if version < len(MIGRATIONS):
+            raise LedgerError(f"{self.path}: written by an older program (schema {version}); start the terminal on a copy of it once, then verify that")
+
+    def _check_file(self) -> None:
+        self.db.execute("PRAGMA cell_size_check = ON")
+        for (text,) in self.db.execute(f"PRAGMA integrity_check({MAX_OF_ONE_KIND})"):
+            if text != "ok":
+                self._error("file", str(text), "the file")
+
+    def _check_chain(self) -> None:
+        """Numbers without holes, and every hash made again. Only the first broken link is named: those behind it say nothing new."""
+        broken = False
+        for seq, utc, clock, kind, body, link in self.db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal ORDER BY seq"):
+            self.rows += 1
+            if seq != self.rows and not broken:
+                self._error("chain", f"row {self.rows} is missing", f"journal row {seq}")
+                broken = True
+            if not broken and chain_hash(self.head, seq, chained_body(utc, clock, kind, body)) != link:
+                self._error("chain", "the hash chain breaks here: this row or the one before was changed", f"journal row {seq}")
+                broken = True
+            self.head = bytes(link)
+
+    def _acknowledged(self) -> frozenset[str]:
+        """Every final message that exists or existed, by key; what a sale without authorization ended with stands nowhere else."""
+        keys = {str(key) for (key,) in self.db.execute("SELECT key FROM outbox")}
+        for (body,) in self.db.execute("SELECT body FROM journal WHERE kind = 'MessageAcknowledged'"):
+            try:
+                keys.add(msgspec.json.decode(body, type=dict[str, str]).get("key", ""))
+            except msgspec.DecodeError:
+                continue  # the replay names the row
+        return frozenset(keys)
+
+    def _compare(self, replay: Replay) -> None:
+        for table, (naming, query) in _COMPARED.items():
+            found = {row[0] if naming != "id" else row[2]: row for row in self.db.execute(query)}
+            wanted = {row[0] if naming != "id" else row[2]: row for row in replay.db.execute(query)}
+            for name in sorted(found.keys() | wanted.keys(), key=str):
+                where = f"table {table}" if table == "pin" else f"table {table}, {name}"  # an account is nobody's business here
+                if name not in found:
+                    words = "this message is neither queued nor acknowledged" if table == "outbox" else "missing"
+                    self._error(table, f"{words}; the journal says it must be there", where)
+                elif name not in wanted:
+                    self._error(table, "there, and the journal knows nothing of it", where)
+                elif found[name] != wanted[name]:
+                    self._error(table, "not what the journal says", where)
+
+    def _check_sequence(self) -> None:
+        """Within an epoch no number is left out; an epoch begins at 1 or right behind the one before."""
+        last = last_epoch = 0
+        for epoch, sequence in self.db.execute("SELECT epoch, sequence FROM sale ORDER BY epoch, sequence"):
+            begins = epoch != last_epoch and sequence == 1
+            if sequence != last + 1 and not begins:
+                self._error("sequence", f"the number before is {last}; sales are numbered without holes", f"sale {sequence} of epoch {epoch}")
+            last, last_epoch = sequence, epoch
+
+    def _book(self, fp: int, nozzle: int, journal: NozzleJournal) -> NozzleBook:
+        """Totaliser against sales and unattributed fuel: the totaliser and the sales from the tables, the rest from the journal."""
+        where = f"fp {fp} nozzle {nozzle}"
+        row = self.db.execute("SELECT volume_ml FROM total WHERE fp = ? AND nozzle = ?", (fp, nozzle)).fetchone()
+        now = journal.first_ml if row is None else int(row[0])
+        query = "SELECT count(*), coalesce(sum(quantity_ml), 0) FROM sale WHERE fp = ? AND nozzle = ? AND state IN ('delivered', 'booked')"
+        sales, sold = self.db.execute(query, (fp, nozzle)).fetchone()
+        book = NozzleBook(fp, nozzle, journal.first_ml, now, sales, sold, journal.unattributed_ml, journal.went_back_ml)
+        missing = (now + journal.went_back_ml - journal.first_ml) - (sold + journal.unattributed_ml + journal.apart_ml)
+        if missing:
+            self._error("sums", f"totaliser, sales and unattributed fuel differ by {_litres(missing)} l", where)
+        for sale, volume, moved in journal.mismatches:
+            self._warn(f"the pump's record says {_litres(volume)} l, its totaliser moved {_litres(moved)} l", f"sale {sale}, {where}")
+        if journal.went_back_ml:
+            self._warn(f"the totaliser went back by {_litres(journal.went_back_ml)} l: meter exchanged or rolled over", where)
+        return book
+
+
+_NUMBERS = (
+    "SELECT count(*) FROM sale",
+    "SELECT count(*) FROM sale WHERE state IN ('reserved', 'authorized', 'delivering', 'in doubt')",
+    "SELECT count(*) FROM outbox WHERE quarantined = 0",
+    "SELECT count(*) FROM outbox WHERE quarantined = 1",
+)
+
+
+def _litres(volume_ml: int) -> str:
+    sign = "-" if volume_ml < 0 else ""
+    return f"{sign}{abs(volume_ml) // 1000}.{abs(volume_ml) % 1000:03d}"
