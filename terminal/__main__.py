@@ -11,7 +11,6 @@ import click
 
 from terminal.config import Config, ConfigError, load
 from terminal.runtime import logs
-
 from terminal.store.ledger import LedgerError, StorageFailed
 
 CONFIG = click.option(
@@ -127,11 +126,14 @@ def _words(found: dict[str, Any]) -> list[str]:
     running = "running" if found["running"] else "NOT running (this is its last word)"
     lines = [f"terminal {found.get('version', '?')}: {found['state']}, process {found.get('pid')} {running}"]
     if "host" in found:
-        lines.append(f"host {found['host']}, {found['unsent']} messages wait, lists {found['lists']['epoch']}/{found['lists']['version']}, clock {found['clock']}")
-        lines += [f"fuelling point {one['fp']}: {one['state']}" + (f", sale {one['sale']}" if one["sale"] else "") for one in found["fuelling_points"]]
+        lists = f"{found['lists']['epoch']}/{found['lists']['version']}"
+        lines.append(f"host {found['host']}, {found['unsent']} messages wait, lists {lists}, clock {found['clock']}")
+        lines += [
+            f"fuelling point {one['fp']}: {one['state']}" + (f", sale {one['sale']}" if one["sale"] else "")
+            for one in found["fuelling_points"]
+        ]
     lines += [f"fault {one['code']} {one['subject']}: {one['detail']}" for one in found["faults"]] or ["no faults"]
     return lines
-
 
 
 if __name__ == "__main__":

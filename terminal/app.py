@@ -136,7 +136,13 @@ class Terminal:
         post, clock = self.inbox.post, self.clock.instant
         if side.display is not None:
             display = Display(
-                f"display-{side.number}", side.number, side.display.port, post, clock, CodePage(side.display.code_page), side.display.baudrate
+                f"display-{side.number}",
+                side.number,
+                side.display.port,
+                post,
+                clock,
+                CodePage(side.display.code_page),
+                side.display.baudrate,
             )
             self.displays[side.number] = display
             self.devices.append(display)
@@ -170,7 +176,12 @@ class Terminal:
                 LOG.warning("event=CardFileUnreadable why=%r", str(error))
         space = DiskSpace(self.state_dir, self.config.storage.reserve_mib)
         site = Site(
-            self.config.site(version()), recover(ledger, self.config.terminal.id, boot), boot=boot, lists=self.lists, vault=self.vault, storage=space
+            self.config.site(version()),
+            recover(ledger, self.config.terminal.id, boot),
+            boot=boot,
+            lists=self.lists,
+            vault=self.vault,
+            storage=space,
         )
         engine = Engine(site, ledger, self)
         engine.committed = _log
@@ -182,7 +193,15 @@ class Terminal:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
         LOG.error("event=StorageFailed why=%r", why)
         notifier.ready("waiting for the ledger's disk")
-        status.write({"state": "waiting for storage", "version": version(), "pid": os.getpid(), "detail": why, "faults": [{"code": "STORAGE_FAILED", "subject": "ledger", "detail": why}]})
+        status.write(
+            {
+                "state": "waiting for storage",
+                "version": version(),
+                "pid": os.getpid(),
+                "detail": why,
+                "faults": [{"code": "STORAGE_FAILED", "subject": "ledger", "detail": why}],
+            }
+        )
         self._show_all(Screen.OUT_OF_SERVICE, code="STORAGE_FAILED")
         due = self.clock.instant() + RETRY_STORAGE_MS
         while True:
@@ -319,5 +338,3 @@ def _endpoint(config: Config) -> Endpoint:
         if not os.access(path, os.R_OK):
             raise ConfigError(f"host: {path} is missing or may not be read")
     return Endpoint(host.url, authority, certificate, key, host.connect_ms)
-
-

@@ -17,7 +17,7 @@ import msgspec
 from terminal.core.card_data import Nozzle
 from terminal.core.currencies import decimals_of
 from terminal.core.facts import Policy
-from terminal.core.fuelling_point import PointConfig, PointTimes
+from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.host_link import HostTimes
 from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
@@ -255,7 +255,11 @@ def resolve(name: str) -> Path:
 
 def _plain(text: str) -> str:
     """The library's words with the key where a person looks for it: ``$.host.url`` reads ``host.url``."""
-    return text.replace("$.", "").replace("Object contains unknown field", "unknown name").replace("Object missing required field", "missing name")
+    return (
+        text.replace("$.", "")
+        .replace("Object contains unknown field", "unknown name")
+        .replace("Object missing required field", "missing name")
+    )
 
 
 def _problems(config: Config) -> list[str]:
@@ -277,8 +281,14 @@ def _problems(config: Config) -> list[str]:
         if point.line not in lines:
             found.append(f"fuelling_point {point.number}: there is no line {point.line!r}")
         found += _twice(f"fuelling_point {point.number}, nozzle", [row.nozzle for row in point.nozzles])
-        found += [f"fuelling_point {point.number}, nozzle {row.nozzle}: price {row.price!r} is not written as \"1.729\"" for row in point.nozzles if not _PRICE.fullmatch(row.price)]
-    found += _twice("port (two devices on one)", [line.port for line in config.line] + [port for side in config.side for port in _ports(side)])
+        found += [
+            f'fuelling_point {point.number}, nozzle {row.nozzle}: price {row.price!r} is not written as "1.729"'
+            for row in point.nozzles
+            if not _PRICE.fullmatch(row.price)
+        ]
+    found += _twice(
+        "port (two devices on one)", [line.port for line in config.line] + [port for side in config.side for port in _ports(side)]
+    )
     return found
 
 

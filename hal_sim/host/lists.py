@@ -18,7 +18,6 @@ from hal_sim.host.records import Journal
 from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Meter, World
 
-PIN_TRIES = 3
 
 
 @dataclass(slots=True)
@@ -141,7 +140,7 @@ class Publisher:
         pin = None
         if card.pin is not None:
             verifier = pin_verifier(self._pin_key, card.account_token, pin_epoch, card.pin)
-            pin = {"scheme": "opin1", "epoch": pin_epoch, "verifier": verifier, "tries": PIN_TRIES}
+            pin = {"scheme": "opin1", "epoch": pin_epoch, "verifier": verifier, "tries": self._world.pin_tries}
         return {
             "row": "card",
             "token": card.token,

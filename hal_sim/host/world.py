@@ -17,6 +17,7 @@ from hal_sim.host.windows import zone_of
 
 MEDIA = ("badge", "secure badge", "stripe", "smart card")
 OFFLINE = ("ALWAYS", "ALLOWED", "ALLOWED_OFFLINE", "NEVER")
+DEFAULT_PIN_TRIES = 3
 DEFAULT_MINIMUM_ML = 2000
 
 
@@ -174,6 +175,7 @@ class World:
         self.currency: str = _require(scenario.get("currency"), "currency", _text)
         self.decimals: int = _require(scenario.get("decimals"), "decimals", lambda value: value in (0, 2, 3) and type(value) is int)
         self.restricted = frozenset(_require(scenario.get("restricted_products", []), "restricted_products", _texts))
+        self.pin_tries: int = _require(scenario.get("pin_tries", DEFAULT_PIN_TRIES), "pin_tries", _count)
         self.nozzles = [self._nozzle(row, where) for where, row in self._rows(scenario, "fuelling_points")]
         self.minimum_ml = {(each.fp, each.nozzle): each.minimum_ml for each in self.nozzles}
         self.customers = {each.customer: each for each in (self._customer(r, w) for w, r in self._rows(scenario, "customers"))}

@@ -170,9 +170,7 @@ class ListCheckDue:
     """It is time to ask the host for newer lists."""
 
 
-Deadline = (
-    SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue
-)
+Deadline = SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue
 
 
 # --- continuations (posted by the runtime right after a step's commit) ---------------------------------------------------

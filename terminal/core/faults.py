@@ -68,18 +68,26 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
     FaultCode.PUMP_TOTALISER_WENT_BACK: FaultKind(
         Severity.WARNING, "A totaliser shows less than before.", "Meter exchanged or rolled over: note it in the site's book."
     ),
-    FaultCode.PUMP_ALARM: FaultKind(Severity.DEGRADED, "A dispenser reports an alarm of its own.", "See the dispenser's manual for the alarm."),
+    FaultCode.PUMP_ALARM: FaultKind(
+        Severity.DEGRADED, "A dispenser reports an alarm of its own.", "See the dispenser's manual for the alarm."
+    ),
     FaultCode.PUMP_UNEXPECTED_FLOW: FaultKind(
         Severity.DEGRADED, "Fuel flows that this terminal did not release.", "Look at the dispenser now; it was told to stop."
     ),
     FaultCode.PRICE_MISMATCH: FaultKind(
-        Severity.DEGRADED, "A head shows another price than this terminal.", "The price was sent again; nothing is released until they agree."
+        Severity.DEGRADED,
+        "A head shows another price than this terminal.",
+        "The price was sent again; nothing is released until they agree.",
     ),
     FaultCode.UNATTRIBUTED_DELIVERY: FaultKind(
-        Severity.WARNING, "Fuel left a nozzle without a sale of this terminal.", "Find out who took it; the journal has the totaliser's values."
+        Severity.WARNING,
+        "Fuel left a nozzle without a sale of this terminal.",
+        "Find out who took it; the journal has the totaliser's values.",
     ),
     FaultCode.HOST_UNREACHABLE: FaultKind(
-        Severity.WARNING, "The fleet-card host does not answer; cards are decided offline.", "Check the line. Sales are kept and sent later."
+        Severity.WARNING,
+        "The fleet-card host does not answer; cards are decided offline.",
+        "Check the line. Sales are kept and sent later.",
     ),
     FaultCode.MESSAGE_QUARANTINED: FaultKind(
         Severity.WARNING, "The host refuses a message for good.", "It is kept. Give its key to the host's operator."
@@ -87,12 +95,16 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
     FaultCode.OUTBOX_FULL: FaultKind(
         Severity.STOPPED, "Too many sales wait for the host.", "Restore the line to the host; nothing is dropped and nothing new is sold."
     ),
-    FaultCode.LIST_REFUSED: FaultKind(Severity.WARNING, "A card list was refused; the old one serves.", "See the cause in the fault's text."),
+    FaultCode.LIST_REFUSED: FaultKind(
+        Severity.WARNING, "A card list was refused; the old one serves.", "See the cause in the fault's text."
+    ),
     FaultCode.LIST_MISSING: FaultKind(
         Severity.DEGRADED, "No card list has ever arrived; only the host can decide.", "Connect the terminal to its host."
     ),
     FaultCode.DEVICE_DOWN: FaultKind(Severity.DEGRADED, "A reader, keypad or display does not answer.", "Check its plug and port name."),
-    FaultCode.STORAGE_LOW: FaultKind(Severity.STOPPED, "The disk is nearly full.", "Make room in the state directory; service resumes by itself."),
+    FaultCode.STORAGE_LOW: FaultKind(
+        Severity.STOPPED, "The disk is nearly full.", "Make room in the state directory; service resumes by itself."
+    ),
     FaultCode.STORAGE_FAILED: FaultKind(
         Severity.STOPPED, "The ledger cannot be written.", "Check disk space and the disk; nothing is released until a write succeeds."
     ),

@@ -6,10 +6,7 @@ never change order: read the pump's record, commit the sale, erase the pump's re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
-from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, ReadFill, ReadTotal, SetPrices, StopFuellingPoint
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, SetPrices, StopFuellingPoint
 from drivers.events import (
     CommandFailed,
     FillProgressed,
@@ -22,7 +19,6 @@ from drivers.events import (
     PumpSurveyed,
     TotalReported,
 )
-from terminal.core.card_data import Nozzle
 from terminal.core.events import FlowOverdue, LiftOverdue, PumpFinished, PumpReady, RecordOverdue
 from terminal.core.faults import FaultCode
 from terminal.core.ids import SaleId
@@ -35,47 +31,17 @@ from terminal.core.internal_events import (
     SaleArmed,
     SaleWithdrawn,
 )
-from terminal.core.pump_record import PumpRecord, settle
+from terminal.core.point_config import PointConfig, PointState, PointTimes
+from terminal.core.pump_record import RecordReader, settle
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
 from terminal.core.step import Desk
 from terminal.core.units import Instant
 
+__all__ = ["FuellingPoint", "PointConfig", "PointState", "PointTimes"]
 
-class PointState(Enum):
-    """IFSF's fuelling point states (reference model-codebases 8)."""
-
-    INOPERATIVE = "inoperative"
-    CLOSED = "closed"
-    IDLE = "idle"
-    CALLING = "calling"
-    AUTHORIZED = "authorized"
-    STARTED = "started"
-    SUSPENDED_STARTED = "suspended started"
-    FUELLING = "fuelling"
-    SUSPENDED_FUELLING = "suspended fuelling"
-
-
-@dataclass(frozen=True, slots=True)
-class PointConfig:
-    """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing."""
-
-    number: int
-    nozzles: tuple[Nozzle, ...]
-    minimum_ml: int = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class PointTimes:
-    """How long a point waits: for the lift, for flow, for a pump's record, for the last drops behind a reached preset."""
-
-    lift_ms: int = 60_000
-    flow_ms: int = 90_000
-    record_ms: int = 3_000
-    settle_ms: int = 2_000
-
-
-RECORD_TRIES_BEFORE_FAULT = 3
+STOPS_BEFORE_FAULT = 3
+"""Stops that a head may leave unanswered before somebody is told; it goes on being told to stop."""
 
 
 class FuellingPoint:
@@ -86,13 +52,17 @@ class FuellingPoint:
         self.times = times
         self.desk = desk
         self.decimals = decimals
+        self.reader = RecordReader(self.number, self.subject, desk, times.record_ms)
         self.state = PointState.INOPERATIVE
         self.sale: SaleId | None = None
         self.nozzle_out: int | None = None
+        self.price_differs = False  # the head shows another price than ours for the nozzle that is out
         self.finished = False  # the pump keeps the record of a fill
         self.releasing = False  # told to authorize, status not yet seen
+        self.stops = 0  # told to stop, end not yet seen
+        self.switched_off = False  # at the dispenser, while a delivery was still to be read
+        self.flowed_ml = 0  # highest live reading of this delivery
         self.end = EndCause.NOZZLE
-        self.record: PumpRecord | None = None
         self.totals = dict(totals)  # last values that the ledger knows
 
     @property
@@ -106,9 +76,14 @@ class FuellingPoint:
         return f"fp {self.config.number}"
 
     @property
+    def reading(self) -> bool:
+        """The pump's record is being read."""
+        return self.reader.record is not None
+
+    @property
     def available(self) -> bool:
         """A new sale can be armed here now."""
-        return self.state in (PointState.IDLE, PointState.CALLING) and self.sale is None and self.record is None
+        return self.state in (PointState.IDLE, PointState.CALLING) and self.sale is None and not self.reading
 
     def open_sale(self) -> Sale | None:
         """The sale that waits or runs here."""
@@ -117,66 +92,52 @@ class FuellingPoint:
     def delivering(self) -> Sale | None:
         """The sale whose release is committed and whose end is not."""
         sale = self.open_sale()
-        return sale if sale is not None and sale.state in (SaleState.DELIVERING, SaleState.IN_DOUBT) else None
+        return sale if sale is not None and sale.state is SaleState.DELIVERING else None
 
-    # --- guards -----------------------------------------------------------------------------------------------------------
-
-    def is_filling(self, event: PumpSurveyed, at: Instant) -> bool:
-        return event.status is PumpStatus.FILLING
-
-    def is_started(self, event: PumpSurveyed, at: Instant) -> bool:
-        return event.status is PumpStatus.AUTHORIZED and event.nozzle is not None
-
-    def is_authorized(self, event: PumpSurveyed, at: Instant) -> bool:
-        return event.status is PumpStatus.AUTHORIZED
-
-    def is_suspended(self, event: PumpSurveyed, at: Instant) -> bool:
-        return event.status is PumpStatus.SUSPENDED
-
-    def is_off(self, event: PumpSurveyed, at: Instant) -> bool:
-        return event.status is PumpStatus.SWITCHED_OFF
-
-    def nozzle_is_out(self, event: object, at: Instant) -> bool:
-        return self.nozzle_out is not None
-
-    def has_flow(self, event: FillProgressed, at: Instant) -> bool:
-        return event.volume_ml > 0
+    def awaiting(self) -> Sale | None:
+        """The sale that is decided and for which nothing was released yet."""
+        sale = self.open_sale()
+        return sale if sale is not None and sale.state is SaleState.AUTHORIZED else None
 
     # --- survey -----------------------------------------------------------------------------------------------------------
 
     def surveyed_running(self, event: PumpSurveyed, at: Instant) -> None:
         """A delivery runs or may run: ours is adopted, a foreign one is told to stop and watched to its end."""
-        self._seen(event)
-        if self.delivering() is None:
-            self._unexpected()
-        else:
-            self.desk.start(FlowOverdue(self.number), self.times.flow_ms)
+        self.surveyed(event, at)
+        self.runs(event, at)
 
     def surveyed_resting(self, event: PumpSurveyed, at: Instant) -> None:
         """Nothing flows: compare the pump's books with ours before anybody is served."""
-        self._seen(event)
+        self.surveyed(event, at)
         self.finished = event.status in (PumpStatus.COMPLETED, PumpStatus.LIMIT_REACHED)
+        if event.status is PumpStatus.LIMIT_REACHED:
+            self.end = EndCause.LIMIT
         if event.status is PumpStatus.NOT_PROGRAMMED:
-            self.desk.send(SetPrices(self.number, self._prices()))
-        self._read_record()
+            self.desk.send(SetPrices(self.number, self.config.prices))
+        self._read_all()
 
-    def surveyed_off(self, event: PumpSurveyed, at: Instant) -> None:
-        self._seen(event)
-
-    def _seen(self, event: PumpSurveyed) -> None:
+    def surveyed(self, event: PumpSurveyed, at: Instant) -> None:
+        """What was believed before counts for nothing."""
+        self._lose_track()
         self.nozzle_out = event.nozzle
-        self.releasing = False
-        self.record = None
+        self.price_differs = False
         self.finished = False
-        self.desk.clear_fault(FaultCode.PUMP_LINE_LOST, self.subject)
+        self.switched_off = False
+        self.stops = 0
+        for code in (FaultCode.PUMP_LINE_LOST, FaultCode.PUMP_COMMAND_FAILED, FaultCode.PUMP_ALARM):
+            self.desk.clear_fault(code, self.subject)
 
     def line_lost(self, event: PumpLineLost, at: Instant) -> None:
         """Nobody knows what it does now. An open sale keeps its hold until the pump can be asked."""
+        self._lose_track()
+        self.desk.raise_fault(FaultCode.PUMP_LINE_LOST, self.subject, event.why)
+
+    def _lose_track(self) -> None:
         self.releasing = False
-        self.record = None
+        self.flowed_ml = 0
+        self.reader.take()
         self.desk.cancel(FlowOverdue(self.number))
         self.desk.cancel(RecordOverdue(self.number))
-        self.desk.raise_fault(FaultCode.PUMP_LINE_LOST, self.subject, event.why)
 
     # --- arming and release ------------------------------------------------------------------------------------------------
 
@@ -189,42 +150,42 @@ class FuellingPoint:
 
     def lifted(self, event: NozzleLifted, at: Instant) -> None:
         self.nozzle_out = event.nozzle
-        if event.price is not None and not self._price_agrees(event.nozzle, event.price):
-            self.desk.raise_fault(FaultCode.PRICE_MISMATCH, self.subject, f"nozzle {event.nozzle}: head {event.price}, terminal {self._price(event.nozzle)}")
-            self.desk.send(SetPrices(self.number, self._prices()))
+        ours = self.config.price(event.nozzle)
+        self.price_differs = event.price is not None and event.price != ours
+        if self.price_differs:
+            self.desk.raise_fault(FaultCode.PRICE_MISMATCH, self.subject, f"nozzle {event.nozzle}: head {event.price}, terminal {ours}")
+            self.desk.send(SetPrices(self.number, self.config.prices))
             return
         self.desk.clear_fault(FaultCode.PRICE_MISMATCH, self.subject)
         self._consider_release()
 
     def note_lifted(self, event: NozzleLifted, at: Instant) -> None:
+        """Out again before the pump ended the release: the hang-up's deadline must not stop it, unless it was told to stop."""
         self.nozzle_out = event.nozzle
+        if not self.stops and not self.reading and not self.finished:
+            self.desk.cancel(RecordOverdue(self.number))
 
     def returned(self, event: NozzleReturned, at: Instant) -> None:
         """Hung up before fuel could flow. A release under way is withdrawn; the pump's own words end the sale."""
         self.nozzle_out = None
         if self.releasing:
-            self.desk.send(StopFuellingPoint(self.number))
-            self.desk.start(RecordOverdue(self.number), self.times.record_ms)
+            self._stop()
 
-    def returned_released(self, event: NozzleReturned, at: Instant) -> None:
+    def returned_running(self, event: NozzleReturned, at: Instant) -> None:
         """Hung up at a released point: the pump says COMPLETED next; should it not, it is told to stop and asked."""
         self.nozzle_out = None
-        if self.record is None:
-            self.desk.start(RecordOverdue(self.number), self.times.record_ms)
+        if self.reading:
+            return
+        self.desk.start(RecordOverdue(self.number), 0 if self.finished else self.times.record_ms)
 
     def note_returned(self, event: NozzleReturned, at: Instant) -> None:
         self.nozzle_out = None
 
-    def returned_after_limit(self, event: NozzleReturned, at: Instant) -> None:
-        self.nozzle_out = None
-        if self.finished and self.record is None:
-            self._read_record()
-
     def _consider_release(self) -> None:
         """Release the lifted nozzle when this sale may use it; tell the driver which one to take when not."""
-        sale = self.open_sale()
+        sale = self.awaiting()
         nozzle = self.nozzle_out
-        if sale is None or nozzle is None or sale.state is not SaleState.AUTHORIZED or self.finished or self.record is not None:
+        if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.price_differs:
             return
         allowed = sale.may_use(nozzle)
         if allowed is None or allowed.quantity_ml < self.config.minimum_ml:
@@ -233,16 +194,10 @@ class FuellingPoint:
             return
         self.releasing = True
         self.desk.cancel(LiftOverdue(self.number))
+        self.desk.cancel(RecordOverdue(self.number))
+        self.desk.start(FlowOverdue(self.number), self.times.flow_ms)
         self.desk.tell(NozzleTaken(sale.id, nozzle, self.totals.get(nozzle, 0)))
-        self.desk.send(
-            AuthorizeFuellingPoint(
-                self.number,
-                nozzle,
-                preset_volume_ml=None if allowed.by_value else allowed.quantity_ml,
-                preset_amount_minor=allowed.value_minor if allowed.by_value else None,
-                prices=self._prices(),
-            )
-        )
+        self.desk.send(self.config.release(nozzle, allowed))
 
     def lift_overdue(self, event: LiftOverdue, at: Instant) -> None:
         """Nobody came: the hold is freed. Nothing was released, so there is nothing to ask the pump."""
@@ -253,164 +208,190 @@ class FuellingPoint:
         self._give_up(event.end)
 
     def _give_up(self, end: EndCause) -> None:
-        sale = self.open_sale()
-        if sale is not None and sale.state is SaleState.AUTHORIZED:
-            self.sale = None
+        if self.sale is not None:
             self.desk.cancel(LiftOverdue(self.number))
-            self.desk.tell(NothingDelivered(sale.id, end))
+            self.desk.tell(NothingDelivered(self.sale, end))
+            self.sale = None
 
     # --- delivery ----------------------------------------------------------------------------------------------------------
 
     def released(self, event: object, at: Instant) -> None:
         """The pump itself reports that fuel may flow."""
-        self.releasing = False
         self.desk.clear_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject)
-        if self.delivering() is None:
-            self._unexpected()
-        else:
-            self.desk.start(FlowOverdue(self.number), self.times.flow_ms)
+        self.runs(event, at)
 
-    def flowing(self, event: object, at: Instant) -> None:
+    def progressed(self, event: FillProgressed, at: Instant) -> None:
         """Flow puts the no-flow deadline off."""
+        self.flowed_ml = event.volume_ml
+        self.runs(event, at)
+
+    def runs(self, event: object, at: Instant) -> None:
+        """The pump itself reports that fuel flows or may flow: whatever was believed or being read of a resting pump is void."""
         self.releasing = False
-        if self.delivering() is None:
-            self._unexpected()
-        else:
+        self.finished = False
+        self.reader.take()
+        if self.delivering() is not None:
             self.desk.start(FlowOverdue(self.number), self.times.flow_ms)
+        elif not self.stops:
+            self.desk.raise_fault(FaultCode.PUMP_UNEXPECTED_FLOW, self.subject, "released or flowing without a sale of this terminal")
+            self._stop()
 
     def flow_overdue(self, event: FlowOverdue, at: Instant) -> None:
         self.end = EndCause.FLOW_TIMEOUT
-        self.desk.send(StopFuellingPoint(self.number))
-        self.desk.start(RecordOverdue(self.number), self.times.record_ms)
+        self._stop()
 
     def stop_running(self, event: SaleWithdrawn, at: Instant) -> None:
         self.end = event.end
+        self._stop()
+
+    def _stop(self) -> None:
+        """Tell the pump to stop and look after a while whether it has."""
+        self.stops += 1
+        if self.stops > STOPS_BEFORE_FAULT:
+            self.desk.raise_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject, f"still running after {STOPS_BEFORE_FAULT} stops")
         self.desk.send(StopFuellingPoint(self.number))
+        self.desk.start(RecordOverdue(self.number), self.times.record_ms)
 
     def finish(self, event: PumpFinished, at: Instant) -> None:
         """The pump keeps a record now. Behind a reached preset the last drops are waited for while the nozzle is out."""
         self.finished = True
         self.releasing = False
         self.desk.cancel(FlowOverdue(self.number))
-        if event.limit_reached and self.nozzle_out is not None:
+        if event.limit_reached:
             self.end = EndCause.LIMIT
+        if event.limit_reached and self.nozzle_out is not None:
             self.desk.start(RecordOverdue(self.number), self.times.settle_ms)
         else:
-            self._read_record()
+            self._read_delivery()
 
-    def reset_running(self, event: PumpReady, at: Instant) -> None:
+    def finish_unsurveyed(self, event: PumpFinished, at: Instant) -> None:
+        """Back in use with a fill that nobody has read: everything is compared before anybody is served."""
+        self.finished = True
+        self.switched_off = False
+        self._read_all()
+
+    def reset_running(self, event: object, at: Instant) -> None:
         """The pump lost its record (power, or a hand at the head): the totaliser is what is left."""
         self.finished = False
-        self._read_record()
+        self.switched_off = False
+        self.desk.cancel(FlowOverdue(self.number))
+        self._read_delivery()
+
+    def reset_unsurveyed(self, event: PumpReady, at: Instant) -> None:
+        self.finished = False
+        self.switched_off = False
+        self._read_all()
+
+    def switch_off_running(self, event: object, at: Instant) -> None:
+        """Switched off under a delivery: what flowed is read now, and then the point is closed."""
+        self.reset_running(event, at)
+        self.switched_off = True
 
     def became_ready(self, event: PumpReady, at: Instant) -> None:
         """The record is erased; the next sale may be released."""
+        waited = self.finished and not self.reading
         self.finished = False
+        self.switched_off = False
         self.desk.clear_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject)
-        if self.releasing or self.record is not None:
-            return
-        if self.delivering() is not None:
-            self._read_record()
+        self.desk.clear_fault(FaultCode.PUMP_ALARM, self.subject)
+        if self.reading:
+            self.reader.fill_is_gone()
+        elif self.delivering() is not None:
+            if not self.releasing:
+                self._read_delivery()
         else:
+            if waited:
+                self.desk.cancel(RecordOverdue(self.number))  # a confirm that failed before is not sent to the next fill
             self._consider_release()
 
     # --- the pump's record --------------------------------------------------------------------------------------------------
 
-    def _read_record(self) -> None:
+    def _read_delivery(self) -> None:
+        """Read the end of our delivery: its own nozzle's totaliser; all of them when it is none of ours."""
         sale = self.delivering()
-        mine = [sale.nozzle] if sale is not None and sale.nozzle is not None and self.state is not PointState.INOPERATIVE else None
-        nozzles = mine or [nozzle.nozzle for nozzle in self.config.nozzles]
-        self.record = PumpRecord(fill_wanted=self.finished, totals_wanted=set(nozzles))
-        self._ask_record()
+        if sale is not None and sale.nozzle is not None and self.state is not PointState.INOPERATIVE:
+            self.reader.begin((sale.nozzle,), fill=self.finished)
+        else:
+            self._read_all()
 
-    def _ask_record(self) -> None:
-        record = self.record
-        if record is None:
-            return
-        if record.fill_wanted:
-            self.desk.send(ReadFill(self.number))
-        for nozzle in sorted(record.totals_wanted):
-            self.desk.send(ReadTotal(self.number, nozzle))
-        self.desk.start(RecordOverdue(self.number), self.times.record_ms)
+    def _read_all(self) -> None:
+        sale = self.delivering()
+        ours = [sale.nozzle] if sale is not None and sale.nozzle is not None else []
+        self.reader.begin([*ours, *(nozzle.nozzle for nozzle in self.config.nozzles)], fill=self.finished)
 
     def record_overdue(self, event: RecordOverdue, at: Instant) -> None:
-        """Ask again, for ever: an unread record keeps the sale open and its hold counting."""
-        if self.record is None:
-            if self.finished and self.delivering() is None and self.state in (PointState.IDLE, PointState.CALLING):
-                self.desk.send(ConfirmFill(self.number))
-            elif self.finished:
-                self._read_record()
-            elif self.releasing or self.delivering() is not None:
-                self.desk.send(StopFuellingPoint(self.number))
-                self._read_record()
-            return
-        self.record.tries += 1
-        if self.record.tries >= RECORD_TRIES_BEFORE_FAULT:
-            self.desk.raise_fault(FaultCode.PUMP_RECORD_UNREADABLE, self.subject, "no answer to the request for fill and totals")
-        self._ask_record()
+        """What was waited for at a pump at rest (reading, confirm, end of a release) has not come: ask once more."""
+        if self.reading:
+            self.reader.again()
+        elif self.finished and self.delivering() is None:
+            self.desk.send(ConfirmFill(self.number))
+        elif self.finished:
+            self._read_delivery()
+        elif self.delivering() is not None:
+            self._stop()
+            self._read_delivery()
+
+    def running_overdue(self, event: RecordOverdue, at: Instant) -> None:
+        """The same while the pump says that it runs: it is told to stop again. Nothing that flowed or may flow is settled by time alone."""
+        if self.reading:
+            self.reader.again()
+        elif self.finished:
+            self._read_delivery()
+        else:
+            self._stop()
+            if self.nozzle_out is None and self.flowed_ml == 0 and self.delivering() is not None:
+                self._read_delivery()
 
     def fill_reported(self, event: FillReported, at: Instant) -> None:
-        if self.record is not None and self.record.fill_wanted:
-            self.record.take_fill(event.volume_ml, event.amount_minor)
-            self._check_record()
+        self.reader.take_fill(event.volume_ml, event.amount_minor)
 
     def total_reported(self, event: TotalReported, at: Instant) -> None:
-        if self.record is not None and event.nozzle in self.record.totals_wanted:
-            self.record.take_total(event.nozzle, event.volume_ml)
-            self._check_record()
-
-    def _check_record(self) -> None:
-        if self.record is not None and self.record.complete:
-            self.desk.tell(RecordComplete(self.number))
+        self.reader.take_total(event.nozzle, event.volume_ml)
 
     def settle(self, event: RecordComplete, at: Instant) -> None:
         """Commit what the record says, then (same step, after the commit) let the pump forget it."""
-        record = self.record
+        record = self.reader.take()
         if record is None:
             return
-        self.record = None
         self.releasing = False
+        self.stops = 0
+        self.flowed_ml = 0
         self.desk.cancel(RecordOverdue(self.number))
         self.desk.cancel(FlowOverdue(self.number))
-        self.desk.clear_fault(FaultCode.PUMP_RECORD_UNREADABLE, self.subject)
+        for code in (FaultCode.PUMP_RECORD_UNREADABLE, FaultCode.PUMP_UNEXPECTED_FLOW):
+            self.desk.clear_fault(code, self.subject)
         sale = self.delivering()
         settle(self, record, sale)
         if sale is not None:
             self.sale = None
         if self.finished:
             self.desk.send(ConfirmFill(self.number))
-        elif self.open_sale() is not None:
+        else:
             self._consider_release()
 
     # --- troubles -----------------------------------------------------------------------------------------------------------
 
     def command_failed(self, event: CommandFailed, at: Instant) -> None:
-        """A head acknowledged and did not obey. A failed release is stopped for certain and its sale settled by the totals."""
-        self.desk.raise_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject, f"{event.command}: {event.why}")
-        if event.command == AuthorizeFuellingPoint.__name__ and self.delivering() is not None:
-            self.releasing = False
+        """A head at rest acknowledged and did not obey. A failed release is stopped for certain and its sale settled by the totals."""
+        release = event.command == AuthorizeFuellingPoint.__name__
+        if release and self.stops:
+            return  # withdrawn by our own stop, which is being watched
+        self.note_failure(event, at)
+        if release and self.delivering() is not None:
             self.end = EndCause.FAULT
-            self.desk.send(StopFuellingPoint(self.number))
-            self._read_record()
-        else:
-            self.desk.start(RecordOverdue(self.number), self.times.record_ms)
+            self._stop()
+            self._read_delivery()
+        elif self.finished and not self.reading:
+            self.desk.start(RecordOverdue(self.number), self.times.record_ms)  # the confirm again; stops and readings have theirs running
+
+    def note_failure(self, event: CommandFailed, at: Instant) -> None:
+        """Somebody should look. What a running pump was told to do is asked again by its own deadline."""
+        self.desk.raise_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject, f"{event.command}: {event.why}")
 
     def alarmed(self, event: PumpAlarmed, at: Instant) -> None:
         self.desk.raise_fault(FaultCode.PUMP_ALARM, self.subject, event.alarm)
 
     def prices_lost(self, event: object, at: Instant) -> None:
-        self.desk.send(SetPrices(self.number, self._prices()))
-        self._read_record()
-
-    def _unexpected(self) -> None:
-        self.desk.raise_fault(FaultCode.PUMP_UNEXPECTED_FLOW, self.subject, "released or flowing without a sale of this terminal")
-        self.desk.send(StopFuellingPoint(self.number))
-
-    def _prices(self) -> tuple[int, ...]:
-        return tuple(nozzle.price for nozzle in self.config.nozzles)
-
-    def _price(self, number: int) -> int | None:
-        return next((nozzle.price for nozzle in self.config.nozzles if nozzle.nozzle == number), None)
-
-    def _price_agrees(self, nozzle: int, price: int) -> bool:
-        return price == self._price(nozzle)
+        self.finished = False
+        self.desk.send(SetPrices(self.number, self.config.prices))
+        self._read_all()

@@ -1,6 +1,8 @@
-"""The fuelling point's table: what every event means in every IFSF state. Actions are in ``fuelling_point``."""
+"""The fuelling point's table: what every event means in every IFSF state. Guards stand first; actions are in ``fuelling_point``."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from drivers.events import (
     CommandFailed,
@@ -10,6 +12,7 @@ from drivers.events import (
     NozzleReturned,
     PumpAlarmed,
     PumpLineLost,
+    PumpStatus,
     PumpSurveyed,
     TotalReported,
 )
@@ -26,9 +29,10 @@ from terminal.core.events import (
     RecordOverdue,
 )
 from terminal.core.fuelling_point import FuellingPoint as FP
-from terminal.core.fuelling_point import PointState
 from terminal.core.internal_events import RecordComplete, SaleArmed, SaleWithdrawn
 from terminal.core.machine import Grid, Ignored, Rule
+from terminal.core.point_config import PointState
+from terminal.core.units import Instant
 
 _S = PointState
 _ALL = tuple(PointState)
@@ -37,22 +41,62 @@ _RELEASED = (_S.AUTHORIZED, _S.STARTED, _S.SUSPENDED_STARTED)
 _RUNNING = (_S.FUELLING, _S.SUSPENDED_FUELLING)
 _BUSY = (*_RELEASED, *_RUNNING)
 _OUT_OF_USE = (_S.INOPERATIVE, _S.CLOSED)
+_IN_USE = (_S.INOPERATIVE, *_RESTING, *_BUSY)
+
+
+def _says(*statuses: PumpStatus) -> Callable[[FP, PumpSurveyed, Instant], bool]:
+    def guard(point: FP, event: PumpSurveyed, at: Instant) -> bool:
+        return event.status in statuses
+
+    return guard
+
+
+def _is_started(point: FP, event: PumpSurveyed, at: Instant) -> bool:
+    return event.status is PumpStatus.AUTHORIZED and event.nozzle is not None
+
+
+def _switched_off(point: FP, event: object, at: Instant) -> bool:
+    return point.switched_off
+
+
+def _nozzle_is_out(point: FP, event: object, at: Instant) -> bool:
+    return point.nozzle_out is not None
+
+
+def _flows_on(point: FP, event: FillProgressed, at: Instant) -> bool:
+    """More than was read before; a reading that comes behind the end is no flow."""
+    return not point.finished and event.volume_ml > point.flowed_ml
+
+
+def _awaits_nozzle(point: FP, event: object, at: Instant) -> bool:
+    return point.awaiting() is not None
+
+
+def _delivers(point: FP, event: object, at: Instant) -> bool:
+    return point.delivering() is not None
+
+
+def _books_open(point: FP, event: object, at: Instant) -> bool:
+    return point.reading or point.delivering() is not None
+
 
 TABLE: tuple[Rule[PointState], ...] = (
     # A survey is the whole picture and beats everything believed before.
-    Rule(PumpSurveyed, _ALL, _S.FUELLING, FP.surveyed_running, guard=FP.is_filling),
-    Rule(PumpSurveyed, _ALL, _S.STARTED, FP.surveyed_running, guard=FP.is_started),
-    Rule(PumpSurveyed, _ALL, _S.AUTHORIZED, FP.surveyed_running, guard=FP.is_authorized),
-    Rule(PumpSurveyed, _ALL, _S.SUSPENDED_FUELLING, FP.surveyed_running, guard=FP.is_suspended),
-    Rule(PumpSurveyed, _ALL, _S.CLOSED, FP.surveyed_off, guard=FP.is_off),
+    Rule(PumpSurveyed, _ALL, _S.FUELLING, FP.surveyed_running, guard=_says(PumpStatus.FILLING)),
+    Rule(PumpSurveyed, _ALL, _S.STARTED, FP.surveyed_running, guard=_is_started),
+    Rule(PumpSurveyed, _ALL, _S.AUTHORIZED, FP.surveyed_running, guard=_says(PumpStatus.AUTHORIZED)),
+    Rule(PumpSurveyed, _ALL, _S.SUSPENDED_FUELLING, FP.surveyed_running, guard=_says(PumpStatus.SUSPENDED)),
+    Rule(PumpSurveyed, _ALL, _S.CLOSED, FP.surveyed, guard=_says(PumpStatus.SWITCHED_OFF)),
     Rule(PumpSurveyed, _ALL, _S.INOPERATIVE, FP.surveyed_resting),
     Rule(PumpLineLost, _ALL, _S.INOPERATIVE, FP.line_lost),
     # What the pump's books said is settled: back to rest.
-    Rule(RecordComplete, (_S.INOPERATIVE, *_RESTING, *_BUSY), _S.CALLING, FP.settle, guard=FP.nozzle_is_out),
-    Rule(RecordComplete, (_S.INOPERATIVE, *_RESTING, *_BUSY), _S.IDLE, FP.settle),
-    Rule(FillReported, _ALL, None, FP.fill_reported),
-    Rule(TotalReported, _ALL, None, FP.total_reported),
-    Rule(RecordOverdue, (_S.INOPERATIVE, *_RESTING, *_BUSY), None, FP.record_overdue),
+    Rule(RecordComplete, _IN_USE, _S.CLOSED, FP.settle, guard=_switched_off),
+    Rule(RecordComplete, _IN_USE, _S.CALLING, FP.settle, guard=_nozzle_is_out),
+    Rule(RecordComplete, _IN_USE, _S.IDLE, FP.settle),
+    Rule(FillReported, _IN_USE, None, FP.fill_reported),
+    Rule(TotalReported, _IN_USE, None, FP.total_reported),
+    Rule(RecordOverdue, (_S.INOPERATIVE, *_RESTING), None, FP.record_overdue),
+    Rule(RecordOverdue, _BUSY, None, FP.running_overdue),
     # Nozzles.
     Rule(NozzleLifted, (_S.IDLE,), _S.CALLING, FP.lifted),
     Rule(NozzleLifted, (_S.CALLING,), None, FP.lifted),
@@ -60,48 +104,56 @@ TABLE: tuple[Rule[PointState], ...] = (
     Rule(NozzleLifted, (_S.STARTED, _S.SUSPENDED_STARTED, *_RUNNING, *_OUT_OF_USE), None, FP.note_lifted),
     Rule(NozzleReturned, (_S.CALLING,), _S.IDLE, FP.returned),
     Rule(NozzleReturned, (_S.IDLE, *_OUT_OF_USE), None, FP.note_returned),
-    Rule(NozzleReturned, _RELEASED, None, FP.returned_released),
-    Rule(NozzleReturned, _RUNNING, None, FP.returned_after_limit),
+    Rule(NozzleReturned, _BUSY, None, FP.returned_running),
     # A sale comes and goes.
     Rule(SaleArmed, _RESTING, None, FP.arm),
-    Rule(SaleWithdrawn, (*_OUT_OF_USE, *_RESTING), None, FP.withdraw),
+    Rule(SaleWithdrawn, _ALL, None, FP.withdraw, guard=_awaits_nozzle),
     Rule(SaleWithdrawn, _BUSY, None, FP.stop_running),
-    Rule(LiftOverdue, (*_OUT_OF_USE, *_RESTING), None, FP.lift_overdue),
+    Rule(LiftOverdue, _ALL, None, FP.lift_overdue, guard=_awaits_nozzle),
     # Release and flow, in the pump's own words.
     Rule(PumpAuthorized, (_S.IDLE,), _S.AUTHORIZED, FP.released),
     Rule(PumpAuthorized, (_S.CALLING,), _S.STARTED, FP.released),
-    Rule(PumpAuthorized, (_S.SUSPENDED_STARTED,), _S.STARTED, FP.flowing),
-    Rule(PumpFilling, (*_RESTING, *_RELEASED, _S.SUSPENDED_FUELLING), _S.FUELLING, FP.flowing),
-    Rule(FillProgressed, _RELEASED, _S.FUELLING, FP.flowing, guard=FP.has_flow),
-    Rule(FillProgressed, (_S.FUELLING,), None, FP.flowing),
+    Rule(PumpAuthorized, (_S.SUSPENDED_STARTED,), _S.STARTED, FP.runs),
+    Rule(PumpFilling, (*_RESTING, *_RELEASED, _S.SUSPENDED_FUELLING), _S.FUELLING, FP.runs),
+    Rule(FillProgressed, _RELEASED, _S.FUELLING, FP.progressed, guard=_flows_on),
+    Rule(FillProgressed, (_S.FUELLING,), None, FP.progressed, guard=_flows_on),
     Rule(PumpSuspended, (_S.AUTHORIZED, _S.STARTED), _S.SUSPENDED_STARTED),
     Rule(PumpSuspended, (_S.FUELLING,), _S.SUSPENDED_FUELLING),
     Rule(FlowOverdue, _BUSY, None, FP.flow_overdue),
+    Rule(FlowOverdue, _RESTING, None, FP.flow_overdue, guard=_delivers),
     # The end of a delivery.
-    Rule(PumpFinished, (*_RESTING, *_BUSY, _S.INOPERATIVE), None, FP.finish),
-    Rule(PumpFinished, (_S.CLOSED,), _S.INOPERATIVE, FP.finish),
+    Rule(PumpFinished, (*_RESTING, *_BUSY), None, FP.finish),
+    Rule(PumpFinished, _OUT_OF_USE, _S.INOPERATIVE, FP.finish_unsurveyed),
     Rule(PumpReady, _RESTING, None, FP.became_ready),
-    Rule(PumpReady, (*_BUSY, _S.INOPERATIVE), None, FP.reset_running),
-    Rule(PumpReady, (_S.CLOSED,), _S.INOPERATIVE, FP.reset_running),
+    Rule(PumpReady, _BUSY, None, FP.reset_running),
+    Rule(PumpReady, _OUT_OF_USE, _S.INOPERATIVE, FP.reset_unsurveyed),
     # Out of use.
+    Rule(PumpSwitchedOff, _BUSY, None, FP.switch_off_running),
+    Rule(PumpSwitchedOff, (_S.INOPERATIVE, *_RESTING), None, FP.switch_off_running, guard=_books_open),
     Rule(PumpSwitchedOff, (_S.INOPERATIVE, *_RESTING), _S.CLOSED),
-    Rule(PumpSwitchedOff, _BUSY, None, FP.reset_running),
     Rule(PumpNotProgrammed, (_S.INOPERATIVE, *_RESTING, _S.CLOSED), _S.INOPERATIVE, FP.prices_lost),
     Rule(PumpNotProgrammed, _BUSY, None, FP.prices_lost),
     # Troubles.
-    Rule(CommandFailed, _ALL, None, FP.command_failed),
+    Rule(CommandFailed, _RESTING, None, FP.command_failed),
+    Rule(CommandFailed, (*_OUT_OF_USE, *_BUSY), None, FP.note_failure),
     Rule(PumpAlarmed, _ALL, None, FP.alarmed),
 )
 
 IGNORED: tuple[Ignored[PointState], ...] = (
-    Ignored((RecordComplete, RecordOverdue), (_S.CLOSED,), "a switched-off position is read when it is switched on again"),
-    Ignored((SaleArmed,), (*_OUT_OF_USE, *_BUSY), "the site arms resting points only; a point lost in the same step keeps its sale unserved until the lift deadline"),
-    Ignored((LiftOverdue,), _BUSY, "the nozzle came in time; the deadline was already falling"),
+    Ignored(
+        (RecordComplete, RecordOverdue, FillReported, TotalReported),
+        (_S.CLOSED,),
+        "a switched-off position has been read; it is read again when it is switched on",
+    ),
+    Ignored((SaleArmed,), (*_OUT_OF_USE, *_BUSY), "the site arms only a point that it has found resting in the same step"),
+    Ignored((SaleWithdrawn,), (*_OUT_OF_USE, *_RESTING), "the sale has ended or its release is on the way; the pump's record ends it"),
+    Ignored((LiftOverdue,), _ALL, "the nozzle came in time; the deadline was already falling"),
     Ignored((PumpAuthorized,), (_S.AUTHORIZED, _S.STARTED), "said twice"),
     Ignored((PumpAuthorized,), _RUNNING, "a late status from before the flow"),
     Ignored((PumpAuthorized, PumpFilling), _OUT_OF_USE, "the survey that must come first tells it again"),
     Ignored((PumpFilling,), (_S.FUELLING,), "said twice"),
     Ignored((FillProgressed,), _RELEASED, "a reading of nothing; the valve is open, the driver has not pulled"),
+    Ignored((FillProgressed,), (_S.FUELLING,), "no more than was read before; only flow puts the deadline off"),
     Ignored((FillProgressed,), (*_OUT_OF_USE, *_RESTING, _S.SUSPENDED_FUELLING), "a late reading; the record at the end counts"),
     Ignored((PumpSuspended,), (_S.SUSPENDED_STARTED, _S.SUSPENDED_FUELLING), "said twice"),
     Ignored((PumpSuspended,), (*_OUT_OF_USE, *_RESTING), "nothing of ours is halted by it; the next status tells more"),

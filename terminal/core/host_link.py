@@ -49,16 +49,22 @@ class HostLink:
 
     def begin(self, epoch: str, version: int) -> None:
         """At start: ask for the time and for newer lists."""
-        self.desk.do(ProbeHost())
+        self.probe()
+        self.check_lists(epoch, version)
+
+    def check_lists(self, epoch: str, version: int) -> None:
+        """Ask for newer lists, and again after the interval whatever comes of it."""
         self.desk.do(CheckLists(epoch, version))
+        self.desk.start(ListCheckDue(), self.times.lists_ms)
 
     def answered(self, host_time: UtcMs | None, at: Instant) -> bool:
         """The host spoke. True when it had been away."""
-        self.failures = 0
         was_down, self.down = self.down, False
         self.desk.clear_fault(FaultCode.HOST_UNREACHABLE, SUBJECT)
-        if was_down:
+        if self.failures:
+            self.failures = 0
             self.desk.cancel(ProbeDue())
+        if was_down:
             self.desk.start(ListCheckDue(), 0)
         if host_time is not None:
             self.desk.clock.host_said(host_time, at)
@@ -76,6 +82,11 @@ class HostLink:
             self.down = True
             self.desk.raise_fault(FaultCode.HOST_UNREACHABLE, SUBJECT, f"{trouble.value}: {why}")
             self.desk.start(ProbeDue(), self.times.probe_ms)
+
+    def probe_failed(self, trouble: HostTrouble, why: str) -> None:
+        """A question of our own had no usable answer; no driver waits, so it is asked again until one comes."""
+        self.failed(trouble, why)
+        self.desk.start(ProbeDue(), self.times.probe_ms)
 
     def probe(self) -> None:
         """Ask for the time."""

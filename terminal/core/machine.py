@@ -63,7 +63,9 @@ class TableError(Exception):
 class Grid(Generic[S]):
     """A checked table with the library's machine inside."""
 
-    def __init__(self, name: str, states: type[S], events: Iterable[type], rules: tuple[Rule[S], ...], ignored: tuple[Ignored[S], ...]) -> None:
+    def __init__(
+        self, name: str, states: type[S], events: Iterable[type], rules: tuple[Rule[S], ...], ignored: tuple[Ignored[S], ...]
+    ) -> None:
         self.name = name
         self.states = states
         self.events = tuple(events)
@@ -129,25 +131,34 @@ class Grid(Generic[S]):
         names = [event.__name__ for event in self.events]
         if len(set(names)) != len(names):
             raise TableError(f"{self.name}: two events of one name")
-        closed: set[tuple[S, type]] = set()
         for rule in self.rules:
-            if rule.event not in self.events:
-                raise TableError(f"{self.name}: {rule.event.__name__} is not an event of this machine")
-            if not rule.sources:
-                raise TableError(f"{self.name}: a rule for {rule.event.__name__} without a source")
-            for state in (*rule.sources, *([rule.target] if rule.target is not None else [])):
-                if not isinstance(state, self.states):
-                    raise TableError(f"{self.name}: {state!r} is not a state of this machine")
-            for source in rule.sources:
-                if (source, rule.event) in closed:
-                    raise TableError(f"{self.name}: {rule.event.__name__} in {source.name} stands behind an unguarded rule")
-                if rule.guard is None:
-                    closed.add((source, rule.event))
-                    if (source, rule.event) in self._reasons:
-                        raise TableError(f"{self.name}: {rule.event.__name__} in {source.name} both moves and is ignored")
+            self._check_names(rule)
+        self._check_order()
         for state, event in self._reasons:
             if event not in self.events or not isinstance(state, self.states):
                 raise TableError(f"{self.name}: {event.__name__} is ignored but is not an event of this machine")
+
+    def _check_names(self, rule: Rule[S]) -> None:
+        if rule.event not in self.events:
+            raise TableError(f"{self.name}: {rule.event.__name__} is not an event of this machine")
+        if not rule.sources:
+            raise TableError(f"{self.name}: a rule for {rule.event.__name__} without a source")
+        for state in (*rule.sources, *([rule.target] if rule.target is not None else [])):
+            if not isinstance(state, self.states):
+                raise TableError(f"{self.name}: {state!r} is not a state of this machine")
+
+    def _check_order(self) -> None:
+        """Nothing may stand behind an unguarded rule of its cell, and such a cell is not ignored as well."""
+        closed: set[tuple[S, type]] = set()
+        for rule in self.rules:
+            for source in rule.sources:
+                cell = (source, rule.event)
+                if cell in closed:
+                    raise TableError(f"{self.name}: {rule.event.__name__} in {source.name} stands behind an unguarded rule")
+                if rule.guard is None:
+                    closed.add(cell)
+                    if cell in self._reasons:
+                        raise TableError(f"{self.name}: {rule.event.__name__} in {source.name} both moves and is ignored")
 
     @staticmethod
     def _row(rule: Rule[S]) -> dict[str, Any]:

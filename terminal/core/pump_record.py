@@ -137,7 +137,8 @@ def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: i
         if moved >= 0:
             # What the sale explains is off the books; a rest shows up as a difference in ``_reconcile``.
             point.totals[nozzle] = now if abs(moved - volume) <= RESOLUTION_ML else min(now, start + volume)
-        point.desk.tell(FillRecorded(sale.id, volume, amount, point.totals[nozzle] if moved >= 0 else now, point.end))
+        # The sale carries the reading itself: whatever the order of a commit's rows, the ledger's last total is then the pump's.
+        point.desk.tell(FillRecorded(sale.id, volume, amount, now, point.end))
     else:
         point.desk.tell(NothingDelivered(sale.id, point.end))
 

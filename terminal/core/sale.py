@@ -291,7 +291,9 @@ TABLE: tuple[Rule[SaleState], ...] = (
 _OVER = (_S.DELIVERED, _S.BOOKED, _S.ZERO, _S.REVERSED)
 
 IGNORED: tuple[Ignored[SaleState], ...] = (
-    Ignored((SaleGranted,), (_S.AUTHORIZED, _S.DELIVERING, _S.IN_DOUBT), "a second approval of one sale changes nothing; the first one counts"),
+    Ignored(
+        (SaleGranted,), (_S.AUTHORIZED, _S.DELIVERING, _S.IN_DOUBT), "a second approval of one sale changes nothing; the first one counts"
+    ),
     Ignored((SaleGranted,), _OVER, "an approval after the end is never used; the end has told the host or reversed it"),
     Ignored((ReversalDue,), (_S.AUTHORIZED, _S.DELIVERING, _S.IN_DOUBT), "the sale goes on; its completion closes the host's hold"),
     Ignored((ReversalDue,), _OVER, "the final message has closed the host's hold"),
@@ -301,7 +303,11 @@ IGNORED: tuple[Ignored[SaleState], ...] = (
     Ignored((SaleDoubted,), (_S.RESERVED, _S.AUTHORIZED), "nothing was released, so nothing can be in doubt"),
     Ignored((SaleDoubted,), (_S.IN_DOUBT,), "already in doubt"),
     Ignored((SaleDoubted,), _OVER, "the pump's record was read before"),
-    Ignored((FillRecorded,), (_S.RESERVED, _S.AUTHORIZED), "fuel without a release of this sale is an unattributed delivery, recorded by the fuelling point"),
+    Ignored(
+        (FillRecorded,),
+        (_S.RESERVED, _S.AUTHORIZED),
+        "fuel without a release of this sale is an unattributed delivery, recorded by the fuelling point",
+    ),
     Ignored((FillRecorded,), _OVER, "a sale is delivered once; a repeated record of the pump changes nothing"),
     Ignored((NothingDelivered,), _OVER, "the sale is over"),
     Ignored((SaleAcknowledged,), OPEN_STATES, "the host can only acknowledge a final message, and there is none yet"),

@@ -82,12 +82,13 @@ class CustomerSession:
         self.home_language = language
         self.state = SessionState.IDLE
         self.seen_at: Instant | None = None
+        self.seen_token = ""  # outlives the attempt: the badge may lie on the reader for a while
         self.entry = PinEntry()
         self.pin_to_clear: str | None = None
-        self.medium: MediumPresented | None = None
         self._forget()
 
     def _forget(self) -> None:
+        self.medium: MediumPresented | None = None
         self.token = ""
         self.card: Card | None = None
         self.pin_result: PinResult | None = None
@@ -98,19 +99,15 @@ class CustomerSession:
         self.wish_mode = WishMode.NONE
         self.wish: Wish | None = None
         self.sale: SaleId | None = None
-        self.armed_at: int | None = None
         self.entry.wipe()
 
     # --- guards -------------------------------------------------------------------------------------------------------------
 
     def same_again(self, event: MediumPresented, at: Instant) -> bool:
         """The badge of this attempt, still or again in the field: it changes nothing for a while."""
-        return (
-            self.medium is not None
-            and self.seen_at is not None
-            and event.number == self.medium.number
-            and at - self.seen_at < self.times.same_medium_ms
-        )
+        if self.seen_at is None or at - self.seen_at >= self.times.same_medium_ms:
+            return False
+        return self.teller.vault.token(event.number) == self.seen_token
 
     def wants_second(self, event: MediumPresented, at: Instant) -> bool:
         return self.card is not None and self.card.pair is not None and self.second is None
@@ -128,7 +125,7 @@ class CustomerSession:
         self._clear_pin_tries()
         self._forget()
         self.medium, self.seen_at = event, at
-        self.token = self.teller.vault.token(event.number)
+        self.token = self.seen_token = self.teller.vault.token(event.number)
         self.card = self.teller.lists.card(self.token)
         reason = self.teller.first_look(self, at)
         if reason is not None:
@@ -277,15 +274,14 @@ class CustomerSession:
         """The hold is durable with this step: tell the driver where to go and what he may take."""
         self._clear_pin_tries()
         self._cancel_input()
-        self.armed_at = event.fp
         self.desk.start(NoticeOver(self.side), self.times.notice_ms)
         amount, products = self.teller.promise(self.sale)
         self.show(Screen.GO_TO_PUMP, fp=event.fp, amount=amount, products=products)
 
     def withdraw_armed(self, event: KeyPressed, at: Instant) -> None:
         """CANCEL while the notice stands: the driver has changed his mind before lifting the nozzle."""
-        if self.armed_at is not None:
-            self.teller.withdraw(self.armed_at)
+        if self.sale is not None:
+            self.teller.withdraw(self.sale)
         self.go_home(event, at)
 
     # --- ends -------------------------------------------------------------------------------------------------------------------
@@ -311,9 +307,14 @@ class CustomerSession:
         """The driver leaves while the host is asked: its answer, whatever it is, must not hold money."""
         self.teller.abandon(self.sale)
         if isinstance(event, MediumPresented):
-            self.identify(event, at)
+            self._forget()
+            self.desk.tell(event)  # looked at when the hold of this attempt is gone: it may be of the same account
         else:
             self.desk.tell(AttemptRefused(self.side, Reason.CANCELLED))
+
+    def welcome(self, event: NoticeOver, at: Instant) -> None:
+        """What was shown for the driver at a pump (a wrong nozzle) gives way again."""
+        self.show(Screen.WELCOME, self.home_language)
 
     def go_home(self, event: object, at: Instant) -> None:
         """Ready for the next driver."""

@@ -31,7 +31,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     Rule(MediumPresented, _SERVING, None, guard=CS.same_again),
     Rule(MediumPresented, (_S.IDENTIFYING,), None, CS.second_medium, guard=CS.wants_second),
     Rule(MediumPresented, (_S.IDLE, *_INPUT, *_NOTICES), _S.IDENTIFYING, CS.identify),
-    Rule(MediumPresented, (_S.AUTHORIZING,), _S.IDENTIFYING, CS.abandon),
+    Rule(MediumPresented, (_S.AUTHORIZING,), _S.IDLE, CS.abandon),
     Rule(MediumUnreadable, (_S.IDLE, *_NOTICES), _S.IDENTIFYING, CS.unreadable),
     # What is missing next.
     Rule(SecondMediumNeeded, (_S.IDENTIFYING,), None, CS.ask_second),
@@ -54,6 +54,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     # Deadlines.
     Rule(SessionTimedOut, _INPUT, None, CS.timed_out),
     Rule(NoticeOver, _NOTICES, _S.IDLE, CS.go_home),
+    Rule(NoticeOver, (_S.IDLE,), None, CS.welcome),
     # Service.
     Rule(ServiceStopped, _SERVING, _S.OUT_OF_SERVICE, CS.stop_service),
     Rule(ServiceResumed, (_S.OUT_OF_SERVICE,), _S.IDLE, CS.resume_service),
@@ -66,19 +67,33 @@ IGNORED: tuple[Ignored[SessionState], ...] = (
     Ignored((MediumRemoved,), _ALL, "a contactless badge may leave at any time after it was read"),
     Ignored((MediumUnreadable,), _ATTEMPT, "a second, spoilt reading does not end an attempt that has begun"),
     Ignored((MediumUnreadable,), _CLOSED, "nobody can be served; the display says so"),
-    Ignored((SecondMediumNeeded, PinNeeded), tuple(s for s in _ALL if s is not _S.IDENTIFYING), "told only while identifying; the attempt has moved on in the same step"),
-    Ignored((PromptNeeded, ChoiceOpened), tuple(s for s in _ALL if s not in (_S.IDENTIFYING, _S.PIN, _S.PROMPTS)), "the attempt has moved on in the same step"),
+    Ignored(
+        (SecondMediumNeeded, PinNeeded),
+        tuple(s for s in _ALL if s is not _S.IDENTIFYING),
+        "told only while identifying; the attempt has moved on in the same step",
+    ),
+    Ignored(
+        (PromptNeeded, ChoiceOpened),
+        tuple(s for s in _ALL if s not in (_S.IDENTIFYING, _S.PIN, _S.PROMPTS)),
+        "the attempt has moved on in the same step",
+    ),
     Ignored((KeyPressed,), (_S.IDLE,), "no driver has identified himself"),
     Ignored((KeyPressed,), (_S.IDENTIFYING,), "a medium is awaited, no key"),
     Ignored((KeyPressed,), (_S.AUTHORIZING,), "the host is being asked"),
     Ignored((KeyPressed,), _NOTICES, "the notice is being read"),
     Ignored((KeyPressed,), _CLOSED, "nobody can be served"),
     Ignored((PinTryCounted,), tuple(s for s in _ALL if s is not _S.PIN), "the driver left while the try was written; it stays counted"),
-    Ignored((HostAsked,), tuple(s for s in _ALL if s is not _S.CHOOSING), "told only at the choice; the attempt has moved on in the same step"),
-    Ignored((PointArmed,), tuple(s for s in _ALL if s not in (_S.CHOOSING, _S.AUTHORIZING)), "the driver left; the site withdraws the sale"),
+    Ignored(
+        (HostAsked,), tuple(s for s in _ALL if s is not _S.CHOOSING), "told only at the choice; the attempt has moved on in the same step"
+    ),
+    Ignored(
+        (PointArmed,), tuple(s for s in _ALL if s not in (_S.CHOOSING, _S.AUTHORIZING)), "the driver left; the site withdraws the sale"
+    ),
     Ignored((AttemptRefused,), (_S.IDLE, *_NOTICES, *_CLOSED), "the attempt is over"),
-    Ignored((SessionTimedOut,), (_S.IDLE, _S.AUTHORIZING, *_NOTICES, *_CLOSED), "nothing is asked of the driver; the host has its own deadline"),
-    Ignored((NoticeOver,), (_S.IDLE, *_ATTEMPT, *_CLOSED), "the next attempt has begun"),
+    Ignored(
+        (SessionTimedOut,), (_S.IDLE, _S.AUTHORIZING, *_NOTICES, *_CLOSED), "nothing is asked of the driver; the host has its own deadline"
+    ),
+    Ignored((NoticeOver,), (*_ATTEMPT, *_CLOSED), "the next attempt has begun, or nobody is served; that screen stays"),
     Ignored((ServiceStopped,), _CLOSED, "stopped already"),
     Ignored((ServiceResumed,), _SERVING, "in service"),
 )

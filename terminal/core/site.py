@@ -15,12 +15,13 @@ from terminal.core import fuelling_point_table, sale, session_table
 from terminal.core import internal_events as inner
 from terminal.core.account_book import AccountBook, SaleUse
 from terminal.core.clock import TerminalClock
-from terminal.core.effects import CheckLists, Effect, UploadNext, UseCards
+from terminal.core.effects import Effect, Enqueue, UploadNext, UseCards
 from terminal.core.facts import Request
 from terminal.core.faults import FaultBook, FaultCode
-from terminal.core.fuelling_point import FuellingPoint, PointConfig, PointTimes
+from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting, SaleId
+from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.records import ListsAdopted, ListsChecked, Refused, TerminalStarted
 from terminal.core.sale import Sale, SaleState
@@ -96,8 +97,12 @@ class Site:
         )
         self.teller.lists_checked = recovered.lists_checked
         self._checked_stored = recovered.lists_checked or UtcMs(0)
-        self.sessions = {side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides}
+        self.sessions = {
+            side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
+        }
         self.in_service = True
+        self._overdue: set[SaleId] = set()  # asked of the host, given up, and not heard of since
+        self._counted = 0
         self._routes = self._build_routes()
 
     # --- the two entrances ------------------------------------------------------------------------------------------------------
@@ -142,7 +147,7 @@ class Site:
                 self.desk.start(ev.LiftOverdue(point.number), left)
             else:
                 self.desk.tell(inner.NothingDelivered(one.id, inner.EndCause.POWER))
-        elif point is not None:
+        elif one.state is SaleState.DELIVERING and point is not None:
             point.sale = one.id
             point.end = inner.EndCause.NOZZLE
 
@@ -162,8 +167,8 @@ class Site:
             ev.UploadDue: lambda event, at: self.uploads.kick(),
             ev.ProbeDue: lambda event, at: self.link.probe(),
             ev.ProbeAnswered: self._probe_answered,
-            ev.ProbeFailed: lambda event, at: self.link.failed(event.trouble, event.why),
-            ev.ListCheckDue: lambda event, at: self.desk.do(CheckLists(self.lists.epoch, self.lists.version)),
+            ev.ProbeFailed: lambda event, at: self.link.probe_failed(event.trouble, event.why),
+            ev.ListCheckDue: lambda event, at: self.link.check_lists(self.lists.epoch, self.lists.version),
             ev.ListsCurrent: self._lists_current,
             ev.ListsReady: self._lists_ready,
             ev.ListsRefused: self._lists_refused,
@@ -218,7 +223,7 @@ class Site:
         """Counted by the driver; alone it means nothing to anybody here."""
 
     def _nozzle_refused(self, event: inner.NozzleRefused, at: Instant) -> None:
-        """A wrong nozzle is out: tell the driver at the pump's side which one to take, unless the side serves somebody else."""
+        """A wrong nozzle is out: tell the driver at the pump's side for a while what to take, unless it serves somebody else."""
         one = self.desk.sales.get(event.sale)
         if one is None:
             return
@@ -227,25 +232,32 @@ class Site:
         if session.state in (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED):
             products = ", ".join(allowed.product for allowed in one.allowed if allowed.quantity_ml > 0)
             session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products)
+            self.desk.start(ev.NoticeOver(one.side), session.times.notice_ms)
 
     # --- the host ---------------------------------------------------------------------------------------------------------------
 
     def _host_answered(self, event: ev.HostAnswered, at: Instant) -> None:
+        if event.sale in self._overdue:
+            self._overdue.discard(event.sale)  # too late to be of use: no proof that the next driver would be answered in time
+            return
         self._host_spoke(event.host_time, at)
         found = self._waiting(event.sale)
         if found is not None:
-            self.teller.decided(*found[:1], event.answer, found[1], at)
+            self.teller.decided(found[0], event.answer, found[1], at)
 
     def _host_failed(self, event: ev.HostFailed, at: Instant) -> None:
+        self._overdue.discard(event.sale)
+        found = self._waiting(event.sale)
+        if found is None:
+            return  # our own deadline was first and has counted it, or the driver has left
         self.link.failed(event.trouble, event.why)
-        if event.trouble is not ev.HostTrouble.NO_LINE:
-            self._give_up_on_host(event.sale, at)
+        if event.trouble is ev.HostTrouble.NO_LINE:
+            self.teller.decided(found[0], None, found[1], at)
         else:
-            found = self._waiting(event.sale)
-            if found is not None:
-                self.teller.decided(found[0], None, found[1], at)
+            self._give_up_on_host(event.sale, at)
 
     def _host_overdue(self, event: ev.HostOverdue, at: Instant) -> None:
+        self._overdue.add(event.sale)
         self.link.failed(ev.HostTrouble.TIMED_OUT, "no answer to an authorization in time")
         self._give_up_on_host(event.sale, at)
 
@@ -312,12 +324,18 @@ class Site:
     # --- the end of a step ------------------------------------------------------------------------------------------------------
 
     def _finish(self, at: Instant) -> list[Effect]:
+        self._count_messages()
         self._check_service(at)
-        queued = sum(type(effect).__name__ == "Enqueue" for effect in self.desk.effects)
+        self._count_messages()  # a stop of service may end a sale
+        self._counted = 0
+        return self.desk.take()
+
+    def _count_messages(self) -> None:
+        queued = sum(isinstance(effect, Enqueue) for effect in self.desk.effects) - self._counted
         if queued:
+            self._counted += queued
             self.uploads.queued(queued)
             self._prune()
-        return self.desk.take()
 
     def _check_service(self, at: Instant) -> None:
         stopped = self.desk.faults.any_stopped()

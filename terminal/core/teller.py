@@ -41,6 +41,7 @@ from terminal.core.units import Instant, UtcMs
 if TYPE_CHECKING:
     from terminal.core.session import CustomerSession
 
+CERTAIN_BY_LISTS = (Reason.CARD_BLOCKED, Reason.CUSTOMER_BLOCKED, Reason.CARD_EXPIRED, Reason.CARD_NOT_YET_VALID)
 UNBOUNDED = HostAnswer(HostDecision.APPROVED)
 """What the host could say at best: with it, a decision tells what is certain before the host was asked."""
 
@@ -123,7 +124,9 @@ class Teller:
     def promise(self, sale_id: SaleId | None) -> tuple[str, str]:
         """Amount and products that the armed sale may take, in a driver's words."""
         sale = self.desk.sales.get(sale_id) if sale_id is not None else None
-        usable = [] if sale is None else [allowed for allowed in sale.allowed if allowed.quantity_ml >= self.points[sale.fp].config.minimum_ml]
+        usable = (
+            [] if sale is None else [allowed for allowed in sale.allowed if allowed.quantity_ml >= self.points[sale.fp].config.minimum_ml]
+        )
         if not usable:
             return "", ""
         largest = max(usable, key=lambda allowed: allowed.quantity_ml)
@@ -168,8 +171,21 @@ class Teller:
         card = session.card
         locked = card is not None and card.pin is not None and self.tries_of(card.account, card.pin) >= card.pin.tries
         nozzles = tuple(nozzle for point in self.points.values() for nozzle in point.config.nozzles)
-        request = Request(session.token, session.medium.number if session.medium else "", PinResult.LOCKED if locked else PinResult.RIGHT, nozzles, None)
-        return self._decide(request, UNBOUNDED if self.link.reachable else None, at, self._floor).reason
+        request = Request(
+            session.token, session.medium.number if session.medium else "", PinResult.LOCKED if locked else PinResult.RIGHT, nozzles, None
+        )
+        if not self.link.reachable:
+            return self._decide(request, None, at, self._floor).reason
+        certain = self._decide(request, UNBOUNDED, at, self._floor).reason
+        if certain is None and self._lists_are_fresh(at):
+            # The host could only repeat what its lists said a moment ago; what they do not know is still its to decide.
+            by_lists = self._decide(request, None, at, self._floor).reason
+            certain = by_lists if by_lists in CERTAIN_BY_LISTS else None
+        return certain
+
+    def _lists_are_fresh(self, at: Instant) -> bool:
+        checked = self.lists_checked
+        return checked is not None and self.desk.clock.utc(at) - checked <= 2 * self.link.times.lists_ms
 
     def choose(self, session: CustomerSession, number: int, at: Instant) -> None:
         """The driver chose a fuelling point: reserve, then ask the host or decide alone."""
@@ -180,7 +196,9 @@ class Teller:
         if not self.storage.ready():
             self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
             return
-        request = Request(session.token, session.medium.number if session.medium else "", session.pin_result, point.config.nozzles, session.wish)
+        request = Request(
+            session.token, session.medium.number if session.medium else "", session.pin_result, point.config.nozzles, session.wish
+        )
         online = self.link.reachable
         decision = self._decide(request, UNBOUNDED if online else None, at, self._policy(point))
         if decision.reason is not None:
@@ -217,11 +235,11 @@ class Teller:
             self.desk.tell(ReversalDue(sale_id, "CANCELLED"))
             self.desk.tell(NothingDelivered(sale_id, EndCause.CANCELLED))
 
-    def withdraw(self, fp: int) -> None:
+    def withdraw(self, sale_id: SaleId) -> None:
         """The driver cancelled at the terminal before lifting the nozzle."""
-        sale = self.points[fp].open_sale()
+        sale = self.desk.sales.get(sale_id)
         if sale is not None and sale.state is SaleState.AUTHORIZED:
-            self.desk.tell(SaleWithdrawn(fp, EndCause.CANCELLED))
+            self.desk.tell(SaleWithdrawn(sale.fp, EndCause.CANCELLED))
 
     # --- inside ---------------------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,6 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-
 def lines_of(body: bytes) -> Iterator[bytes]:
     """The lines of a whole snapshot in memory."""
     return _lines(iter((body,)))

@@ -72,7 +72,9 @@ class HostWorker:
 class HostDesk:
     """The engine's calls to the host, spread over three workers."""
 
-    def __init__(self, lane: Lane, connect: Callable[[], HostClient], post: Post, sync: ListSync, authorize_ms: int, upload_ms: int) -> None:
+    def __init__(
+        self, lane: Lane, connect: Callable[[], HostClient], post: Post, sync: ListSync, authorize_ms: int, upload_ms: int
+    ) -> None:
         self._lane = lane
         self._sync = sync
         self._authorize_ms = authorize_ms

@@ -1,7 +1,8 @@
 """One step of the program: handle, commit, act. Whoever has read this file knows how everything moves.
 
-Take a stamped event, let the site answer it with effects, write everything that is to be remembered in one transaction, and only then
-let anything leave. A step whose commit fails has not happened: ``StorageFailed`` goes up, the program ends, and the next start asks the pumps.
+Take a stamped event, let the site answer it with effects, write everything that is to be remembered in one transaction, and
+only then let anything leave. A step whose commit fails has not happened: ``StorageFailed`` goes up,
+the program ends, and the next start asks the pumps.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ class Engine:
     def commit(self, effects: list[Effect], at: Instant) -> None:
         """Make the step's facts and messages durable, together."""
         records = [effect.record for effect in effects if isinstance(effect, Persist)]
-        messages = [QueuedMessage(effect.message.key, self.outside.encode(effect.message)) for effect in effects if isinstance(effect, Enqueue)]
+        messages = [
+            QueuedMessage(effect.message.key, self.outside.encode(effect.message)) for effect in effects if isinstance(effect, Enqueue)
+        ]
         if records or messages:
             clock = self.site.desk.clock
             self.ledger.commit(Stamp(clock.utc(at), clock.state(at).value), records, messages)
@@ -132,5 +135,3 @@ class Engine:
         if message is None:
             raise AssertionError("the core believes that a message waits and the ledger has none")
         self.outside.upload(message)
-
-

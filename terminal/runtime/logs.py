@@ -6,13 +6,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 from dataclasses import fields
+from types import TracebackType
 
 from terminal.core.records import Record
 
 FIELDS = (
-    "sale", "side", "fp", "nozzle", "product", "decided_by", "hold_ml", "hold_minor", "preset_ml", "preset_minor", "volume_ml", "amount_minor",
-    "end", "reason", "why", "key", "result", "code", "subject", "detail", "version", "rows",
+    "sale", "side", "fp", "nozzle", "product", "decided_by", "hold_ml", "hold_minor", "preset_ml", "preset_minor", "volume_ml",
+    "amount_minor", "end", "reason", "why", "key", "result", "code", "subject", "detail", "version", "rows",
 )  # fmt: skip
 _NUMBER = re.compile(r"(?<![0-9A-Za-z-])[0-9]{12,19}(?![0-9A-Za-z])|;[0-9=]{10,}\?|%B[^?]{10,}\?")
 
@@ -72,3 +74,11 @@ def start(level: int = logging.INFO) -> None:
     for chatty in ("transitions", "urllib3", "nfc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.raiseExceptions = False
+    sys.excepthook = _last_words
+    threading.excepthook = lambda args: _last_words(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _last_words(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """A bug of ours ends the program in one line without local values; systemd starts it again and recovery rebuilds."""
+    if error is not None:
+        logging.getLogger("terminal").critical("event=Died", exc_info=(kind, error, trace))

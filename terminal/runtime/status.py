@@ -29,10 +29,18 @@ def snapshot(site: Site, at: Instant, version: str) -> dict[str, Any]:
         "lists": {"epoch": site.lists.epoch, "version": site.lists.version},
         "sides": [{"side": one.side, "state": one.state.value} for one in site.sessions.values()],
         "fuelling_points": [
-            {"fp": point.number, "state": point.state.value, "sale": point.sale, "nozzle_out": point.nozzle_out, "available": point.available}
+            {
+                "fp": point.number,
+                "state": point.state.value,
+                "sale": point.sale,
+                "nozzle_out": point.nozzle_out,
+                "available": point.available,
+            }
             for point in site.points.values()
         ],
-        "faults": [{"code": code.value, "subject": subject, "detail": detail} for (code, subject), detail in site.desk.faults.active.items()],
+        "faults": [
+            {"code": code.value, "subject": subject, "detail": detail} for (code, subject), detail in site.desk.faults.active.items()
+        ],
     }
 
 

@@ -107,10 +107,15 @@ class CardFile:
     def __init__(self, path: Path) -> None:
         """Open for reading. Raises ``CardFileError`` when it is missing or no card file."""
         try:
-            self._connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+            uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # a name may contain what a URI gives a meaning
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise CardFileError(f"{path}: not a readable card file ({error})") from error
+        try:
             self.epoch, self.version, self.rows, self.sha256 = self._connection.execute("SELECT epoch, version, rows, sha256 FROM head").fetchone()
             self._ranges = self._connection.execute("SELECT value, upto FROM deny WHERE kind = 'range'").fetchall()
         except (sqlite3.Error, TypeError) as error:
+            self._connection.close()
             raise CardFileError(f"{path}: not a readable card file ({error})") from error
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class NozzleBook:
-    """One nozzle's year in numbers, millilitres. ``went_back_ml``: what exchanged or rolled-over meters took off its totaliser."""
+    """One nozzle in numbers since the ledger began, in ml. ``went_back_ml``: taken off its totaliser by new meters or roll-overs."""
 
     fp: int
     nozzle: int
@@ -86,8 +86,8 @@ class Report:
         ]
         for book in self.nozzles:
             text.append(
-                f"fp {book.fp} nozzle {book.nozzle}: {book.sales} sales, {_litres(book.sold_ml)} l; without a sale {_litres(book.unattributed_ml)} l; "
-                f"totaliser {_litres(book.first_ml)} → {_litres(book.now_ml)} l"
+                f"fp {book.fp} nozzle {book.nozzle}: {book.sales} sales, {_litres(book.sold_ml)} l; "
+                f"without a sale {_litres(book.unattributed_ml)} l; totaliser {_litres(book.first_ml)} → {_litres(book.now_ml)} l"
             )
         text.extend(f"{finding.severity.value.upper()}: {finding.where}: {finding.what}" for finding in self.findings)
         text.append("sound" if self.sound else "NOT SOUND: keep this file as it is and tell the host's operator")
@@ -161,15 +161,15 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
 
 # --- examining ------------------------------------------------------------------------------------------------------------
 
-_COMPARED = {
-    "sale": ("id", "SELECT * FROM sale"),
-    "outbox": ("key", "SELECT key, quarantined FROM outbox"),
-    "total": ("fp", "SELECT 'fp ' || fp || ' nozzle ' || nozzle AS place, volume_ml FROM total"),
-    "pin": ("account", "SELECT * FROM pin"),
-    "fault": ("code", "SELECT code || ' ' || subject AS place, detail, since FROM fault"),
-    "meta": ("name", "SELECT * FROM meta"),
+_COMPARED: dict[str, str] = {
+    "sale": "SELECT 'sale ' || sequence, * FROM sale",
+    "outbox": "SELECT key, quarantined FROM outbox",
+    "total": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, volume_ml FROM total",
+    "pin": "SELECT account, epoch, tries FROM pin",
+    "fault": "SELECT code || ' ' || subject, detail, since FROM fault",
+    "meta": "SELECT name, value FROM meta",
 }
-"""Table → the column that names a row, and what is compared of it. A message's body is the host lane's and not in the journal."""
+"""Table → a row's name, and what is compared of it. A message's body is the host lane's and not in the journal."""
 
 
 class _Examination:
@@ -231,11 +231,16 @@ class _Examination:
         except sqlite3.DatabaseError as error:
             raise LedgerError(f"{self.path}: not a ledger, or damaged from its first page on ({error})") from error
         if version > len(MIGRATIONS):
-            raise LedgerError(f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); verify it with that one")
+            newest = len(MIGRATIONS)
+            raise LedgerError(
+                f"{self.path}: written by a newer program (schema {version}, this one knows {newest}); verify it with that one"
+            )
         if not version or not known:
             raise LedgerError(f"{self.path}: not a ledger")
         if version < len(MIGRATIONS):
-            raise LedgerError(f"{self.path}: written by an older program (schema {version}); start the terminal on a copy of it once, then verify that")
+            raise LedgerError(
+                f"{self.path}: written by an older program (schema {version}); start this one on a copy of it, then verify that"
+            )
 
     def _check_file(self) -> None:
         self.db.execute("PRAGMA cell_size_check = ON")
@@ -267,10 +272,10 @@ class _Examination:
         return frozenset(keys)
 
     def _compare(self, replay: Replay) -> None:
-        for table, (naming, query) in _COMPARED.items():
-            found = {row[0] if naming != "id" else row[2]: row for row in self.db.execute(query)}
-            wanted = {row[0] if naming != "id" else row[2]: row for row in replay.db.execute(query)}
-            for name in sorted(found.keys() | wanted.keys(), key=str):
+        for table, query in _COMPARED.items():
+            found = {str(row[0]): row for row in self.db.execute(query)}
+            wanted = {str(row[0]): row for row in replay.db.execute(query)}
+            for name in sorted(found.keys() | wanted.keys()):
                 where = f"table {table}" if table == "pin" else f"table {table}, {name}"  # an account is nobody's business here
                 if name not in found:
                     words = "this message is neither queued nor acknowledged" if table == "outbox" else "missing"
@@ -286,7 +291,7 @@ class _Examination:
         for epoch, sequence in self.db.execute("SELECT epoch, sequence FROM sale ORDER BY epoch, sequence"):
             begins = epoch != last_epoch and sequence == 1
             if sequence != last + 1 and not begins:
-                self._error("sequence", f"the number before is {last}; sales are numbered without holes", f"sale {sequence} of epoch {epoch}")
+                self._error("sequence", f"the number before is {last}; sales are numbered without holes", f"epoch {epoch}, sale {sequence}")
             last, last_epoch = sequence, epoch
 
     def _book(self, fp: int, nozzle: int, journal: NozzleJournal) -> NozzleBook:

@@ -31,7 +31,6 @@ _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("trusted_schema", "OFF", 0),
     ("cell_size_check", "ON", 1),
     ("mmap_size", "0", 0),
-    ("wal_autocheckpoint", str(AUTOCHECKPOINT_PAGES), AUTOCHECKPOINT_PAGES),
     ("journal_size_limit", "4194304", 4194304),
 )
 
@@ -77,14 +76,22 @@ def chained_body(utc: int, clock: str, kind: str, body: bytes) -> bytes:
 class Ledger:
     """Opens, writes and reads the ledger. Everything here runs on the core's thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the ledger, making or migrating it. Raises ``LedgerError`` in plain words."""
+    def __init__(self, path: Path, *, autocheckpoint_pages: int = AUTOCHECKPOINT_PAGES) -> None:
+        """Open the ledger, making or migrating it. Raises ``LedgerError`` in plain words, ``StorageFailed`` when the disk does not let us.
+
+        ``autocheckpoint_pages``: after so many pages the log is folded into the file.
+        """
         self.path = path
-        self._connection = _open(path)
-        self._db = Database(self._connection)
-        self._check_settings()
-        self._migrate()
-        last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        self._settings = (*_SETTINGS, ("wal_autocheckpoint", str(autocheckpoint_pages), autocheckpoint_pages))
+        self._connection = _open(path, self._settings)
+        try:
+            self._db = Database(self._connection)
+            self._check_settings()
+            self._migrate()
+            last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        except BaseException:
+            self._connection.close()  # or its lock would outlive the refusal
+            raise
         self._seq: int = 0 if last is None else last[0]
         self._hash: bytes = CHAIN_START if last is None else last[1]
         self._encoder = msgspec.json.Encoder()
@@ -114,7 +121,9 @@ class Ledger:
                     projection.APPLY[type(record)](execute, record, seq, stamp.utc)
                 for message in messages:
                     execute("INSERT INTO outbox (key, body) VALUES (?, ?)", (message.key, message.body))
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if not _is_the_disks(error):
+                raise
             raise StorageFailed(str(error)) from error
         self._seq, self._hash = seq, link
 
@@ -124,7 +133,9 @@ class Ledger:
             with self._db.atomic():
                 self._connection.execute("INSERT INTO meta VALUES ('probe', '1') ON CONFLICT (name) DO UPDATE SET value = value || '1'")
                 self._connection.execute("DELETE FROM meta WHERE name = 'probe'")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if not _is_the_disks(error):
+                raise
             raise StorageFailed(str(error)) from error
 
     def next_message(self) -> QueuedMessage | None:
@@ -139,7 +150,7 @@ class Ledger:
     # --- opening --------------------------------------------------------------------------------------------------------
 
     def _check_settings(self) -> None:
-        for name, _, wanted in _SETTINGS:
+        for name, _, wanted in self._settings:
             (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
             if found != wanted:
                 raise LedgerError(f"{self.path}: this SQLite does not keep {name}={wanted} (it says {found}); sales would not be safe")
@@ -148,6 +159,8 @@ class Ledger:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise LedgerError(f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); install that one again")
+        if not version and self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            raise LedgerError(f"{self.path}: a database, but not a ledger; name another file")
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             try:
                 with self._db.atomic():
@@ -158,23 +171,39 @@ class Ledger:
                 raise StorageFailed(str(error)) from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _is_the_disks(error: sqlite3.DatabaseError) -> bool:
+    """A damaged page comes as the bare ``DatabaseError``. A violated constraint is a mistake of ours and goes up as it is."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def _open(path: Path, settings: Sequence[tuple[str, str, object]]) -> sqlite3.Connection:
+    connection = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-        for name, value, _ in _SETTINGS:
-            connection.execute(f"PRAGMA {name} = {value}")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("COMMIT")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
+        _prepare(connection, settings)
+    except sqlite3.DatabaseError as error:
+        if connection is not None:
+            connection.close()
+        raise _refusal(path, error) from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, settings: Sequence[tuple[str, str, object]]) -> None:
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    for name, value, _ in settings:
+        connection.execute(f"PRAGMA {name} = {value}")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("COMMIT")
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _refusal(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    if isinstance(error, sqlite3.OperationalError):
         text = str(error)
         if "locked" in text:
-            raise LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first") from error
+            return LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first")
         if "readonly" in text or "read-only" in text or "disk" in text:
-            raise StorageFailed(text) from error
-        raise LedgerError(f"{path}: {text}; check that the directory exists and may be written") from error
-    except sqlite3.DatabaseError as error:
-        raise LedgerError(f"{path}: not a ledger, or damaged ({error}); keep the file and restore the last backup") from error
-    return connection
+            return StorageFailed(text)
+        return LedgerError(f"{path}: {text}; check that the directory exists and may be written")
+    return LedgerError(f"{path}: not a ledger, or damaged ({error}); keep the file and restore the last backup")

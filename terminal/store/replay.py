@@ -35,7 +35,7 @@ _MOVES: dict[type, tuple[tuple[str, ...], str | None]] = {
 
 @dataclass(slots=True)
 class NozzleJournal:
-    """What the journal tells of a nozzle, millilitres. ``apart_ml``: totaliser minus fill, summed over its sales."""
+    """What the journal tells of a nozzle, millilitres. ``apart_ml``: totaliser minus fills, summed over its sales."""
 
     first_ml: int
     known_ml: int
@@ -47,13 +47,14 @@ class NozzleJournal:
 
 @dataclass(slots=True)
 class _Life:
-    """A sale so far."""
+    """A sale so far. ``explained_ml``: movement of its totaliser since the release that other facts account for."""
 
     fp: int
     state: str = "reserved"
     decided_by: str | None = None
     nozzle: int | None = None
     start_ml: int = 0
+    explained_ml: int = 0
 
 
 class Replay:
@@ -69,6 +70,7 @@ class Replay:
         self._report = report
         self._lives: dict[str, _Life] = {}
         self._armed: dict[int, str] = {}
+        self._released: dict[tuple[int, int], dict[str, _Life]] = {}
         self._books: dict[type, Callable[[Any, str], None]] = {
             r.SaleReserved: self._reserved,
             r.MessageAcknowledged: self._answered,
@@ -123,9 +125,12 @@ class Replay:
         elif isinstance(fact, r.SaleReleased):
             life.nozzle, life.start_ml = fact.nozzle, fact.total_start_ml
             self._nozzle(life.fp, fact.nozzle, fact.total_start_ml)
+            self._released.setdefault((life.fp, fact.nozzle), {})[fact.sale] = life
         elif isinstance(fact, r.ReversalQueued):
             self._queue(f"{fact.sale}/reverse")
-        elif isinstance(fact, r.SaleDelivered | r.SaleEnded):
+        elif isinstance(fact, r.SaleInDoubt):
+            self._disarm(life.fp, fact.sale)  # its hold stays, the point serves on
+        else:
             self._end(fact, life)
         life.state = target or life.state
 
@@ -134,19 +139,29 @@ class Replay:
         if other != sale:
             self._report(f"sale {sale} is authorized at fp {fp}, where sale {other} is still open", where)
 
+    def _disarm(self, fp: int, sale: str) -> None:
+        if self._armed.get(fp) == sale:
+            del self._armed[fp]
+
     def _end(self, fact: r.SaleDelivered | r.SaleEnded, life: _Life) -> None:
-        if self._armed.get(life.fp) == fact.sale:
-            del self._armed[life.fp]
+        self._disarm(life.fp, fact.sale)
         by_host = life.decided_by == "host" if life.decided_by else f"{fact.sale}/complete" in self._known_keys
         self._queue(f"{fact.sale}/{'complete' if by_host else 'advice'}")
-        if isinstance(fact, r.SaleDelivered) and life.nozzle is not None:
-            book = self._nozzle(life.fp, life.nozzle, life.start_ml)
-            end = life.start_ml if fact.total_end_ml is None else fact.total_end_ml
-            moved = end - life.start_ml
-            book.apart_ml += moved - fact.volume_ml
-            book.known_ml = end
-            if abs(moved - fact.volume_ml) > RESOLUTION_ML:
-                book.mismatches.append((fact.sale, fact.volume_ml, moved))
+        if life.nozzle is None:
+            return
+        self._released[life.fp, life.nozzle].pop(fact.sale, None)
+        if isinstance(fact, r.SaleDelivered):
+            self._fill(fact, life, self._nozzle(life.fp, life.nozzle, life.start_ml), life.nozzle)
+
+    def _fill(self, fact: r.SaleDelivered, life: _Life, book: NozzleJournal, nozzle: int) -> None:
+        """The pump's two witnesses side by side; what was unattributed meanwhile has its own rows (core/pump_record.py)."""
+        if fact.total_end_ml is not None:
+            book.known_ml = fact.total_end_ml
+        moved = book.known_ml - life.start_ml - life.explained_ml
+        book.apart_ml += moved - fact.volume_ml
+        self._explain(life.fp, nozzle, moved)
+        if abs(moved - fact.volume_ml) > RESOLUTION_ML:
+            book.mismatches.append((fact.sale, fact.volume_ml, moved))
 
     # --- messages -----------------------------------------------------------------------------------------------------------
 
@@ -164,7 +179,9 @@ class Replay:
 
     def _total_read(self, fact: r.TotalRead, where: str) -> None:
         book = self._nozzle(fact.fp, fact.nozzle, fact.volume_ml)
-        book.went_back_ml += max(0, book.known_ml - fact.volume_ml)
+        went_back = max(0, book.known_ml - fact.volume_ml)
+        book.went_back_ml += went_back
+        self._explain(fact.fp, fact.nozzle, -went_back)
         book.known_ml = fact.volume_ml
 
     def _unattributed(self, fact: r.Unattributed, where: str) -> None:
@@ -172,4 +189,9 @@ class Replay:
             self._report(f"{fact.volume_ml} ml unattributed, from {fact.total_start_ml} to {fact.total_end_ml} ml", where)
         book = self._nozzle(fact.fp, fact.nozzle, fact.total_start_ml)
         book.unattributed_ml += fact.volume_ml
+        self._explain(fact.fp, fact.nozzle, fact.volume_ml)
         book.known_ml = max(book.known_ml, fact.total_end_ml)
+
+    def _explain(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        for life in self._released.get((fp, nozzle), {}).values():
+            life.explained_ml += volume_ml

@@ -60,7 +60,8 @@ def _hex(text: str) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        # "replace", because a decoding error would carry the file's bytes, and a raw binary key is what one gets wrong first.
+        key = bytes.fromhex(path.read_bytes().decode("ascii", "replace").strip())
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}; the key must be readable by the service's user") from error
     except ValueError as error:

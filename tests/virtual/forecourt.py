@@ -15,7 +15,7 @@ from hal_sim.host.book import HostBook
 from terminal.core.card_data import Nozzle
 from terminal.core.clock import ClockState
 from terminal.core.facts import Policy
-from terminal.core.fuelling_point import PointConfig, PointTimes
+from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.host_link import HostTimes
 from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
@@ -93,7 +93,9 @@ class Forecourt:
     def _instant(self) -> Any:
         return self.heap.now
 
-    def _build_pumps(self, rows: Sequence[Mapping[str, Any]], options: HeadOptions, leap: bool) -> tuple[dict[int, Head], dict[int, VirtualLine]]:
+    def _build_pumps(
+        self, rows: Sequence[Mapping[str, Any]], options: HeadOptions, leap: bool
+    ) -> tuple[dict[int, Head], dict[int, VirtualLine]]:
         if any(row["protocol"] != "dart" for row in rows):
             raise NotBuilt("only DART lines are built yet")
         heads: dict[int, Head] = {}
@@ -112,7 +114,11 @@ class Forecourt:
         points = tuple(
             PointConfig(
                 fp,
-                tuple(Nozzle(row["nozzle"], row["product"], row["price"]) for row in sorted(rows, key=lambda r: r["nozzle"]) if row["fp"] == fp),
+                tuple(
+                    Nozzle(row["nozzle"], row["product"], row["price"])
+                    for row in sorted(rows, key=lambda r: r["nozzle"])
+                    if row["fp"] == fp
+                ),
                 max(row["minimum_ml"] for row in rows if row["fp"] == fp),
             )
             for fp in self.heads

@@ -33,7 +33,10 @@ class Heap:
         heapq.heappush(self._actions, (self.now + delay_ms, self._order, action))
 
     def step(self, limit: int) -> bool:
-        """Go to the next thing that happens, not beyond ``limit``, and let it happen. False when nothing does until then; time is ``limit`` then."""
+        """Go to the next thing that happens, not beyond ``limit``, and let it happen.
+
+        False when nothing does until then; time is ``limit`` afterwards.
+        """
         due = self._actions[0][0] if self._actions else None
         chosen: Actor | None = None
         for actor in self.actors:

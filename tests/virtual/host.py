@@ -29,6 +29,9 @@ class Conduct:
     delay_ms: int = 0
     lose_answers: bool = False
     always_500: bool = False
+    garbage: bool = False  # answered 200 with what is no answer; nothing is booked
+    repeat: bool = False  # the request arrives twice, and the answer to an authorization is told twice
+    tardy_ms: int = 0  # the answer came in time and enters the inbox so much later
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,13 @@ class VirtualHost:
 
         def arrive() -> None:
             answer = self._handle(call, conduct)
+            if conduct.repeat and not conduct.lose_answers:
+                answer = self._handle(call, conduct)
             if conduct.delay_ms + 2 * TRAVEL_MS <= deadline_ms:
-                self.heap.after(conduct.delay_ms + TRAVEL_MS, lambda: deliver(answer))
+                wait = conduct.delay_ms + TRAVEL_MS + conduct.tardy_ms
+                self.heap.after(wait, lambda: deliver(answer))
+                if conduct.repeat and kind == "authorize":
+                    self.heap.after(wait + TRAVEL_MS, lambda: deliver(answer))
 
         if not conduct.reachable:
             self.heap.after(REFUSAL_MS, lambda: deliver(Trouble(HostTrouble.NO_LINE, "the host refuses the connection or cannot be found")))
@@ -136,6 +144,8 @@ class VirtualHost:
     def _handle(self, call: Call, conduct: Conduct) -> Answer | Trouble:
         if conduct.always_500:
             return Answer(500, b'{"error":"internal","message":"told to"}')
+        if conduct.garbage:
+            return Answer(200, b"<html>please sign in</html>")
         headers = {} if call.key is None else {"Idempotency-Key": call.key}
         status, _, body = self.book.handle(call.method, call.path, headers, call.body or b"")
         if conduct.lose_answers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site, SiteConfig
 from terminal.core.units import Instant
 from terminal.host.json_lane import Lane
-from terminal.runtime.engine import Engine
+from terminal.runtime.engine import Engine, Outside
 from terminal.store.card_file import LiveLists
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.recovery import cards_file, recover
@@ -25,6 +26,10 @@ from tests.virtual.host import VirtualHost
 from tests.virtual.line import VirtualLine
 
 RETRY_STORAGE_MS = 2_000
+
+
+class PowerLost(Exception):
+    """The power goes in the middle of a step; raised by what a test puts between engine and ledger."""
 
 
 class Space:
@@ -58,6 +63,9 @@ class VirtualTerminal:
         self.screens: list[str] = []
         self.after_step: Callable[[], None] = lambda: None
         self.ledger_made: Callable[[Path], Ledger] = Ledger
+        self.engine_made: Callable[[Site, Ledger, Outside], Engine] = Engine
+        self._stepping = False
+        self._later: deque[Callable[[Engine], object]] = deque()
 
     # --- power ------------------------------------------------------------------------------------------------------------
 
@@ -87,7 +95,7 @@ class VirtualTerminal:
             site = Site(
                 self.config, recover(ledger, self.config.rules.terminal, boot), boot=boot, lists=lists, vault=self.vault, storage=self.space
             )
-            self.engine = Engine(site, ledger, self)
+            self.engine = self.engine_made(site, ledger, self)
             self._lists = lists
             self.host.connect(self.post)
             for line in set(self.lines.values()):
@@ -96,6 +104,10 @@ class VirtualTerminal:
         except StorageFailed:
             self.crash(ledger)
             self._wait_for_storage()
+        except PowerLost:
+            self.powered = False
+            self.crash(ledger)
+            self.after_step()
 
     def power_off(self) -> None:
         """Everything in memory is gone; the files stay as they are."""
@@ -106,6 +118,7 @@ class VirtualTerminal:
     def crash(self, ledger: Ledger | None) -> None:
         """The program ends, in whatever state."""
         self.engine = None
+        self._later.clear()
         self.host.disconnect()
         for line in set(self.lines.values()):
             line.power_off()
@@ -142,6 +155,17 @@ class VirtualTerminal:
 
     def step(self, action: Callable[[Engine], object]) -> None:
         """One or more steps of the engine; a disk that fails ends the program and starts it again."""
+        self._later.append(action)
+        if self._stepping:
+            return  # what a step causes at once waits in the inbox like everything else
+        self._stepping = True
+        try:
+            while self._later:
+                self._one(self._later.popleft())
+        finally:
+            self._stepping = False
+
+    def _one(self, action: Callable[[Engine], object]) -> None:
         engine = self.engine
         if engine is None:
             return
@@ -150,6 +174,8 @@ class VirtualTerminal:
         except StorageFailed:
             self.crash(engine.ledger)
             self._wait_for_storage()
+        except PowerLost:
+            self.power_off()
         self.after_step()
 
     def next_due(self, now: int, horizon: int | None) -> int | None:

@@ -1,0 +1,62 @@
+"""What a fuelling point can be, what the configuration says of it, and how it is told to release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from drivers.commands import AuthorizeFuellingPoint
+from terminal.core.card_data import Nozzle
+from terminal.core.records import Allowed
+
+
+class PointState(Enum):
+    """IFSF's fuelling point states (reference model-codebases 8)."""
+
+    INOPERATIVE = "inoperative"
+    CLOSED = "closed"
+    IDLE = "idle"
+    CALLING = "calling"
+    AUTHORIZED = "authorized"
+    STARTED = "started"
+    SUSPENDED_STARTED = "suspended started"
+    FUELLING = "fuelling"
+    SUSPENDED_FUELLING = "suspended fuelling"
+
+
+@dataclass(frozen=True, slots=True)
+class PointConfig:
+    """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing."""
+
+    number: int
+    nozzles: tuple[Nozzle, ...]
+    minimum_ml: int = 2000
+
+    @property
+    def prices(self) -> tuple[int, ...]:
+        """Unit prices of logical nozzles 1...n, in that order, as a head takes them."""
+        return tuple(nozzle.price for nozzle in self.nozzles)
+
+    def price(self, number: int) -> int | None:
+        """The unit price of a logical nozzle; None when there is none of that number."""
+        return next((nozzle.price for nozzle in self.nozzles if nozzle.nozzle == number), None)
+
+    def release(self, nozzle: int, allowed: Allowed) -> AuthorizeFuellingPoint:
+        """The command that releases one nozzle for what is allowed, by the tighter of volume and money."""
+        return AuthorizeFuellingPoint(
+            self.number,
+            nozzle,
+            preset_volume_ml=None if allowed.by_value else allowed.quantity_ml,
+            preset_amount_minor=allowed.value_minor if allowed.by_value else None,
+            prices=self.prices,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PointTimes:
+    """How long a point waits: for the lift, for flow, for a pump's record, for the last drops behind a reached preset."""
+
+    lift_ms: int = 60_000
+    flow_ms: int = 90_000
+    record_ms: int = 3_000
+    settle_ms: int = 2_000

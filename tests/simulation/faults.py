@@ -1,0 +1,310 @@
+"""What goes wrong: every kind with a rate of its own, drawn per seed, many of them zero, so that seeds differ in kind and not only in order.
+
+Disturbances come as episodes on the heap of time: something breaks, some time later it is whole again. ``off`` makes everything whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from hal_sim.dispensers.head import HeadState
+from hal_sim.wire import FaultRates, Faults
+from tests.simulation.power_cut import Cut, CutEngine, Plan
+from tests.simulation.workload import fork
+from tests.virtual.forecourt import Forecourt
+from tests.virtual.host import Conduct
+
+EVERY_MS = 1_000
+
+
+class Station(Protocol):
+    """What faults do harm to."""
+
+    forecourt: Forecourt
+
+    @property
+    def now(self) -> int:
+        """Virtual time."""
+
+    def cut_between(self, cut: Cut) -> None:
+        """The power goes now, between two steps, or the program is killed."""
+
+    def dispense_locally(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        """Fuel leaves without a release."""
+
+    def note_fault(self, subject: str, what: str) -> None:
+        """For the trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """A seed's rates: episodes per hour of virtual time, and calls in a thousand for the host's manners."""
+
+    cut: dict[Cut, int]
+    cut_while_starting: int  # percent of starts that do not come to their end
+    unreachable: int
+    slow: int
+    error: int
+    lose: int
+    garbage: int
+    repeat: int
+    tardy: int
+    noise: int
+    line_cut: int
+    head_power: int
+    local_stop: int
+    deaf_head: int
+    stuck_head: int
+    local_fuel: int
+    full: int
+
+    def words(self) -> str:
+        """What is on."""
+        cuts = [f"{cut.name.lower()}={rate}" for cut, rate in self.cut.items() if rate]
+        rates = [f"{name}={getattr(self, name)}" for name in self.__slots__ if name != "cut" and getattr(self, name)]
+        return " ".join(cuts + rates) or "none"
+
+
+def mix(seed: int) -> Mix:
+    """The mix of a seed. One seed in ten has no fault at all."""
+    rng = fork(seed, "mix")
+    calm = rng.randrange(10) == 0
+
+    def rate(*choices: int) -> int:
+        drawn = rng.choice((0, *choices)) if rng.randrange(2) else 0
+        return 0 if calm else drawn
+
+    return Mix(
+        cut={cut: rate(10, 30, 60) for cut in Cut},
+        cut_while_starting=rate(10, 40),
+        unreachable=rate(10, 40),
+        slow=rate(50, 300),
+        error=rate(50, 300),
+        lose=rate(50, 300),
+        garbage=rate(50, 300),
+        repeat=rate(100, 500),
+        tardy=rate(100, 400),
+        noise=rate(10, 30),
+        line_cut=rate(10, 30),
+        head_power=rate(6, 20),
+        local_stop=rate(10, 30),
+        deaf_head=rate(10, 30),
+        stuck_head=rate(10, 30),
+        local_fuel=rate(6, 20),
+        full=rate(10, 30),
+    )
+
+
+class FaultMaker:
+    """Lets the mix happen."""
+
+    def __init__(self, seed: int, station: Station) -> None:
+        self.station = station
+        self.mix = mix(seed)
+        self.on = False
+        self._rng = fork(seed, "faults")
+        self._host = fork(seed, "host")
+        self._down = fork(seed, "wire down")
+        self._up = fork(seed, "wire up")
+        self._episodes: tuple[tuple[int, Callable[[Random], None]], ...] = (
+            *((rate, self._cut(cut)) for cut, rate in self.mix.cut.items()),
+            (self.mix.unreachable, self._unreachable),
+            (self.mix.noise, self._noise),
+            (self.mix.line_cut, self._line_cut),
+            (self.mix.head_power, self._head_power),
+            (self.mix.local_stop, self._local_stop),
+            (self.mix.deaf_head, self._deaf_head),
+            (self.mix.stuck_head, self._stuck_head),
+            (self.mix.local_fuel, self._local_fuel),
+            (self.mix.full, self._full),
+        )
+
+    @property
+    def forecourt(self) -> Forecourt:
+        """The station."""
+        return self.station.forecourt
+
+    def begin(self) -> None:
+        """From now on things go wrong."""
+        self.on = True
+        self.forecourt.host.fate = self._fate
+        for rate, episode in self._episodes:
+            if rate:
+                self._next(rate, episode)
+
+    def off(self) -> None:
+        """Everything whole, and nothing breaks any more."""
+        self.on = False
+        court = self.forecourt
+        court.host.fate = lambda kind: court.host.conduct
+        court.host.conduct = Conduct()
+        for line in dict.fromkeys(court.lines.values()):
+            line.wire.set_faults(None, None)
+        for fp, head in court.heads.items():
+            court.position(fp).connected = True
+            head.acks_and_does_nothing = head.never_leaves_5 = False
+            head.power_on(self.station.now)
+        court.terminal.set_full(False)
+        if isinstance(court.terminal.engine, CutEngine):
+            court.terminal.engine.plan = None
+
+    def started(self, engine: CutEngine) -> None:
+        """The program starts; its start may not come to its end."""
+        if self.on and self._rng.randrange(100) < self.mix.cut_while_starting:
+            engine.plan = Plan(self._rng.choice([Cut.WRITING, Cut.COMMITTED, Cut.SENDING]), self._rng.randint(1, 4))
+
+    # --- when -----------------------------------------------------------------------------------------------------------------
+
+    def _next(self, per_hour: int, episode: Callable[[Random], None]) -> None:
+        def happen() -> None:
+            if self.on:
+                episode(self._rng)
+                self._next(per_hour, episode)
+
+        self.forecourt.heap.after(1 + int(self._rng.expovariate(per_hour / 3_600_000)), happen)
+
+    def _later(self, low_ms: int, high_ms: int, action: Callable[[], None]) -> None:
+        def act() -> None:
+            if self.on:
+                action()
+
+        self.forecourt.heap.after(self._rng.randint(low_ms, high_ms), act)
+
+    # --- the host -------------------------------------------------------------------------------------------------------------
+
+    def _fate(self, kind: str) -> Conduct:
+        rng, mix = self._host, self.mix
+        base = self.forecourt.host.conduct
+        draws = [rng.randrange(1000) for _ in range(6)]
+        conduct = Conduct(
+            reachable=base.reachable,
+            delay_ms=rng.choice([2_000, 7_900, 9_000, 30_000]) if draws[0] < mix.slow else rng.randint(0, 300),
+            lose_answers=draws[1] < mix.lose,
+            always_500=draws[2] < mix.error,
+            garbage=draws[3] < mix.garbage,
+            repeat=draws[4] < mix.repeat,
+            tardy_ms=rng.choice([500, 6_000, 8_000]) if kind == "authorize" and draws[5] < mix.tardy else 0,
+        )
+        how = [
+            name
+            for name, strikes in (
+                ("away", not conduct.reachable),
+                (f"after {conduct.delay_ms} ms", conduct.delay_ms > 1_000),
+                ("answer lost", conduct.lose_answers),
+                ("500", conduct.always_500),
+                ("garbage", conduct.garbage),
+                ("twice", conduct.repeat),
+                (f"told {conduct.tardy_ms} ms late", conduct.tardy_ms > 0),
+            )
+            if strikes
+        ]
+        self.station.note_fault("host", f"{kind}: {', '.join(how) or 'well'}")
+        return conduct
+
+    def _unreachable(self, rng: Random) -> None:
+        self._set_reachable(False)
+        self._later(500, rng.choice([20_000, 400_000]), lambda: self._set_reachable(True))
+
+    def _set_reachable(self, reachable: bool) -> None:
+        self.forecourt.host.conduct.reachable = reachable
+        self.station.note_fault("host", "line back" if reachable else "line away")
+
+    # --- pumps and lines --------------------------------------------------------------------------------------------------------
+
+    def _noise(self, rng: Random) -> None:
+        def rate(top: int) -> int:
+            return rng.randrange(top) if rng.randrange(2) else 0
+
+        rates = FaultRates(
+            drop=rate(150_000), drop_byte=rate(80_000), flip=rate(80_000), duplicate=rate(80_000), split=rate(150_000), noise=rate(150_000)
+        )
+        line = self.forecourt.lines[rng.choice(sorted(self.forecourt.heads))]
+        line.wire.set_faults(Faults(rates, self._down), Faults(rates, self._up))
+        self.station.note_fault(line.name, "noise")
+
+        def quiet() -> None:
+            line.wire.set_faults(None, None)
+            self.station.note_fault(line.name, "clean")
+
+        self._later(1_000, 60_000, quiet)
+
+    def _line_cut(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        self._connect(fp, False)
+        self._later(300, rng.choice([3_000, 60_000]), lambda: self._connect(fp, True))
+
+    def _connect(self, fp: int, connected: bool) -> None:
+        self.forecourt.position(fp).connected = connected
+        self.station.note_fault(f"fp {fp}", "line restored" if connected else "line cut")
+
+    def _head_power(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        head = self.forecourt.heads[fp]
+        self.station.note_fault(f"fp {fp}", "dispenser dark")
+        head.power_off(self.station.now)
+
+        def back() -> None:
+            self.station.note_fault(f"fp {fp}", "dispenser back")
+            head.power_on(self.station.now)
+
+        self._later(200, rng.choice([3_000, 60_000]), back)
+
+    def _local_stop(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        self.station.note_fault(f"fp {fp}", "stop pressed")
+        self.forecourt.heads[fp].press_stop(self.station.now)
+
+    def _deaf_head(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        head = self.forecourt.heads[fp]
+        head.acks_and_does_nothing = True
+        self.station.note_fault(f"fp {fp}", "acknowledges AUTHORIZE and does nothing")
+
+        def hears() -> None:
+            head.acks_and_does_nothing = False
+
+        self._later(1_000, 40_000, hears)
+
+    def _stuck_head(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        head = self.forecourt.heads[fp]
+        head.never_leaves_5 = True
+        self.station.note_fault(f"fp {fp}", "acknowledges RESET and does nothing")
+
+        def moves() -> None:
+            head.never_leaves_5 = False
+
+        self._later(1_000, 40_000, moves)
+
+    def _local_fuel(self, rng: Random) -> None:
+        fp = rng.choice(sorted(self.forecourt.heads))
+        head = self.forecourt.heads[fp]
+        if head.state is HeadState.RESET and head.powered:
+            self.station.dispense_locally(fp, rng.choice(sorted(head.nozzles)), 10 * rng.randint(1, 800))
+
+    # --- the terminal -----------------------------------------------------------------------------------------------------------
+
+    def _full(self, rng: Random) -> None:
+        self.station.note_fault("disk", "full")
+        self.forecourt.terminal.set_full(True)
+
+        def room() -> None:
+            self.station.note_fault("disk", "has room")
+            self.forecourt.terminal.set_full(False)
+
+        self._later(1_000, 30_000, room)
+
+    def _cut(self, cut: Cut) -> Callable[[Random], None]:
+        def happen(rng: Random) -> None:
+            engine = self.forecourt.terminal.engine
+            if not isinstance(engine, CutEngine) or engine.plan is not None:
+                return
+            if cut in (Cut.BETWEEN, Cut.KILLED):
+                self.station.cut_between(cut)
+            else:
+                engine.plan = Plan(cut, rng.randint(1, 3))
+
+        return happen

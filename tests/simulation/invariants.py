@@ -1,0 +1,297 @@
+"""What must always be true, and what must be true when everything is whole again.
+
+``Facts`` is a second, independent account of the journal, kept from the facts that the engine said were durable and made again from the
+file at every start. It knows nothing of projections, recovery or the account book, so that it can disagree with them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hal_sim.dispensers.head import Head, HeadState
+from hal_sim.dispensers.hydraulics import amount_of
+from terminal.core import records as r
+from terminal.core.account_book import AccountBook, UseState
+from terminal.core.fuelling_point import PointState
+from terminal.core.pin import PinEntry
+from terminal.core.sale import OPEN_STATES
+from terminal.core.session import SessionState
+from terminal.core.site import ENDED_KEPT, Site
+from terminal.store import projection
+from terminal.store.ledger import Ledger
+from terminal.store.recovery import recover
+from terminal.store.vault import KeyVault
+
+FLOWING = (HeadState.AUTHORIZED, HeadState.FILLING)
+FINISHED = (HeadState.COMPLETED, HeadState.LIMIT_REACHED)
+DEADLINES_BOUND = 60
+STALE_DEADLINES_BOUND = 5_000
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in projection.APPLY}
+
+
+class Broken(Exception):
+    """An invariant does not hold; ``name`` is its short name."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name}: {what}")
+        self.name = name
+        self.what = what
+
+
+@dataclass(slots=True)
+class SaleFacts:
+    """One sale as the journal tells it."""
+
+    reserved: r.SaleReserved
+    granted: r.SaleAuthorized | None = None
+    released: r.SaleReleased | None = None
+    delivered: r.SaleDelivered | None = None
+    ended: r.SaleEnded | None = None
+    reversal: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Neither delivered nor ended."""
+        return self.delivered is None and self.ended is None
+
+
+@dataclass(slots=True)
+class Facts:
+    """The journal, folded."""
+
+    sales: dict[str, SaleFacts] = field(default_factory=dict)
+    released: dict[int, str] = field(default_factory=dict)  # fuelling point → its released, open sale
+    tries: dict[str, int] = field(default_factory=dict)
+    unattributed: dict[tuple[int, int], int] = field(default_factory=dict)
+    quarantined: list[str] = field(default_factory=list)
+    last_sequence: int = 0
+
+    @staticmethod
+    def read(db: sqlite3.Connection) -> Facts:
+        """From a ledger's journal."""
+        facts = Facts()
+        for kind, body in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
+            facts.add(msgspec.json.decode(body, type=_KINDS[kind]))
+        return facts
+
+    def add(self, fact: object) -> None:
+        """One more fact. Raises ``Broken`` when it cannot follow on what is there."""
+        match fact:
+            case r.SaleReserved():
+                if fact.sequence != self.last_sequence + 1:
+                    raise Broken("sequence", f"{fact.sale} follows number {self.last_sequence}")
+                others = [one.reserved.sale for one in self.sales.values() if one.open and one.reserved.fp == fact.fp]
+                if others:
+                    raise Broken("one sale per point", f"{fact.sale} is reserved at fp {fact.fp}, where {others[0]} is open")
+                self.last_sequence = fact.sequence
+                self.sales[fact.sale] = SaleFacts(fact)
+            case r.SaleAuthorized():
+                one = self._of(fact)
+                if fact.decided_by == "host" and one.reversal:
+                    raise Broken("late answer", f"{fact.sale} uses an authorization that it had reversed")
+                one.granted = fact
+            case r.SaleReleased():
+                self._of(fact).released = fact
+                self.released[self._of(fact).reserved.fp] = fact.sale
+            case r.SaleDelivered():
+                self._delivered(self._of(fact), fact)
+            case r.SaleEnded():
+                one = self._end(self._of(fact), fact.sale)
+                one.ended = fact
+            case r.ReversalQueued():
+                self._of(fact).reversal = True
+            case r.PinTried():
+                self.tries[fact.account] = fact.tries
+            case r.PinCleared():
+                self.tries.pop(fact.account, None)
+            case r.Unattributed():
+                place = (fact.fp, fact.nozzle)
+                self.unattributed[place] = self.unattributed.get(place, 0) + fact.volume_ml
+            case r.MessageQuarantined():
+                self.quarantined.append(fact.key)
+
+    def _of(self, fact: Any) -> SaleFacts:
+        found = self.sales.get(fact.sale)
+        if found is None:
+            raise Broken("sale exists", f"{type(fact).__name__} of {fact.sale}, which was never reserved")
+        return found
+
+    def _end(self, one: SaleFacts, sale: str) -> SaleFacts:
+        if not one.open:
+            raise Broken("ended once", f"{sale} ends a second time")
+        if self.released.get(one.reserved.fp) == sale:
+            del self.released[one.reserved.fp]
+        return one
+
+    def _delivered(self, one: SaleFacts, fact: r.SaleDelivered) -> None:
+        self._end(one, fact.sale).delivered = fact
+        if one.released is None:
+            raise Broken("delivered after release", f"{fact.sale} is delivered and was never released")
+        price = one.released.price
+        if abs(fact.amount_minor - amount_of(fact.volume_ml, price)) > 1:
+            raise Broken("price", f"{fact.sale}: {fact.volume_ml} ml at {price} are not {fact.amount_minor}")
+
+    def held(self) -> dict[str, tuple[int, int]]:
+        """(millilitres, minor units) held by each open sale."""
+        holds = {}
+        for sale, one in self.sales.items():
+            if one.open:
+                newest = one.released or one.granted or one.reserved
+                holds[sale] = (newest.hold_ml, newest.hold_minor)
+        return holds
+
+    def sold(self) -> dict[tuple[int, int], int]:
+        """Millilitres delivered by sales, per (fuelling point, nozzle)."""
+        sums: dict[tuple[int, int], int] = {}
+        for one in self.sales.values():
+            if one.delivered is not None and one.released is not None:
+                place = (one.reserved.fp, one.released.nozzle)
+                sums[place] = sums.get(place, 0) + one.delivered.volume_ml
+        return sums
+
+
+class WatchedVault(KeyVault):
+    """The real keys; notes what every PIN check found, and that the try was on disk before it."""
+
+    facts: Facts
+
+    def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes) -> None:
+        super().__init__(token_key, pin_key, card_key)
+        self.facts = Facts()
+        self.wrong: dict[str, int] = {}
+
+    def pin_matches(self, rule: Any, account: str, pin: PinEntry) -> bool:
+        """See ``KeyVault``."""
+        counted = self.facts.tries.get(account, 0)
+        if counted <= self.wrong.get(account, 0):
+            raise Broken("PIN try counted first", f"{self.wrong.get(account, 0)} wrong tries, {counted} on disk, and one more is compared")
+        right = super().pin_matches(rule, account, pin)
+        self.wrong[account] = 0 if right else self.wrong.get(account, 0) + 1
+        return right
+
+    def check(self, facts: Facts) -> None:
+        """Every wrong try since the last right one still counts."""
+        for account, wrong in self.wrong.items():
+            if facts.tries.get(account, 0) < wrong:
+                raise Broken("PIN tries kept", f"{wrong} wrong tries, {facts.tries.get(account, 0)} in the ledger")
+
+
+# --- after every step -------------------------------------------------------------------------------------------------------
+
+
+def check_pump(fp: int, head: Head, facts: Facts, now: int, overrun_ml: int) -> None:
+    """A valve is open for a released and unended sale only, and no more flows than its preset."""
+    if head.state not in FLOWING or not head.powered:
+        return
+    sale = facts.released.get(fp)
+    if sale is None:
+        raise Broken("released after commit", f"fp {fp} is {head.state.name} and the ledger has no released, open sale for it")
+    released = facts.sales[sale].released
+    if released is not None and head.valve_open:
+        check_preset(sale, released, head.fill_ml(now), head.fill_minor(now), overrun_ml)
+
+
+def check_preset(sale: str, released: r.SaleReleased, volume_ml: int, amount_minor: int, overrun_ml: int) -> None:
+    """Not more than was allowed."""
+    over = amount_of(overrun_ml, released.price) + 1 if overrun_ml else 0
+    if released.preset_ml is not None and volume_ml > released.preset_ml + overrun_ml:
+        raise Broken("preset", f"{sale}: {volume_ml} ml of {released.preset_ml}")
+    if released.preset_minor is not None and amount_minor > released.preset_minor + over:
+        raise Broken("preset", f"{sale}: {amount_minor} of {released.preset_minor}")
+    if released.preset_ml is None and released.preset_minor is None:
+        raise Broken("preset", f"{sale} is released without one")
+
+
+def check_memory(site: Site, running: int, stale: int) -> None:
+    """Nothing grows without bound."""
+    open_sales = [one for one in site.desk.sales.values() if one.state in OPEN_STATES]
+    if len(site.desk.sales) > ENDED_KEPT + len(open_sales) + 1:
+        raise Broken("memory", f"{len(site.desk.sales)} sales in memory")
+    if running > DEADLINES_BOUND or stale > STALE_DEADLINES_BOUND:
+        raise Broken("memory", f"{running} deadlines run, {stale} entries in their heap")
+    if site.desk.inner or site.desk.effects:
+        raise Broken("step ends", "internal events or effects are left behind a step")
+
+
+# --- now and then, and at every start -----------------------------------------------------------------------------------------
+
+
+def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
+    """Memory, ledger and this module's own account tell the same of every hold and every sale."""
+    book = {use.sale: (use.quantity_ml, use.value_minor) for use in site.desk.book.snapshot() if use.state is not UseState.DELIVERED}
+    if book != facts.held():
+        raise Broken("holds", f"book {_apart(book, facts.held())} ledger")
+    found = recover(ledger, site.config.rules.terminal, site.boot_id)
+    if site.desk.book != AccountBook(found.uses):
+        raise Broken("account book", "the book in memory and the one rebuilt from the ledger differ")
+    delivered = {use.sale: use.quantity_ml for use in site.desk.book.snapshot() if use.state is UseState.DELIVERED}
+    wanted = {sale: one.delivered.volume_ml for sale, one in facts.sales.items() if one.delivered is not None}
+    if delivered != wanted:
+        raise Broken("account book", f"book {_apart(delivered, wanted)} journal")
+    if found.minting.next_sequence != facts.last_sequence + 1 or site.teller.minting.next_sequence != facts.last_sequence + 1:
+        raise Broken("sequence", f"next is {site.teller.minting.next_sequence}, the ledger's last {facts.last_sequence}")
+    if found.waiting != site.uploads.waiting:
+        raise Broken("outbox", f"{site.uploads.waiting} messages wait in memory, {found.waiting} in the ledger")
+    open_now = sorted(one.id for one in site.desk.sales.values() if one.state in OPEN_STATES)
+    if open_now != sorted(facts.held()):
+        raise Broken("open sales", f"memory has {open_now}, the ledger {sorted(facts.held())}")
+    for point in site.points.values():
+        if point.sale is not None and point.sale not in site.desk.sales:
+            raise Broken("sale exists", f"fp {point.number} holds {point.sale}, which is not there")
+
+
+def _apart(left: dict[str, Any], right: dict[str, Any]) -> str:
+    return ", ".join(f"{sale} {left.get(sale)}≠{right.get(sale)}" for sale in sorted(left.keys() | right.keys()) if left.get(sale) != right.get(sale))
+
+
+def check_secrets(folder: Path, secrets: Sequence[str], shown: Iterable[str]) -> None:
+    """No clear card number and no PIN in any byte of any file, nor in any line shown or traced."""
+    words = [word for secret in secrets for word in {secret: None, secret.lower(): None}]
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        if any(word.encode() in content for word in words):
+            raise Broken("secrets", f"a card number or PIN is in {path.name}")
+    text = "\n".join(shown)
+    if any(word in text for word in words):
+        raise Broken("secrets", "a card number or PIN is on a screen or in the trace")
+
+
+# --- the end --------------------------------------------------------------------------------------------------------------------
+
+
+def unsettled(site: Site, ledger: Ledger, open_at_host: int) -> str:
+    """Why the station is not at rest yet; empty when it is."""
+    for point in site.points.values():
+        if point.sale is not None or point.state not in (PointState.IDLE, PointState.CALLING) or not point.available:
+            return f"fp {point.number} is {point.state.value}, sale {point.sale}"
+    for session in site.sessions.values():
+        if session.state is not SessionState.IDLE:
+            return f"session {session.side} is {session.state.value}"
+    (waiting,) = ledger.connection.execute("SELECT count(*) FROM outbox").fetchone()
+    if waiting:
+        return f"{waiting} messages wait for the host"
+    return f"{open_at_host} authorizations are open at the host" if open_at_host else ""
+
+
+def check_host(facts: Facts, records: Sequence[dict[str, Any]], refused: Sequence[object], conflicts: Sequence[str]) -> None:
+    """The host has every sale exactly once, with the ledger's volume and money, and has never been told anything wrong."""
+    if refused:
+        raise Broken("host refuses", f"{refused[0]}")
+    if conflicts or facts.quarantined:
+        raise Broken("key", f"told twice or refused for good: {(*conflicts, *facts.quarantined)[0]}")
+    booked: dict[str, tuple[int, int]] = {}
+    for record in records:
+        if record["sale"] in booked:
+            raise Broken("booked once", f"{record['sale']} is booked twice")
+        booked[record["sale"]] = (record["quantity_ml"], record["value_minor"])
+    ledger = {
+        sale: (one.delivered.volume_ml, one.delivered.amount_minor) if one.delivered is not None else (0, 0) for sale, one in facts.sales.items()
+    }
+    if booked != ledger:
+        raise Broken("three books", f"host {_apart(booked, ledger)} ledger")

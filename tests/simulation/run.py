@@ -1,0 +1,376 @@
+"""One seed: the station, its people, its faults, the checks. The real terminal, the emulators, one heap of time, no thread."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from drivers.commands import ShowLines
+from hal_sim.dispensers.head import Change, Head, HeadOptions, HeadState
+from terminal.core.effects import CancelDeadline, Effect, Persist, Send, StartDeadline
+from terminal.core.site import Site
+from terminal.core.units import Instant
+from terminal.runtime.engine import Outside
+from terminal.store.ledger import Ledger
+from tests.simulation import invariants as inv
+from tests.simulation.faults import FaultMaker
+from tests.simulation.invariants import Broken, Facts, WatchedVault
+from tests.simulation.people import Driver
+from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher, readable
+from tests.simulation.trace import Trace, subject_of, words
+from tests.simulation.workload import Badge, draw, fork
+from tests.virtual.forecourt import KEYS, Forecourt
+
+BOOKS_EVERY = 40
+OFF_MS = (500, 20_000)
+PEOPLE_LIMIT_MS = 4 * 3_600_000
+SETTLE_MS = 30 * 60_000
+RAM_DISK = Path("/dev/shm")  # cuts are made here, not by the disk: a real sync would only cost time
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What broke, by the invariant's short name."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a seed ended."""
+
+    seed: int
+    failure: Failure | None
+    digest: str
+    lines: tuple[str, ...]
+    fuellings: int  # sales with a volume above 0
+    attempts: int  # nozzles lifted in order to fuel
+    sales: int
+    cuts: int
+    virtual_ms: int
+    mix: str
+
+
+class World(Watcher):
+    """Everything of one seed. Implements what drivers, faults and the engine's watcher ask for."""
+
+    def __init__(self, seed: int, folder: Path, fuellings: int, keep_trace: bool) -> None:
+        self.seed = seed
+        self.folder = folder
+        self.trace = Trace(keep_trace)
+        self.plan = draw(seed, fuellings)
+        self.badges: tuple[Badge, ...] = self.plan.badges
+        options = HeadOptions(pulse_ml=self.plan.pulse_ml, overrun_ml=self.plan.overrun_ml)
+        self.forecourt = Forecourt(self.plan.scenario, folder, head_options=options)
+        self.heap = self.forecourt.heap
+        self.heads: dict[int, Head] = self.forecourt.heads
+        self.terminal = self.forecourt.terminal
+        self.facts = Facts()
+        self.vault = WatchedVault(*KEYS)
+        self.at_terminal: int | None = None
+        self.at_pump: dict[int, int] = {}
+        self.attempts = self.cuts = self.steps = self.busy = 0
+        self.local: dict[tuple[int, int], int] = {}
+        self.through: dict[str, int] = {}  # sale → what its release let through, by the totaliser
+        self._running: dict[int, tuple[str, int, int]] = {}  # fp → released sale, nozzle, totaliser before
+        self._disk: Disk | None = None
+        self._boots = 0
+        self._head_of_chain = (0, b"")
+        self._shown = 0
+        self._power, self._cut_rng = fork(seed, "power"), fork(seed, "cut")
+        self.faults = FaultMaker(seed, self)
+        self._hook()
+
+    def _hook(self) -> None:
+        self.terminal.vault = self.vault
+        self.terminal.engine_made = self._engine
+        self.terminal.ledger_made = self._ledger
+        self.terminal.after_step = self._after_step
+        for fp, head in self.heads.items():
+            head.listeners.append(lambda change, at, fp=fp: self._head_changed(fp, change, at))  # type: ignore[misc]
+
+    # --- the run --------------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """A day: open, people and faults, everything whole again, rest, the books. Raises ``Broken`` and whatever the product raises."""
+        self.trace.add(0, "seed", str(self.seed), self.faults.mix.words())
+        self.terminal.power_on()
+        self._until(60_000, self.forecourt.ready, "the first start")
+        self.faults.begin()
+        people = fork(self.seed, "manners")
+        at = 0
+        for number, visit in enumerate(self.plan.visits, 1):
+            at += visit.gap_ms
+            self.busy += 1
+            act = Driver(number, visit, self, Random(people.getrandbits(64))).run()
+            self.heap.after(at, lambda act=act: self._go_on(act))  # type: ignore[misc]
+        self._until(PEOPLE_LIMIT_MS, lambda: not self.busy, "the people")
+        self.faults.off()
+        self.note_fault("all", "whole")
+        if not self.terminal.powered:
+            self.terminal.power_on()
+        self._until(SETTLE_MS, lambda: not self._unsettled(), "rest", lambda: self._unsettled())
+        self._close()
+
+    def _until(self, limit_ms: int, until: object, what: str, why: object = None) -> None:
+        assert callable(until)
+        if not self.heap.run_until(self.now + limit_ms, until):
+            detail = why() if callable(why) else "not reached"
+            raise Broken("liveness", f"{what} after {limit_ms // 60_000} virtual minutes: {detail}")
+
+    def _go_on(self, act: Iterator[int]) -> None:
+        delay = next(act, None)
+        if delay is None:
+            self.busy -= 1
+        else:
+            self.heap.after(delay, lambda: self._go_on(act))
+
+    # --- the terminal's start and every step --------------------------------------------------------------------------------------
+
+    def _ledger(self, path: Path) -> Ledger:
+        ledger = Ledger(path)
+        ledger.connection.execute(f"PRAGMA wal_autocheckpoint = {self.plan.checkpoint_pages}")
+        return ledger
+
+    def _engine(self, site: Site, ledger: Ledger, outside: Outside) -> CutEngine:
+        """A start: what was durable is still there, and nothing else than it could be."""
+        seq, link = self._head_of_chain
+        if seq:
+            row = ledger.connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
+            if row is None or row[0] != link:
+                raise Broken("durable", f"journal row {seq} was committed and is not there any more")
+        facts = Facts.read(ledger.connection)
+        lost = [sale for sale, one in self.facts.sales.items() if not one.open and facts.sales[sale].open]
+        if lost:
+            raise Broken("durable", f"{lost[0]} had ended and is open again")
+        self.facts = self.vault.facts = facts
+        self.vault.check(facts)
+        self._check_chain(ledger)
+        self._boots += 1
+        self.trace.add(self.now, "start", f"boot {self.terminal.boots}", f"rows={ledger.head[0]} head={ledger.head[1].hex()[:12]}")
+        engine = CutEngine(site, ledger, outside, self, self.folder, self._cut_rng)
+        inv.check_books_at_start(site, ledger, facts)
+        self.faults.started(engine)
+        return engine
+
+    @staticmethod
+    def _check_chain(ledger: Ledger) -> None:
+        (word,) = ledger.connection.execute("PRAGMA quick_check").fetchone()
+        if word != "ok":
+            raise Broken("ledger whole", str(word))
+
+    def stepped(self, event: object) -> None:
+        """See ``Watcher``."""
+        self.trace.add(self.now, "event", subject_of(event), words(event))
+
+    def committed(self, effects: list[Effect], at: Instant) -> None:
+        """See ``Watcher``."""
+        engine = self.terminal.engine
+        for effect in effects:
+            if isinstance(effect, Persist):
+                self.trace.add(self.now, "fact", subject_of(effect.record), words(effect.record))
+                self.facts.add(effect.record)
+        if engine is not None:
+            self._head_of_chain = engine.ledger.head
+
+    def sending(self, effect: Effect) -> None:
+        """See ``Watcher``."""
+        if isinstance(effect, Send):
+            if not isinstance(effect.command, ShowLines):
+                self.trace.add(self.now, "send", subject_of(effect.command), words(effect.command))
+        elif not isinstance(effect, StartDeadline | CancelDeadline):
+            self.trace.add(self.now, "do", subject_of(effect), words(effect))
+
+    def _after_step(self) -> None:
+        if self._disk is not None:
+            self._went_dark()
+        for screen in self.terminal.screens[self._shown :]:
+            self.trace.add(self.now, "screen", "side 1", " | ".join(line for line in screen.split("\n") if line.strip("* ")))
+        self._shown = len(self.terminal.screens)
+        for fp, head in self.heads.items():
+            inv.check_pump(fp, head, self.facts, self.now, self.plan.overrun_ml)
+        engine = self.terminal.engine
+        if engine is None:
+            return
+        self.steps += 1
+        inv.check_memory(engine.site, engine.deadlines.running(), engine.deadlines.kept())
+        if self.steps % BOOKS_EVERY == 0:
+            self._check_books()
+
+    def _check_books(self) -> None:
+        engine = self.terminal.engine
+        if engine is not None and not self.terminal.space.full:
+            inv.check_books(engine.site, engine.ledger, self.facts)
+            self.vault.check(self.facts)
+
+    # --- the power ------------------------------------------------------------------------------------------------------------------
+
+    def lost(self, cut: Cut, disk: Disk, how: str) -> None:
+        """See ``Watcher``."""
+        self._disk = disk
+        self.trace.add(self.now, "power", "terminal", f"{cut.value}, {how}")
+
+    def cut_between(self, cut: Cut) -> None:
+        """See ``faults.Station``."""
+        engine = self.terminal.engine
+        if engine is None:
+            return
+        self._check_books()
+        self.lost(cut, Disk.of(self.folder), "whole")
+        if cut is Cut.KILLED:
+            self.terminal.crash(engine.ledger)
+        else:
+            self.terminal.power_off()
+        self._went_dark(killed=cut is Cut.KILLED)
+
+    def _went_dark(self, killed: bool = False) -> None:
+        assert self._disk is not None
+        self._disk.put(self.folder)
+        self._disk = None
+        self.cuts += 1
+        delay = self._power.randint(*OFF_MS)
+        again = self.terminal.start if killed else self.terminal.power_on
+        boots = self.terminal.boots
+
+        def start() -> None:
+            if self.terminal.engine is None and boots == self.terminal.boots and self.terminal.powered == killed:
+                again()
+
+        self.heap.after(delay, start)
+
+    # --- pumps ------------------------------------------------------------------------------------------------------------------------
+
+    def _head_changed(self, fp: int, change: Change, at: int) -> None:
+        head = self.heads[fp]
+        if change is not Change.STATE:
+            return
+        self.trace.add(self.now, "pump", f"fp {fp}", head.state.name)
+        if head.state is HeadState.AUTHORIZED:
+            inv.check_pump(fp, head, self.facts, self.now, self.plan.overrun_ml)
+            nozzle = head.nozzle_out or head.last_nozzle
+            self._running[fp] = (self.facts.released[fp], nozzle, sum(head.totals_ml(at).values()))
+        elif head.state in inv.FINISHED and fp in self._running:
+            sale, _, before = self._running.pop(fp)
+            self.through[sale] = self.through.get(sale, 0) + sum(head.totals_ml(at).values()) - before
+        elif head.state is HeadState.RESET:
+            sale_open = self.facts.released.get(fp)
+            if sale_open is not None and sale_open in self.through:
+                raise Broken("erased after commit", f"fp {fp}: the pump's record is erased and {sale_open} is not ended")
+
+    def dispense_locally(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        """See ``faults.Station``."""
+        if fp in self.facts.released:
+            return
+        self.heads[fp].dispense_locally(nozzle, volume_ml, self.now)
+        self.local[fp, nozzle] = self.local.get((fp, nozzle), 0) + volume_ml
+        self.trace.add(self.now, "fault", f"fp {fp}", f"{volume_ml} ml leave nozzle {nozzle} without a release")
+
+    # --- what people and faults ask for ---------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Virtual time."""
+        return self.heap.now
+
+    @property
+    def screen(self) -> str:
+        """What the display shows; dark without power."""
+        return self.terminal.screens[-1] if self.terminal.powered and self.terminal.screens else ""
+
+    def post(self, event: object) -> None:
+        """From reader or keypad."""
+        self.terminal.post(event)
+
+    def note(self, driver: int, what: str) -> None:
+        """See ``people.Place``."""
+        self.trace.add(self.now, "driver", str(driver), what)
+
+    def note_fault(self, subject: str, what: str) -> None:
+        """See ``faults.Station``."""
+        self.trace.add(self.now, "fault", subject, what)
+
+    # --- the end ------------------------------------------------------------------------------------------------------------------------
+
+    def _unsettled(self) -> str:
+        engine = self.terminal.engine
+        if engine is None:
+            return "the terminal does not run"
+        return inv.unsettled(engine.site, engine.ledger, len(self.forecourt.book.open_authorizations()))
+
+    def _close(self) -> None:
+        engine = self.terminal.engine
+        assert engine is not None
+        self._check_books()
+        facts, book = self.facts, self.forecourt.book
+        if Facts.read(engine.ledger.connection) != facts:
+            raise Broken("durable", "the journal is not what was committed to it")
+        inv.check_host(facts, book.records(), list(book.refused), book.conflicts)
+        missing = book.missing_sequences()
+        if missing:
+            raise Broken("sequence", f"the host misses {missing[0]}")
+        self._check_pumps(facts)
+        self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
+        self.terminal.crash(engine.ledger)
+        secrets = [badge.number for badge in self.badges] + [badge.pin for badge in self.badges if badge.pin is not None]
+        inv.check_secrets(self.folder, secrets, [*self.terminal.screens, *self.trace.lines])
+        inv.check_verify(self.folder / "ledger.db")
+
+    def _check_pumps(self, facts: Facts) -> None:
+        sold = facts.sold()
+        for fp, head in self.heads.items():
+            for nozzle, total in head.totals_ml(self.now).items():
+                ours = sold.get((fp, nozzle), 0) + facts.unattributed.get((fp, nozzle), 0)
+                if total != ours:
+                    raise Broken("three books", f"fp {fp} nozzle {nozzle}: totaliser {total} ml, sales and unattributed {ours} ml")
+        for sale, one in facts.sales.items():
+            told = one.delivered.volume_ml if one.delivered is not None else 0
+            if told != self.through.get(sale, 0):
+                raise Broken("sale is what flowed", f"{sale}: {told} ml, its release let {self.through.get(sale, 0)} ml through")
+
+
+def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
+    """Run a seed. Never raises for what the product does."""
+    root = RAM_DISK if RAM_DISK.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="swarm-", dir=root) as folder:
+        world = World(seed, Path(folder), fuellings, keep_trace)
+        failure: Failure | None = None
+        try:
+            world.run()
+        except Broken as broken:
+            failure = Failure(broken.name, broken.what)
+        except Exception as error:  # noqa: BLE001 - whatever the product raises is the finding
+            failure = Failure(type(error).__name__, f"{error} ({_place(error)})")
+        if failure is not None:
+            world.trace.add(world.now, "BROKEN", failure.name, failure.what)
+        engine = world.terminal.engine
+        if engine is not None:
+            world.terminal.crash(engine.ledger)
+        delivered = sum(one.delivered is not None for one in world.facts.sales.values())
+        return Result(
+            seed,
+            failure,
+            world.trace.digest,
+            tuple(world.trace.lines),
+            delivered,
+            world.attempts,
+            len(world.facts.sales),
+            world.cuts,
+            world.now,
+            world.faults.mix.words(),
+        )
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    where = "nowhere"
+    while trace is not None:
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
+
+
+__all__ = ["Failure", "Result", "World", "readable", "run"]

@@ -1,0 +1,79 @@
+"""The trace: one line of fixed columns per event, and its hash. The same seed gives the same lines in every process.
+
+Columns: virtual time (ms, 10 wide), actor (6 wide), subject (12 wide), what happened. Nothing in it comes from a set's order, an
+address, a clock or a card: numbers and PINs never get here, keys pressed are not named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from enum import Enum
+
+SHOWN = ("command", "status", "state", "nozzle", "volume_ml", "amount_minor", "result", "trouble", "reason", "decided_by", "end", "code", "tries")
+SUBJECTS = ("sale", "key", "account", "subject", "line", "device", "file")
+LAST = 50
+
+
+class Trace:
+    """Collects lines. Keeps all of them only when asked, the last few always."""
+
+    def __init__(self, keep: bool = False) -> None:
+        self._hash = hashlib.sha256()
+        self._kept: list[str] | None = [] if keep else None
+        self._last: deque[str] = deque(maxlen=LAST)
+        self.count = 0
+
+    def add(self, now: int, actor: str, subject: str, what: str) -> None:
+        """One event."""
+        line = f"{now:>10} {actor:<6} {subject:<12} {what}".rstrip()
+        self.count += 1
+        self._hash.update(line.encode() + b"\n")
+        self._last.append(line)
+        if self._kept is not None:
+            self._kept.append(line)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all lines so far."""
+        return self._hash.hexdigest()
+
+    @property
+    def last(self) -> list[str]:
+        """The newest lines, oldest first."""
+        return list(self._last)
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines when they were to be kept, else the newest."""
+        return self.last if self._kept is None else self._kept
+
+
+def subject_of(value: object) -> str:
+    """Whom an event, record or command concerns: a fuelling point, a side, a sale, a message."""
+    fp = getattr(value, "fp", None)
+    if fp is not None:
+        return f"fp {fp}"
+    for name in SUBJECTS:
+        found = getattr(value, name, None)
+        if isinstance(found, str):
+            return found if name != "account" else found[:6]
+    side = getattr(value, "side", None)
+    return f"side {side}" if side is not None else "-"
+
+
+def words(value: object) -> str:
+    """The class and the fields that explain a run; a key's name and a medium's number are not among them."""
+    shown = [type(value).__name__]
+    fp, sale = getattr(value, "fp", None), getattr(value, "sale", None)
+    if fp is not None and isinstance(sale, str):
+        shown.append(sale)
+    for name in SHOWN:
+        found = getattr(value, name, None)
+        if found is not None and not callable(found):
+            shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
+    for name in ("preset_ml", "preset_volume_ml", "preset_minor", "preset_amount_minor"):
+        found = getattr(value, name, None)
+        if found is not None:
+            shown.append(f"{name}={found}")
+    return " ".join(shown)

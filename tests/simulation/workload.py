@@ -1,0 +1,204 @@
+"""What a seed draws: the station, its cards and limits, who comes, and the seed's own mix of faults.
+
+Every component has a random generator of its own, forked from the seed by name, so that a draw more in one place changes nothing in
+another. Card numbers are canaries: long hexadecimal strings that may appear in no file, line or screen; PINs have ten digits or more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import Any
+
+PRODUCTS = (("GAZOLE", 17290), ("SP95", 18990), ("GNR", 12450), ("ADBLUE", 8990))
+
+
+def fork(seed: int, name: str) -> Random:
+    """The generator of one component."""
+    return Random(int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big"))
+
+
+class Manner(Enum):
+    """How a driver behaves."""
+
+    HONEST = "honest"
+    IMPATIENT = "impatient"
+    WRONG_PIN = "wrong PIN"
+    WRONG_NOZZLE = "wrong nozzle"
+    EARLY_LIFTER = "early lifter"
+    NEVER_LIFTS = "never lifts"
+    HANGS_UP = "hangs up"
+    GREEDY = "greedy"
+    PAUSES = "pauses"
+    OTHER_BADGE = "other badge"
+    SAME_BADGE = "same badge"
+    WISHES = "wishes"
+
+
+WEIGHTS = {
+    Manner.HONEST: 30,
+    Manner.IMPATIENT: 6,
+    Manner.WRONG_PIN: 8,
+    Manner.WRONG_NOZZLE: 6,
+    Manner.EARLY_LIFTER: 8,
+    Manner.NEVER_LIFTS: 3,
+    Manner.HANGS_UP: 8,
+    Manner.GREEDY: 10,
+    Manner.PAUSES: 8,
+    Manner.OTHER_BADGE: 4,
+    Manner.SAME_BADGE: 4,
+    Manner.WISHES: 6,
+}
+TO_DELIVERY = frozenset(WEIGHTS) - {Manner.IMPATIENT, Manner.NEVER_LIFTS, Manner.HANGS_UP}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One driver's plan. ``gap_ms``: after the visit before began."""
+
+    manner: Manner
+    card: int
+    fp: int
+    litres_ml: int
+    gap_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A card as its holder knows it."""
+
+    number: str
+    pin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A seed's station and its people."""
+
+    scenario: dict[str, Any]
+    badges: tuple[Badge, ...]
+    visits: tuple[Visit, ...]
+    pulse_ml: int
+    overrun_ml: int
+    checkpoint_pages: int
+    lines: bool  # every pump on a line of its own
+
+
+def draw(seed: int, fuellings: int) -> Workload:
+    """Everything that does not depend on what happens. At least ``fuellings`` drivers mean to fuel."""
+    station = fork(seed, "station")
+    points, products = _points(station)
+    customers, cards, badges = _cards(fork(seed, "cards"), products)
+    scenario = {
+        "terminal": "OPT1",
+        "site": "S1",
+        "zone": station.choice(["Europe/Paris", "Europe/Kyiv", "UTC"]),
+        "currency": "EUR",
+        "decimals": 2,
+        # Midnight, month ends and both changes of the clock are as likely as noon.
+        "local_time": station.choice(
+            ["2026-03-18 12:00:00", "2026-03-31 23:50:00", "2026-03-29 01:50:00", "2026-10-25 02:50:00", "2026-12-31 23:55:00"]
+        ),
+        "policy": {"max_open": 2} if station.randrange(4) == 0 else {},
+        "fuelling_points": points,
+        "customers": customers,
+        "cards": cards,
+        **_limits(fork(seed, "limits"), cards, customers, products),
+    }
+    visits = _visits(fork(seed, "people"), fuellings, len(badges), sorted({row["fp"] for row in points}))
+    heads = fork(seed, "heads")
+    return Workload(
+        scenario,
+        badges,
+        visits,
+        pulse_ml=10,
+        overrun_ml=heads.choice([0, 0, 0, 20, 50]),
+        checkpoint_pages=heads.choice([8, 25, 80, 800]),
+        lines=False,
+    )
+
+
+def _points(rng: Random) -> tuple[list[dict[str, Any]], list[str]]:
+    sold = rng.sample(PRODUCTS, rng.randint(1, 3))
+    rows = []
+    for fp in range(1, rng.randint(1, 4) + 1):
+        here = rng.sample(sold, min(len(sold), rng.randint(1, 2)))
+        minimum = rng.choice([0, 1000, 2000])
+        for nozzle, (product, price) in enumerate(here, 1):
+            rows.append({"fp": fp, "protocol": "dart", "nozzle": nozzle, "product": product, "price": price, "minimum_ml": minimum})
+    return rows, [product for product, _ in sold]
+
+
+def _cards(rng: Random, products: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[Badge, ...]]:
+    customers = [
+        {
+            "customer": f"C{number}",
+            "status": "blocked" if rng.randrange(20) == 0 else "active",
+            "offline": rng.choice(["ALLOWED", "ALLOWED", "ALWAYS", "NEVER"]),
+            "zone": rng.choice([None, None, "Asia/Tokyo"]),
+        }
+        for number in range(1, rng.randint(1, 3) + 1)
+    ]
+    cards, badges = [], []
+    for _ in range(rng.randint(2, 8)):
+        number = f"04{rng.getrandbits(48):012X}CA"
+        pin = "".join(str(rng.randrange(10)) for _ in range(rng.randint(10, 12))) if rng.randrange(2) else None
+        account = cards[0]["number"] if cards and rng.randrange(8) == 0 else number
+        if account != number:
+            pin = badges[0].pin  # one account, one PIN
+        badges.append(Badge(number, pin))
+        cards.append(
+            {
+                "number": number,
+                "account": account,
+                "medium": "badge",
+                "customer": rng.choice(customers)["customer"] if account == number else cards[0]["customer"],
+                "status": "blocked" if rng.randrange(12) == 0 else "active",
+                "pin": pin,
+                "products": [rng.choice(products)] if rng.randrange(4) == 0 else None,
+                "offline": rng.choice(["ALLOWED", "ALLOWED", "ALLOWED", "ALWAYS", "ALLOWED_OFFLINE", "NEVER"]),
+                "prompts": ["odometer"] if rng.randrange(6) == 0 else [],
+                "tank_ml": rng.choice([None, None, 40_000]),
+                "sites": None,
+                "hours": None,
+                "pair": None,
+                "language": rng.choice([None, "en", "de"]),
+            }
+        )
+    return customers, cards, tuple(badges)
+
+
+def _limits(rng: Random, cards: list[dict[str, Any]], customers: list[dict[str, Any]], products: list[str]) -> dict[str, Any]:
+    def subject() -> dict[str, str]:
+        if rng.randrange(2):
+            return {"card": rng.choice(cards)["account"]}
+        return {"customer": rng.choice(customers)["customer"]}
+
+    amounts = {"QUANTITY": (20_000, 120_000), "VALUE": (3_000, 20_000), "COUNT": (2, 6)}
+    limits, balances = [], []
+    for _ in range(rng.randint(0, 4)):
+        period = rng.choice(["FUELLING", "DAY", "MONTH"])
+        measure = rng.choice(["QUANTITY", "VALUE"] if period == "FUELLING" else ["QUANTITY", "VALUE", "COUNT"])
+        group = [rng.choice(products)] if rng.randrange(4) == 0 else None
+        limits.append(
+            {"subject": subject(), "period": period, "measure": measure, "amount": rng.randint(*amounts[measure]), "products": group}
+        )
+    for _ in range(rng.randint(0, 1)):
+        kind, measure = rng.choice(["prepaid", "ceiling"]), rng.choice(["QUANTITY", "VALUE"])
+        row = {"subject": subject(), "kind": kind, "measure": measure, "products": None, "amount": 3 * rng.randint(*amounts[measure])}
+        balances.append(row)
+    return {"limits": limits, "balances": balances, "host_counts": []}
+
+
+def _visits(rng: Random, fuellings: int, cards: int, points: list[int]) -> tuple[Visit, ...]:
+    manners, weights = list(WEIGHTS), list(WEIGHTS.values())
+    visits, meant = [], 0
+    crowd = rng.choice([3_000, 15_000, 60_000])
+    while meant < fuellings:
+        manner = rng.choices(manners, weights)[0]
+        meant += manner in TO_DELIVERY
+        litres = rng.choice([500, 2_000, 8_000, 15_000, 30_000, 45_000]) + 10 * rng.randrange(200)
+        visits.append(Visit(manner, rng.randrange(cards), rng.choice(points), litres, rng.randint(500, crowd)))
+    return tuple(visits)

@@ -1,0 +1,1 @@
+"""Dumps of ledgers that older programs wrote."""

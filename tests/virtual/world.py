@@ -1,0 +1,337 @@
+"""The behaviour language's world in virtual time: the in-process forecourt, people who act at once, time that is exact."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved
+from hal_sim.dispensers.head import HeadState
+from hal_sim.wire import FaultRates, Faults
+from terminal.core.point_config import PointTimes
+from terminal.core.host_link import HostTimes
+from terminal.core.session import SessionState, WishMode
+from terminal.core.units import Instant
+from tests.behaviour import ledger_view
+from tests.behaviour.world import Amount, Books, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.virtual.forecourt import SIDE, Forecourt, NotBuilt
+from tests.virtual.host import Conduct
+
+READ_MS = 100
+KEY_MS = 60
+NOISE_MS = 5_000
+NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, noise=150_000)
+FLOW_LIMIT_MS = 3_600_000
+
+
+class VirtualWorld:
+    """See ``tests.behaviour.world.World``."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
+        policy = dict(setup.policy)
+        point_times = PointTimes(
+            lift_ms=int(str(policy.pop("lift_timeout_ms", 60_000))), flow_ms=int(str(policy.pop("flow_timeout_ms", 90_000)))
+        )
+        host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
+        tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
+        restricted = {"restricted_products": policy["restricted_products"]} if "restricted_products" in policy else {}
+        scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, "policy": policy}
+        self.station = Forecourt(scenario, self._folder, point_times=point_times, host_times=host_times)
+        self.heap = self.station.heap
+        self.terminal = self.station.terminal
+        self.station.begin()
+        self._baseline()
+        self.set_host(setup.host)
+
+    def _baseline(self) -> None:
+        """What happened before the first step is not part of the scenario."""
+        self.terminal.screens[:-1] = []
+        self._start_totals = {fp: head.totals_ml(self.heap.now) for fp, head in self.station.heads.items()}
+        self._inserted: str | None = None
+        self._unjournaled: list[tuple[int, str]] = []
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def wait(self, until: Callable[[], bool], at_most_ms: int) -> bool:
+        """See ``World.wait``."""
+        return self.heap.run_until(self.heap.now + at_most_ms, until)
+
+    def pass_time(self, duration_ms: int) -> None:
+        """See ``World.pass_time``."""
+        self.heap.run_until(self.heap.now + duration_ms)
+
+    # -- the driver ----------------------------------------------------------------------------------------------------
+
+    def present_badge(self, number: str) -> None:
+        """See ``World.present_badge``."""
+        kinds = {card.number: MediumKind(card.medium) for card in self.setup.cards}
+        kind = kinds.get(number, MediumKind.BADGE)
+        self.pass_time(READ_MS)
+        self.terminal.post(MediumPresented(SIDE, kind, number))
+        self.pass_time(READ_MS)
+        self.terminal.post(MediumRemoved(SIDE, kind))
+
+    def swipe(self, number: str) -> None:
+        """See ``World.swipe``."""
+        self.pass_time(READ_MS)
+        self.terminal.post(MediumPresented(SIDE, MediumKind.STRIPE, number))
+
+    def insert(self, number: str) -> None:
+        """See ``World.insert``."""
+        self._inserted = number
+        self.pass_time(READ_MS)
+        self.terminal.post(MediumPresented(SIDE, MediumKind.SMART_CARD, number))
+
+    def remove_card(self) -> None:
+        """See ``World.remove_card``."""
+        if self._inserted is not None:
+            self._inserted = None
+            self.terminal.post(MediumRemoved(SIDE, MediumKind.SMART_CARD))
+
+    def enter_pin(self, pin: str) -> None:
+        """See ``World.enter_pin``."""
+        self._type(pin)
+
+    def answer_prompt(self, name: str, value: str) -> None:
+        """See ``World.answer_prompt``."""
+        self._type(value)
+
+    def wish(self, amount: Amount) -> None:
+        """CLEAR goes on from the point to money, from money to litres."""
+        session = self._session()
+        mode = WishMode.MONEY if amount.amount_minor is not None else WishMode.VOLUME
+        if session is None or session.state is not SessionState.CHOOSING:
+            return
+        self._press(Key.CLEAR)
+        while session.wish_mode is not mode:
+            self._press(Key.CLEAR)
+        self._type(str(amount.amount_minor if amount.amount_minor is not None else (amount.volume_ml or 0) // 10))
+
+    def choose(self, fp: int) -> None:
+        """A point that is offered already is cleared first."""
+        session = self._session()
+        if session is not None and session.state is SessionState.CHOOSING and session.digits:
+            self._press(Key.CLEAR)
+        self._type(str(fp))
+
+    def cancel(self) -> None:
+        """See ``World.cancel``."""
+        self._press(Key.CANCEL)
+
+    def _type(self, digits: str) -> None:
+        for digit in digits:
+            self._press(Key(digit))
+        self._press(Key.ENTER)
+
+    def _press(self, key: Key) -> None:
+        self.terminal.post(KeyPressed(SIDE, key))
+        self.pass_time(KEY_MS)
+
+    def lift(self, fp: int, nozzle: int) -> None:
+        """See ``World.lift``."""
+        self.station.heads[fp].lift(nozzle, self.heap.now)
+
+    def flow(self, fp: int, volume_ml: int) -> None:
+        """See ``World.flow``."""
+        head = self.station.heads[fp]
+        if not head.valve_open:
+            return
+        head.squeeze(volume_ml, self.heap.now)
+        self.heap.run_until(self.heap.now + FLOW_LIMIT_MS, lambda: not head.delivering)
+        head.release_trigger(self.heap.now)
+
+    def hang_up(self, fp: int) -> None:
+        """See ``World.hang_up``."""
+        self.station.heads[fp].hang_up(self.heap.now)
+
+    # -- power, wires, buttons -----------------------------------------------------------------------------------------
+
+    def cut_power(self) -> None:
+        """See ``World.cut_power``."""
+        self.terminal.power_off()
+
+    def return_power(self) -> None:
+        """See ``World.return_power``."""
+        if not self.terminal.powered:
+            self.terminal.power_on()
+            self.wait(self._up, 60_000)
+
+    def _up(self) -> bool:
+        """Ready for a driver, or saying why not: a point that answers is surveyed, the host has answered or is known to be away."""
+        engine = self.terminal.engine
+        if engine is None:
+            return True
+        site = engine.site
+        asked = site.link.down or site.desk.clock.state(Instant(self.heap.now)).value == "trusted"
+        live = [p for p in site.points.values() if self.station.position(p.number).connected]
+        return asked and all(point.available or point.sale is not None for point in live)
+
+    def cut_line(self, fp: int) -> None:
+        """See ``World.cut_line``."""
+        self.station.position(fp).connected = False
+
+    def restore_line(self, fp: int) -> None:
+        """See ``World.restore_line``."""
+        self.station.position(fp).connected = True
+
+    def noise(self, fp: int) -> None:
+        """See ``World.noise``."""
+        wire = self.station.lines[fp].wire
+        wire.set_faults(Faults(NOISE, Random(f"down {fp}")), Faults(NOISE, Random(f"up {fp}")))  # noqa: S311 - a seeded fault
+        self.heap.after(NOISE_MS, lambda: wire.set_faults(None, None))
+
+    def press_stop(self, fp: int) -> None:
+        """See ``World.press_stop``."""
+        self.station.heads[fp].press_stop(self.heap.now)
+
+    def emergency_stop(self, pressed: bool) -> None:
+        """See ``World.emergency_stop``."""
+        raise NotBuilt("the site's emergency stop is not observed yet")
+
+    def disk_full(self, full: bool) -> None:
+        """See ``World.disk_full``."""
+        self.terminal.set_full(full)
+
+    def set_clock(self, local_time: str) -> None:
+        """Nothing in this process reads the operating system's clock; that it changes nothing is what the step shows."""
+
+    # -- the host ------------------------------------------------------------------------------------------------------
+
+    def set_host(self, conduct: HostConduct) -> None:
+        """See ``World.set_host``."""
+        self.station.host.conduct = Conduct(conduct.reachable, conduct.delay_ms, conduct.lose_answers, conduct.always_500)
+
+    def host_blocks(self, subject: Subject) -> None:
+        """See ``World.host_blocks``."""
+        self.station.book.block(**_named(subject))
+        self.publish_lists()
+
+    def host_unblocks(self, subject: Subject) -> None:
+        """See ``World.host_unblocks``."""
+        self.station.book.unblock(**_named(subject))
+        self.publish_lists()
+
+    def unlock_pin(self, account: str) -> None:
+        """See ``World.unlock_pin``."""
+        self.station.book.unlock_pin(self.setup.numbers_of(account)[0])
+        self.publish_lists()
+
+    def publish_lists(self) -> None:
+        """See ``World.publish_lists``; a terminal that reaches the host checks at once, as its push will tell it to."""
+        self.station.book.publish()
+        engine = self.terminal.engine
+        if engine is not None and self.station.host.conduct.reachable:
+            self.station.host.check_lists(engine.site.lists.epoch, engine.site.lists.version)
+            self.pass_time(READ_MS)
+
+    def change_price(self, product: str, price: int) -> None:
+        """See ``World.change_price``."""
+        raise NotBuilt("prices do not come from the host yet")
+
+    # -- looking: snapshots --------------------------------------------------------------------------------------------
+
+    def settled(self) -> bool:
+        """See ``World.settled``."""
+        session = self._session()
+        if session is None:
+            return True
+        return session.state is not SessionState.AUTHORIZING and not session.checking
+
+    def asked(self) -> str | None:
+        """See ``World.asked``."""
+        session = self._session()
+        if session is None:
+            return None
+        state = session.state
+        if state is SessionState.IDENTIFYING:
+            return "SECOND CARD"
+        if state is SessionState.PIN:
+            return "PIN"
+        if state is SessionState.PROMPTS:
+            return session.open_prompt()
+        return "FUELLING POINT" if state is SessionState.CHOOSING else None
+
+    def refusals(self) -> Sequence[str]:
+        """See ``World.refusals``."""
+        with self.terminal.reading() as db:
+            return ledger_view.refusals(db, self.terminal.screens)
+
+    def screens(self) -> Sequence[str]:
+        """See ``World.screens``."""
+        return self.terminal.screens
+
+    def release(self, fp: int) -> Release | None:
+        """See ``World.release``."""
+        head = self.station.heads[fp]
+        nozzle = head.nozzle_out
+        if head.state not in (HeadState.AUTHORIZED, HeadState.FILLING) or nozzle is None:
+            return None
+        volume_ml, amount_minor = head.preset
+        return Release(nozzle, Amount(volume_ml, amount_minor), head.prices[nozzle])
+
+    def faults(self) -> Collection[str]:
+        """See ``World.faults``."""
+        engine = self.terminal.engine
+        return () if engine is None else [code.value for code, _ in engine.site.desk.faults.active]
+
+    def ledger_sales(self) -> Sequence[SaleSeen]:
+        """See ``World.ledger_sales``."""
+        with self.terminal.reading() as db:
+            return ledger_view.sales(db, self._names())
+
+    def unattributed(self, fp: int) -> Sequence[int]:
+        """See ``World.unattributed``."""
+        with self.terminal.reading() as db:
+            return ledger_view.unattributed(db, fp)
+
+    def remaining(self, subject: Subject, period: str, measure: str, products: tuple[str, ...] | None) -> int | None:
+        """See ``World.remaining``."""
+        engine = self.terminal.engine
+        if engine is None:
+            raise NotBuilt("what remains is asked of a terminal with power")
+        site = engine.site
+        at = Instant(self.heap.now)
+        return ledger_view.remaining(
+            self.setup, self.station.book.token_of, site.lists, site.desk.book, site.desk.clock.utc(at), subject, period, measure, products
+        )
+
+    def host_sales(self) -> int:
+        """See ``World.host_sales``."""
+        return len(self.station.book.sales())
+
+    def host_open_authorizations(self) -> int:
+        """See ``World.host_open_authorizations``."""
+        return len(self.station.book.open_authorizations())
+
+    def books(self) -> Books:
+        """See ``World.books``."""
+        now = self.heap.now
+        pumps = {
+            (fp, nozzle): total - self._start_totals[fp][nozzle]
+            for fp, head in self.station.heads.items()
+            for nozzle, total in head.totals_ml(now).items()
+        }
+        with self.terminal.reading() as db:
+            return ledger_view.books(db, pumps, self.station.book.sales())
+
+    def close(self) -> None:
+        """See ``World.close``."""
+        self.terminal.power_off()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _session(self) -> Any:
+        engine = self.terminal.engine
+        return None if engine is None else engine.site.sessions[SIDE]
+
+    def _names(self) -> dict[str, tuple[str, str]]:
+        return ledger_view.names(self.setup, self.station.book.token_of)
+
+
+def _named(subject: Subject) -> dict[str, str]:
+    return {"card" if subject.kind is SubjectKind.CARD else "customer": subject.name}
