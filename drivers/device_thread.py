@@ -106,7 +106,7 @@ class DeviceThread(ABC):
             try:
                 self.serve()
                 why = ""
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - top of the device thread: whatever fails is the device's loss
                 why = f"{type(error).__name__}: {error}"
                 if why != self._last_failure:  # the very same again: a missing device must not fill the log
                     self.log.exception("%s failed", self.name)

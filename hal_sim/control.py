@@ -17,11 +17,12 @@ from hal_sim.forecourt import Forecourt, Point
 from hal_sim.host import HostServer
 from hal_sim.keypad.layout import codes_of
 from hal_sim.keypad.testbed import KeypadFailed
-from hal_sim.views import books_view, display_view, host_view, pump_view, pumps_view
+from hal_sim.views import books_view, display_view, host_view, pictures_view, pump_view, pumps_view
 
 Answer = dict[str, Any]
 LONGEST_LINE = 1_000_000
 FARTHEST_NS = 4 * 10**18
+LIST_PASSIVE = 0x4A  # the PN532's command that looks for badges
 HOLD_MS = 700
 """How long a badge is held against the reader when nothing else is said: a person's touch."""
 
@@ -105,8 +106,8 @@ class Control:
             "reader": self._reader,
             "keys": self._keys,
             "host": self._host,
-            "block": self._block,
-            "unblock": self._unblock,
+            "block": lambda args: self._blocked(args, blocked=True),
+            "unblock": lambda args: self._blocked(args, blocked=False),
             "unlock_pin": self._unlock_pin,
             "price": self._price,
             "publish": self._publish,
@@ -114,6 +115,7 @@ class Control:
             "pass_time": self._pass_time,
             "pumps": self._pumps,
             "display": self._display,
+            "pictures": self._pictures,
             "quiet": self._quiet,
             "host_books": self._host_books,
             "wait_flow": self._wait_flow,
@@ -251,7 +253,13 @@ class Control:
             reader.tear_after(tear_after)
         if cycle:
             reader.power_cycle()
-        return {"ok": True, "mute": reader.mute, "baud": reader.baud, "field": reader.field_on}
+        return {
+            "ok": True,
+            "mute": reader.mute,
+            "baud": reader.baud,
+            "field": reader.field_on,
+            "looks": reader.commands.count(LIST_PASSIVE),
+        }
 
     def _keys(self, args: _Arguments) -> Answer:
         keypad = self._court.keypad
@@ -307,12 +315,6 @@ class Control:
             version = server.book.publish() if publish else server.book.list_version
         return {"ok": True, "list_version": version}
 
-    def _block(self, args: _Arguments) -> Answer:
-        return self._blocked(args, blocked=True)
-
-    def _unblock(self, args: _Arguments) -> Answer:
-        return self._blocked(args, blocked=False)
-
     def _unlock_pin(self, args: _Arguments) -> Answer:
         server, card = self._server(), args.text("card")
         args.nothing_else()
@@ -356,6 +358,11 @@ class Control:
     def _display(self, args: _Arguments) -> Answer:
         args.nothing_else()
         return display_view(self._court)
+
+    def _pictures(self, args: _Arguments) -> Answer:
+        since = args.whole("since", 0)
+        args.nothing_else()
+        return pictures_view(self._court, since)
 
     def _quiet(self, args: _Arguments) -> Answer:
         args.nothing_else()

@@ -17,7 +17,7 @@ from hal_sim.badge.pn532 import Pn532
 from hal_sim.clock import HostClock, monotonic_ms, true_utc_ns, utc_ms_of_local
 from hal_sim.dispensers.dart import DartBus, DartPosition
 from hal_sim.dispensers.head import Head, HeadOptions
-from hal_sim.display.lk204 import Lk204
+from hal_sim.display.pictures import WatchedLk204
 from hal_sim.host import HostBook, HostServer, ScenarioError
 from hal_sim.keypad.layout import Layout
 from hal_sim.keypad.testbed import KeypadFailed, KeypadTestbed
@@ -116,7 +116,7 @@ class Forecourt:
         self.points: dict[int, Point] = {}
         self.bus_ports: dict[int, PtyPort] = {}
         self.reader: Pn532 | None = None
-        self.display: Lk204 | None = None
+        self.display: WatchedLk204 | None = None
         self.keypad: KeypadTestbed | None = None
         self.keypad_layout = Layout.MAIN
         self.server: HostServer | None = None
@@ -243,7 +243,7 @@ class Forecourt:
         part = _Part("display", section)
         part.only("code_page", "paced")
         try:
-            self.display = Lk204(part.text("code_page", "iso-8859-1"))
+            self.display = WatchedLk204(part.text("code_page", "iso-8859-1"))
         except (LookupError, ValueError) as error:
             raise CannotStart(f"display.code_page: {error}") from error
         self._port("display", self.display, rate=DISPLAY_RATE if part.flag("paced", True) else None)
@@ -301,9 +301,9 @@ class Forecourt:
             self.wall.offset_ns += by_ms * 1_000_000
 
     def set_noise(self, fp: int, on: bool, ppm: int) -> None:
-        """Flip a bit in so many transmissions per million, in both directions of the line that this point hangs on."""
+        """Spoil so many transmissions per million, in both directions of the line that this point hangs on: a flipped bit, stray bytes."""
         port = self.bus_ports[self.points[fp].bus]
-        rates = FaultRates(flip=ppm)
+        rates = FaultRates(flip=ppm, noise=ppm)
         port.to_device = Faults(rates, Random(self._random.getrandbits(64))) if on else None
         port.to_master = Faults(rates, Random(self._random.getrandbits(64))) if on else None
 

@@ -47,6 +47,17 @@ def display_view(court: Forecourt) -> dict[str, Any]:
     return {"lines": list(court.display.lines()), "backlight": court.display.backlight, "faults": court.display.faults[-20:]}
 
 
+def pictures_view(court: Forecourt, since: int) -> dict[str, Any]:
+    """Every picture that the display has shown, from number ``since`` on, and how many there are; ``drawn`` also counts the same one again.
+
+    Raises ValueError without a display.
+    """
+    if court.display is None:
+        raise ValueError("there is no display")
+    display = court.display
+    return {"count": len(display.pictures), "drawn": display.drawn, "pictures": [list(picture) for picture in display.pictures[since:]]}
+
+
 def host_view(server: HostServer) -> dict[str, Any]:
     """The host's own book."""
     with server.lock:

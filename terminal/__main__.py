@@ -102,8 +102,8 @@ def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
         report = verify_ledger(file)
     except (LedgerError, StorageFailed) as error:
         raise _Stop(str(error)) from error
-    click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))
-    sys.exit(1 if report.findings else 0)
+    click.echo(report.as_json() if as_json else "\n".join(report.lines()))
+    sys.exit(0 if report.sound else 1)
 
 
 @main.command("explain")

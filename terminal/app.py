@@ -268,6 +268,7 @@ def run(config: Config) -> None:
     for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
         _make(Path(directory))
     status = StatusFile(Path(config.terminal.runtime_dir), version())
+    _look_at_ledger(Path(config.terminal.state_dir) / "ledger.db")
     stop = _Stop()
     while not stop.asked:
         inbox = Inbox(clock)
@@ -284,6 +285,14 @@ def run(config: Config) -> None:
             if stop.asked:
                 notifier.stopping()
             terminal.stop_devices()
+
+
+def _look_at_ledger(path: Path) -> None:
+    """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
+    try:
+        Ledger(path).close()
+    except StorageFailed as error:
+        LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
 
 
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile) -> None:

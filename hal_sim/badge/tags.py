@@ -8,6 +8,7 @@ The CRC_A of the air interface is the reader's business: a tag here takes a comm
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -75,7 +76,7 @@ def text_message(text: str, language: str = "en") -> bytes:
     return bytes([0xD1, 0x01, len(payload)]) + b"T" + payload
 
 
-class _TypeA:
+class _TypeA(ABC):
     """UID, answers to anticollision and the three air states, common to all badges here."""
 
     def __init__(self, uid: bytes, sens_res: bytes, sel_res: int) -> None:
@@ -114,8 +115,9 @@ class _TypeA:
             return None
         return self._answer(command)
 
+    @abstractmethod
     def _answer(self, command: bytes) -> Reply | None:
-        raise NotImplementedError
+        """The reply to a command of an active tag; None for silence."""
 
     def _refuse(self) -> None:
         self.state = AirState.IDLE

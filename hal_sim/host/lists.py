@@ -19,7 +19,6 @@ from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Meter, World
 
 
-
 @dataclass(slots=True)
 class DenyList:
     """What was blocked at run time: medium tokens, customers, ranges of numbers (same length, by digits)."""

@@ -194,7 +194,7 @@ class FuellingPoint:
             return
         self.releasing = True
         self.desk.cancel(LiftOverdue(self.number))
-        self.desk.cancel(RecordOverdue(self.number))
+        self.desk.cancel(RecordOverdue(self.number))  # what the last fill still waited for does not concern this one
         self.desk.start(FlowOverdue(self.number), self.times.flow_ms)
         self.desk.tell(NozzleTaken(sale.id, nozzle, self.totals.get(nozzle, 0)))
         self.desk.send(self.config.release(nozzle, allowed))
@@ -289,7 +289,6 @@ class FuellingPoint:
 
     def became_ready(self, event: PumpReady, at: Instant) -> None:
         """The record is erased; the next sale may be released."""
-        waited = self.finished and not self.reading
         self.finished = False
         self.switched_off = False
         self.desk.clear_fault(FaultCode.PUMP_COMMAND_FAILED, self.subject)
@@ -300,8 +299,6 @@ class FuellingPoint:
             if not self.releasing:
                 self._read_delivery()
         else:
-            if waited:
-                self.desk.cancel(RecordOverdue(self.number))  # a confirm that failed before is not sent to the next fill
             self._consider_release()
 
     # --- the pump's record --------------------------------------------------------------------------------------------------

@@ -146,7 +146,6 @@ class CustomerSession:
 
     def unreadable(self, event: MediumUnreadable, at: Instant) -> None:
         self._forget()
-        self.medium = None
         self.desk.tell(AttemptRefused(self.side, Reason.MEDIUM_UNREADABLE))
 
     def _next(self) -> None:
@@ -205,7 +204,7 @@ class CustomerSession:
             self._await_input(Screen.PIN_AGAIN, tries=left)
 
     def _clear_pin_tries(self) -> None:
-        if self.pin_to_clear is not None:
+        if self.pin_to_clear is not None and self.teller.storage.ready():
             self.desk.persist(PinCleared(self.pin_to_clear))
             self.pin_to_clear = None
 
@@ -290,7 +289,7 @@ class CustomerSession:
         """A clear word why, and everything of the attempt forgotten."""
         self._clear_pin_tries()
         self._cancel_input()
-        if event.reason is not Reason.CANCELLED or self.medium is not None:
+        if event.reason is not Reason.TERMINAL_NOT_READY:  # a disk that has no room for a sale is not asked to take this either
             self.teller.note_refusal(self, event.reason, None)
         language = self.language
         self._forget()

@@ -6,6 +6,7 @@ unknown fields are left alone, wrong types make the whole answer unusable (``Lan
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -22,6 +23,21 @@ from terminal.core.units import UtcMs
 
 _REASONS = {reason.value: reason for reason in Reason}
 Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+Authorization = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+"""We send it back with the booking, so one that the contract does not know would make that booking refused for good."""
+EARLIEST = UtcMs(946_684_800_000)
+LATEST = UtcMs(4_102_444_800_000)
+"""2000-01-01 and 2100-01-01. The terminal's time never goes back, so a single absurd answer would stay its time for ever."""
+_FREE_OF_CONTENT = (
+    "Expected `",
+    "Input data was truncated",
+    "Integer value out of range",
+    "Invalid RFC3339",
+    "JSON is malformed",
+    "Number out of range",
+)
+_NAMED_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[A-Za-z_]{1,40}[0-9]{0,3})`")
+_WHERE = re.compile(r" - at `[$A-Za-z0-9_.\[\]]{1,100}`\Z")
 
 
 class LaneError(Exception):
@@ -41,7 +57,7 @@ class Call:
 class _Authorized(msgspec.Struct):
     time: datetime
     decision: HostDecision
-    authorization: str | None = None
+    authorization: Authorization | None = None
     quantity_ml: Amount | None = None
     value_minor: Amount | None = None
     products: list[str] | None = None
@@ -65,6 +81,11 @@ class _BookedItems(msgspec.Struct):
 
 class _Time(msgspec.Struct):
     time: datetime
+
+
+class _Error(msgspec.Struct):
+    error: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}\Z")]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +175,14 @@ class Lane:
             single = decode(body, _Booked)
             return single.result, utc_ms(single.time)
         several = decode(body, _BookedItems)
-        for item in several.results:
-            if item.key == key:
-                return item.result, utc_ms(several.time)
-        raise LaneError("the answer does not name the message")
+        found = [item.result for item in several.results if item.key == key]
+        if len(found) != 1:
+            raise LaneError("the answer does not name the message" if not found else "the answer names the message more than once")
+        return found[0], utc_ms(several.time)
+
+    def refused(self, body: bytes) -> str:
+        """The code of an error that the host itself gave. Raises ``LaneError`` for what a proxy or a portal on the way says."""
+        return str(decode(body, _Error).error)
 
     def time(self, body: bytes) -> UtcMs:
         """The host's time. Raises ``LaneError``."""
@@ -197,8 +222,26 @@ def decode(body: bytes, shape: type[Any]) -> Any:
     """Strictly, with the field's name but none of its content in the error. Raises ``LaneError``."""
     try:
         return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise LaneError(f"not an answer of the contract: {error}") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        # Not "from error": its text may quote what the host sent.
+        raise LaneError(f"not an answer of the contract: {complaint(error)}") from None
+
+
+def complaint(error: Exception) -> str:
+    """What the decoder complains of and where, never what it found there: that could be a card's number."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = str(error)
+    place = _WHERE.search(text)
+    where = "" if place is None else place.group()
+    named = _NAMED_FIELD.match(text)
+    if named is not None:
+        return named.group() + where
+    if text.startswith("Object contains unknown field"):
+        return f"Object contains unknown field{where}"
+    if text.startswith(_FREE_OF_CONTENT):
+        return text
+    return f"a value that the contract does not know{where}"
 
 
 def instant_text(utc: int) -> str:
@@ -207,11 +250,14 @@ def instant_text(utc: int) -> str:
 
 
 def utc_ms(instant: datetime) -> UtcMs:
-    """Milliseconds since 1970 of an aware datetime. Raises ``LaneError`` for one without a zone."""
+    """Milliseconds since 1970 of an aware datetime. Raises ``LaneError`` for one without a zone or outside 2000...2099."""
     if instant.tzinfo is None:
         raise LaneError("an instant without a zone")
     delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
-    return UtcMs((delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000)
+    found = UtcMs((delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000)
+    if not EARLIEST <= found < LATEST:
+        raise LaneError("an instant that is not of this century")
+    return found
 
 
 def _medium(card: MediumRef) -> dict[str, Any]:

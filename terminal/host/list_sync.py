@@ -5,10 +5,13 @@ Runs on the lists' own thread and touches nothing that serves drivers; the core 
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +23,7 @@ from terminal.host.snapshot import MAX_LINE, SnapshotError, read
 from terminal.store.card_file import CardFileError, build
 
 SNAPSHOT_CAP = 1 << 30
+_EPOCH = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
 class ListTrouble(Exception):
@@ -45,9 +49,9 @@ class Head(msgspec.Struct):
     """What the host says of its newest card list."""
 
     epoch: str
-    version: int
-    rows: int
-    sha256: str
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    rows: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Heads(msgspec.Struct):
@@ -74,7 +78,9 @@ class ListSync:
         head, host_time = self.head(came)
         if head is None or not newer(head, epoch, version):
             return None, host_time
-        pieces = client.stream(self._lane.snapshot(head.epoch, head.version), self._snapshot_ms, SNAPSHOT_CAP)
+        _safe(head.epoch)
+        # The line that falls silent is given up soon: what waits behind the list is the question whether the host is back.
+        pieces = client.stream(self._lane.snapshot(head.epoch, head.version), self._snapshot_ms, SNAPSHOT_CAP, self._deadline_ms)
         return self.build(head, _lines(_body(pieces))), host_time
 
     def head(self, came: Answer | Trouble) -> tuple[Head | None, UtcMs]:
@@ -93,9 +99,14 @@ class ListSync:
         """Check and write one version. Raises ``ListTrouble``; nothing is left behind then."""
         name = f"cards-{_safe(head.epoch)}-{head.version}.db"
         try:
-            rows = build(self._directory / name, head.epoch, head.version, head.sha256, read(lines, head.sha256))
+            rows = build(self._directory / name, head.epoch, head.version, head.sha256, read(lines, head.sha256, head.rows))
         except (SnapshotError, CardFileError) as error:
             raise ListTrouble(None, f"cards {head.epoch}/{head.version}: {error}") from error
+        except OSError as error:
+            # Between the rename and its sync: the name may be there already and is not to be trusted.
+            with contextlib.suppress(OSError):
+                (self._directory / name).unlink(missing_ok=True)
+            raise ListTrouble(None, f"cards {head.epoch}/{head.version}: the card file cannot be written ({error.strerror})") from error
         return Fetched(name, head.epoch, head.version, rows)
 
 
@@ -105,8 +116,8 @@ def newer(head: Head, epoch: str, version: int) -> bool:
 
 
 def _safe(epoch: str) -> str:
-    """The epoch as part of a file name; it comes from outside."""
-    if not epoch or len(epoch) > 40 or not all(character.isascii() and character.isalnum() for character in epoch):
+    """The epoch as part of a file name and a path; it comes from outside."""
+    if not _EPOCH.fullmatch(epoch) or set(epoch) == {"."}:
         raise ListTrouble(None, "the list's epoch is not a plain name")
     return epoch
 

@@ -9,14 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import Annotated
 
 import msgspec
 
+from drivers.events import MediumKind
 from terminal.core.card_data import Balance, BalanceKind, Baseline, Card, Customer, Limit, Measure, Offline, Period, PinRule, Status
-from terminal.host.json_lane import Amount
+from terminal.core.windows import BadWindowKey, UnknownZone, window_of_key, zone_of
+from terminal.host.json_lane import Amount, complaint
 from terminal.store.card_file import CardFileError, DenyRow, ListRow, subject_of
 
 MAX_LINE = 16_384
+# Bounds of the contract, so that nothing of a list can break what stores it, and a clear number in the wrong field is refused.
+Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class SnapshotError(Exception):
@@ -24,7 +30,7 @@ class SnapshotError(Exception):
 
 
 class _Subject(msgspec.Struct, forbid_unknown_fields=True):
-    card: str | None = None
+    card: Token | None = None
     customer: str | None = None
 
 
@@ -41,19 +47,19 @@ class _Customer(_Row, tag="customer"):
 
 class _Pin(msgspec.Struct, forbid_unknown_fields=True):
     scheme: str
-    epoch: int
-    verifier: str
-    tries: int
+    epoch: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+    verifier: Token
+    tries: Annotated[int, msgspec.Meta(ge=1, le=9)]
 
 
 class _Card(_Row, tag="card"):
-    token: str
-    account: str
+    token: Token
+    account: Token
     customer: str | None
-    medium: str
+    medium: MediumKind
     status: Status
     offline: Offline
-    last4: str
+    last4: Annotated[str, msgspec.Meta(max_length=4)]
     valid_from: date | None = None
     valid_to: date | None = None
     pin: _Pin | None = None
@@ -80,7 +86,7 @@ class _Balance(_Row, tag="balance"):
     measure: Measure
     amount: Amount
     products: list[str] | None = None
-    watermark: Amount | None = None
+    watermark: Sequence | None = None
 
 
 class _Baseline(_Row, tag="baseline"):
@@ -89,11 +95,11 @@ class _Baseline(_Row, tag="baseline"):
     measure: Measure
     amount: Amount
     products: list[str] | None = None
-    watermark: Amount | None = None
+    watermark: Sequence | None = None
 
 
 class _Deny(_Row, tag="deny"):
-    card: str | None = None
+    card: Token | None = None
     customer: str | None = None
     range: tuple[str, str] | None = None
 
@@ -111,9 +117,9 @@ class _End(_Row, tag="end"):
 _DECODER = msgspec.json.Decoder(_Customer | _Card | _Limit | _Balance | _Baseline | _Deny | _Product | _End)
 
 
-def read(lines: Iterable[bytes], sha256: str) -> Iterator[ListRow]:
-    """The rows of a snapshot whose head promised ``sha256``. Raises ``SnapshotError`` at the first thing that is wrong, at the latest
-    behind the last row: nothing read so far may be used then."""
+def read(lines: Iterable[bytes], sha256: str, rows: int | None = None) -> Iterator[ListRow]:
+    """The rows of a snapshot whose head promised ``sha256`` and, where given, so many ``rows``. Raises ``SnapshotError`` at the first thing
+    that is wrong, at the latest behind the last row: nothing read so far may be used then."""
     digest = hashlib.sha256()
     ended = False
     for number, line in enumerate(lines, 1):
@@ -123,10 +129,10 @@ def read(lines: Iterable[bytes], sha256: str) -> Iterator[ListRow]:
             raise SnapshotError(f"line {number}: longer than {MAX_LINE} bytes")
         try:
             row = _DECODER.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SnapshotError(f"line {number}: {error}") from error
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise SnapshotError(f"line {number}: {complaint(error)}") from None
         if isinstance(row, _End):
-            if row.rows != number - 1 or row.sha256 != digest.hexdigest() or row.sha256 != sha256:
+            if row.rows != number - 1 or rows not in (None, row.rows) or row.sha256 != digest.hexdigest() or row.sha256 != sha256:
                 raise SnapshotError(f"line {number}: the list is not the one that was announced (rows or hash differ)")
             ended = True
             continue
@@ -141,6 +147,8 @@ def _values(row: object, number: int) -> Iterator[ListRow]:
         if isinstance(row, _Card):
             yield _card(row)
         elif isinstance(row, _Customer):
+            if row.zone is not None:
+                zone_of(row.zone)
             yield Customer(row.customer, row.status, row.offline, row.zone)
         elif isinstance(row, _Limit):
             yield Limit(subject_of(row.subject.card, row.subject.customer), row.period, row.measure, row.amount, _set(row.products))
@@ -149,10 +157,13 @@ def _values(row: object, number: int) -> Iterator[ListRow]:
             yield Balance(subject, row.kind, row.measure, row.amount, _set(row.products), row.watermark)
         elif isinstance(row, _Baseline):
             subject = subject_of(row.subject.card, row.subject.customer)
+            window_of_key(row.window, "UTC")
             yield Baseline(subject, row.window, row.measure, _set(row.products), row.amount, row.watermark)
         elif isinstance(row, _Deny):
             yield _deny(row)
-    except CardFileError as error:
+    except UnknownZone:
+        raise SnapshotError(f"line {number}: a time zone that this machine does not know") from None
+    except (CardFileError, BadWindowKey) as error:
         raise SnapshotError(f"line {number}: {error}") from error
 
 
@@ -175,18 +186,19 @@ def _card(row: _Card) -> Card:
         language=row.language,
         last4=row.last4,
         hours=row.hours,
-        medium=row.medium,
+        medium=row.medium.value,
     )
 
 
 def _deny(row: _Deny) -> DenyRow:
-    if row.card is not None:
-        return DenyRow("card", row.card)
-    if row.customer is not None:
-        return DenyRow("customer", row.customer)
-    if row.range is not None and len(row.range[0]) == len(row.range[1]):
-        return DenyRow("range", row.range[0], row.range[1])
-    raise CardFileError("a deny row names a card, a customer or a range of equal lengths")
+    if sum(named is not None for named in (row.card, row.customer, row.range)) == 1:
+        if row.card is not None:
+            return DenyRow("card", row.card)
+        if row.customer is not None:
+            return DenyRow("customer", row.customer)
+        if row.range is not None and len(row.range[0]) == len(row.range[1]) and "" < row.range[0] <= row.range[1]:
+            return DenyRow("range", row.range[0], row.range[1])
+    raise CardFileError("a deny row names either a card, a customer, or the first and last of a range of equal lengths")
 
 
 def _set(names: list[str] | None) -> frozenset[str] | None:

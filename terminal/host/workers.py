@@ -36,6 +36,8 @@ Task = Callable[[], object]
 
 LOG = logging.getLogger("terminal.host")
 REFUSED_FOR_GOOD = (400, 404, 409, 413, 422)
+NOT_COMMISSIONED = "unknown_terminal"
+UNEXPECTED = "an unexpected error of this program, see the log"
 
 
 class HostWorker:
@@ -44,29 +46,33 @@ class HostWorker:
     def __init__(self, name: str, client: HostClient, post: Post) -> None:
         self.client = client
         self._post = post
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Task, object] | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def submit(self, task: Task) -> None:
-        """Run this after what waits already."""
-        self._tasks.put(task)
+    def submit(self, task: Task, otherwise: object) -> None:
+        """Run this after what waits already. ``otherwise`` is posted should it die of a bug: whoever waits for it must not wait for ever."""
+        self._tasks.put((task, otherwise))
 
     def stop(self) -> None:
-        """End after the task under way, which the connection's end cuts short."""
+        """End after the task under way, which the connection's end cuts short; what waits behind it is not run."""
+        self._stopping.set()
         self._tasks.put(None)
         self.client.close()
         self._thread.join(0.5)
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (waiting := self._tasks.get()) is not None and not self._stopping.is_set():
+            task, came = waiting
             try:
-                self._post(task())
+                came = task()
             except Exception:  # noqa: BLE001 - top of this thread: a bug here must not silence the host for good
                 LOG.exception("a call to the host failed in an unexpected way")
+            self._post(came)
 
 
 class HostDesk:
@@ -83,6 +89,7 @@ class HostDesk:
         self._outbox = HostWorker("host-upload", connect(), post)
         self._lists = HostWorker("host-lists", connect(), post)
         self._workers = (self._questions, self._outbox, self._lists)
+        self._checking = False  # set by the core's thread, cleared by the lists' own
 
     def start(self) -> None:
         """Start all three."""
@@ -95,26 +102,44 @@ class HostDesk:
             worker.stop()
 
     def ask(self, question: Authorize) -> None:
-        """See ``Outside.ask_host``."""
-        self._questions.submit(lambda: authorize(self._lane, self._questions.client, question, self._authorize_ms))
+        """See ``Outside.ask_host``. The deadline counts from here, so that one slow answer does not make the next drivers' questions late."""
+        client = self._questions.client
+        due = client.clock() + self._authorize_ms
+
+        def task() -> HostAnswered | HostFailed:
+            left = due - client.clock()
+            if left <= 0:
+                return HostFailed(question.sale, HostTrouble.NO_LINE, "the questions before it took all its time")
+            return authorize(self._lane, client, question, left)
+
+        self._questions.submit(task, HostFailed(question.sale, HostTrouble.TECHNICAL, UNEXPECTED))
 
     def upload(self, message: QueuedMessage) -> None:
         """See ``Outside.upload``."""
-        self._outbox.submit(lambda: upload(self._lane, self._outbox.client, message, self._upload_ms))
+        self._outbox.submit(
+            lambda: upload(self._lane, self._outbox.client, message, self._upload_ms),
+            UploadFailed(MessageKey(message.key), HostTrouble.TECHNICAL, UNEXPECTED),
+        )
 
     def probe(self) -> None:
         """See ``Outside.probe_host``."""
-        self._lists.submit(lambda: probe(self._lane, self._lists.client, self._authorize_ms))
+        self._lists.submit(
+            lambda: probe(self._lane, self._lists.client, self._authorize_ms), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED)
+        )
 
     def check_lists(self, epoch: str, version: int) -> None:
-        """See ``Outside.check_lists``."""
-        self._lists.submit(lambda: self._check_lists(epoch, version))
+        """See ``Outside.check_lists``. While a check is under way another one would only fetch the same list again."""
+        if not self._checking:
+            self._checking = True
+            self._lists.submit(lambda: self._check_lists(epoch, version), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED))
 
     def _check_lists(self, epoch: str, version: int) -> object:
         try:
             found, host_time = self._sync.check(self._lists.client, epoch, version)
         except ListTrouble as trouble:
             return ProbeFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why)
+        finally:
+            self._checking = False
         if found is None:
             return ListsCurrent(host_time)
         return ListsReady(found.file, found.epoch, found.version, found.rows, host_time)
@@ -144,10 +169,20 @@ def upload(lane: Lane, client: HostClient, message: QueuedMessage, deadline_ms: 
 
 
 def upload_result(lane: Lane, key: str, came: Answer) -> UploadAnswered | UploadFailed:
-    """What an answer means for a stored message: 4xx of the contract are for good, everything else is tried again."""
+    """What an answer means for a stored message: the contract's 4xx are for good, everything else is tried again.
+
+    Only the host itself may refuse for good. A 404 page of something on the way, or of a host that does not know this terminal yet,
+    would otherwise set every sale aside that waits.
+    """
     name = MessageKey(key)
     if came.status in REFUSED_FOR_GOOD:
-        return UploadAnswered(name, UploadResult.REJECTED_PERMANENT, None)
+        try:
+            code = lane.refused(came.body)
+        except LaneError:
+            return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}, and not from the host")
+        if code != NOT_COMMISSIONED:
+            return UploadAnswered(name, UploadResult.REJECTED_PERMANENT, None)
+        return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status} {code}")
     if came.status != 200:
         return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}")
     try:

@@ -36,13 +36,17 @@ class Inbox:
         self._ready = threading.Condition()
 
     def post(self, event: object) -> None:
-        """Put an event in, stamped now. A newer reading of a running fill replaces an older one that nobody has taken yet."""
+        """Put an event in, stamped now. A newer reading of a running fill replaces an older one that nobody has taken yet.
+
+        It takes the older one's place and stamp: stamps never go back from one event to the next. Any thread, and a signal handler too:
+        the lock is re-entrant.
+        """
         with self._ready:
             at = self._clock.instant()
             if isinstance(event, FillProgressed):
                 waiting = self._live.get(event.fp)
                 if waiting is not None:
-                    waiting.event, waiting.at = event, at
+                    waiting.event = event
                     return
                 item = Stamped(event, at)
                 self._live[event.fp] = item
@@ -52,10 +56,12 @@ class Inbox:
                 fp = getattr(event, "fp", None)
                 if fp is not None:
                     self._live.pop(fp, None)
-            if len(self._items) >= CAPACITY:
-                self._overflow = True
-            else:
+            if len(self._items) < CAPACITY:
                 self._items.append(item)
+            elif isinstance(event, FillProgressed):
+                del self._live[event.fp]  # the next reading says the same and more
+            else:
+                self._overflow = True
             self._ready.notify()
 
     def take(self, timeout_ms: int) -> Stamped | None:
@@ -71,6 +77,11 @@ class Inbox:
             if isinstance(item.event, FillProgressed) and self._live.get(item.event.fp) is item:
                 del self._live[item.event.fp]
             return item
+
+    def oldest(self) -> Instant | None:
+        """The stamp of the event that is taken next; None when none waits."""
+        with self._ready:
+            return self._items[0].at if self._items else None
 
     def __len__(self) -> int:
         return len(self._items)

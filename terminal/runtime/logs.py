@@ -16,7 +16,20 @@ FIELDS = (
     "sale", "side", "fp", "nozzle", "product", "decided_by", "hold_ml", "hold_minor", "preset_ml", "preset_minor", "volume_ml",
     "amount_minor", "end", "reason", "why", "key", "result", "code", "subject", "detail", "version", "rows",
 )  # fmt: skip
-_NUMBER = re.compile(r"(?<![0-9A-Za-z-])[0-9]{12,19}(?![0-9A-Za-z])|;[0-9=]{10,}\?|%B[^?]{10,}\?")
+_NUMBER = re.compile(
+    r"%B[^?]{10,}\?"  # a track 1, whole
+    r"|;[0-9=]{10,}\?"  # a track 2, whole
+    r"|[0-9]{12,}"  # a card's number wherever it stands; longer runs may hold one
+    r"|(?<![0-9])[0-9]{4}(?:[ -][0-9]{4}){2,3}(?:[ -]?[0-9]{1,3})?(?![0-9])"  # in groups, as it is printed on the card
+)
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""Everything that some reader takes for the end of a line, and what moves a terminal's cursor."""
+LONGEST = 4_000
+
+
+def masked(text: str) -> str:
+    """Without what could be a card's number or a track."""
+    return _NUMBER.sub("****", text)
 
 
 def line_of(record: Record) -> str:
@@ -28,19 +41,23 @@ def line_of(record: Record) -> str:
 
 
 def _word(value: object) -> str:
-    text = str(value)
-    return f'"{text}"' if " " in text else text
+    text = str(value).replace('"', "'")
+    return f'"{text}"' if " " in text or not text else text
 
 
 class Redact(logging.Filter):
     """The last line of defence: digits that could be a card, and tracks, become stars."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask in place; every record passes."""
-        message = record.getMessage()
-        masked = _NUMBER.sub("****", message)
-        if masked != message:
-            record.msg, record.args = masked, None
+        """Mask in place; every record passes, one that cannot be put together without its values."""
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError, KeyError, AttributeError):
+            record.msg, record.args = "event=Unwritable", None
+            return True
+        hidden = masked(message)
+        if hidden != message:
+            record.msg, record.args = hidden, None
         return True
 
 
@@ -56,11 +73,17 @@ class OneLine(logging.Formatter):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = "" if frame is None else f" at={frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
-        return f"error={type(error).__name__}{where} text={_NUMBER.sub('****', str(error))!r}"
+        return f"error={type(error).__name__}{where} text={masked(str(error))!r}"
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
+        """Source lines are not for the journal."""
+        return ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line whatever happens."""
-        return super().format(record).replace("\n", " ")
+        """One line whatever happens, and of bounded length."""
+        record.exc_text = None  # another formatter's, with source lines
+        text = masked(_BREAKS.sub(" ", super().format(record))).rstrip()
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def start(level: int = logging.INFO) -> None:

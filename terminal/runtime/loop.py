@@ -10,6 +10,7 @@ from terminal.runtime.clock import Clock
 from terminal.runtime.engine import Engine
 from terminal.runtime.inbox import Inbox
 from terminal.runtime.watchdog import Notifier
+from terminal.store.ledger import StorageFailed
 
 IDLE_MS = 1_000
 
@@ -20,10 +21,13 @@ class Shutdown:
 
 
 def run(engine: Engine, inbox: Inbox, clock: Clock, notifier: Notifier, after_step: Callable[[Instant], None]) -> None:
-    """Serve until ``Shutdown``. ``after_step`` is called between steps. Raises ``StorageFailed`` and ``InboxOverflow``."""
+    """Serve until ``Shutdown``. ``after_step`` is called between steps. Raises ``StorageFailed`` and ``InboxOverflow``.
+
+    Deadlines and events are handled in the order of their instants: what came in time was in time, however long the step before took.
+    """
     while True:
         now = clock.instant()
-        while engine.fire_due(now):
+        while engine.fire_due(_until(inbox, now)):
             now = clock.instant()
         notifier.feed(now)
         after_step(now)
@@ -34,4 +38,13 @@ def run(engine: Engine, inbox: Inbox, clock: Clock, notifier: Notifier, after_st
             continue
         if isinstance(item.event, Shutdown):
             return
-        engine.step(item.event, item.at)
+        try:
+            engine.step(item.event, item.at)
+        except StorageFailed:
+            inbox.post(item.event)  # whoever stands there with a medium is told why, once there is nobody left to serve him
+            raise
+
+
+def _until(inbox: Inbox, now: Instant) -> Instant:
+    oldest = inbox.oldest()
+    return now if oldest is None else min(now, oldest)

@@ -22,7 +22,7 @@ class Notifier:
         """As systemd starts us. A watchdog meant for another process is not ours."""
         pid = os.environ.get("WATCHDOG_PID")
         usec = os.environ.get("WATCHDOG_USEC") if pid is None or pid == str(os.getpid()) else None
-        return cls(os.environ.get("NOTIFY_SOCKET"), int(usec) if usec and usec.isdigit() else None)
+        return cls(os.environ.get("NOTIFY_SOCKET"), int(usec) if usec and usec.isascii() and usec.isdigit() else None)
 
     def ready(self, status: str) -> None:
         """Drivers can be served, or are told why not."""
@@ -48,7 +48,8 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 sock.connect(self._address)
-                sock.send(text.encode())
+                # Never waits: a service manager that does not read must not hold up a driver.
+                sock.send(text.encode(), socket.MSG_DONTWAIT)
         except OSError:
             # The service manager is away (a test's socket, a re-exec): its watchdog is the remedy, not ours.
             self._fed = None

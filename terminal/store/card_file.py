@@ -112,7 +112,9 @@ class CardFile:
         except sqlite3.Error as error:
             raise CardFileError(f"{path}: not a readable card file ({error})") from error
         try:
-            self.epoch, self.version, self.rows, self.sha256 = self._connection.execute("SELECT epoch, version, rows, sha256 FROM head").fetchone()
+            self.epoch, self.version, self.rows, self.sha256 = self._connection.execute(
+                "SELECT epoch, version, rows, sha256 FROM head"
+            ).fetchone()
             self._ranges = self._connection.execute("SELECT value, upto FROM deny WHERE kind = 'range'").fetchall()
         except (sqlite3.Error, TypeError) as error:
             self._connection.close()
@@ -163,7 +165,8 @@ class CardFile:
 
     def _bounds(self, kind: str, account: str, customer: str | None, shape: type[T]) -> tuple[T, ...]:
         rows = self._connection.execute(
-            "SELECT place, body FROM bound WHERE kind = ? AND ((subject_kind = 'card' AND subject = ?) OR (subject_kind = 'customer' AND subject = ?))",
+            "SELECT place, body FROM bound "
+            "WHERE kind = ? AND ((subject_kind = 'card' AND subject = ?) OR (subject_kind = 'customer' AND subject = ?))",
             (kind, account, customer or ""),
         ).fetchall()
         return tuple(msgspec.json.decode(body, type=shape) for _, body in sorted(rows))

@@ -155,7 +155,6 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
             shutil.copyfile(part, Path(folder) / part.name)
         with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as db:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA synchronous = OFF")
             yield db
 
 

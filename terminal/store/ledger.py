@@ -89,7 +89,10 @@ class Ledger:
             self._check_settings()
             self._migrate()
             last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        except BaseException:
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise _refusal(path, error) from error
+        except (LedgerError, StorageFailed):
             self._connection.close()  # or its lock would outlive the refusal
             raise
         self._seq: int = 0 if last is None else last[0]
@@ -158,7 +161,9 @@ class Ledger:
     def _migrate(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
-            raise LedgerError(f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); install that one again")
+            raise LedgerError(
+                f"{self.path}: written by a newer program (schema {version}, this one knows {len(MIGRATIONS)}); install that one again"
+            )
         if not version and self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
             raise LedgerError(f"{self.path}: a database, but not a ledger; name another file")
         for number, script in enumerate(MIGRATIONS[version:], version + 1):

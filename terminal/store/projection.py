@@ -17,7 +17,18 @@ def _sequence(sale: str) -> int:
 def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> None:
     execute(
         "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL)",
-        (fact.sequence, fact.epoch, fact.sale, fact.fp, fact.account, fact.customer, fact.hold_ml, fact.hold_minor, fact.authorized_at, seq),
+        (
+            fact.sequence,
+            fact.epoch,
+            fact.sale,
+            fact.fp,
+            fact.account,
+            fact.customer,
+            fact.hold_ml,
+            fact.hold_minor,
+            fact.authorized_at,
+            seq,
+        ),
     )
 
 
@@ -30,14 +41,18 @@ def _authorized(execute: Execute, fact: r.SaleAuthorized, seq: int, utc: int) ->
 
 def _released(execute: Execute, fact: r.SaleReleased, seq: int, utc: int) -> None:
     execute(
-        "UPDATE sale SET state = 'delivering', nozzle = ?, product = ?, quantity_ml = ?, value_minor = ?, released_row = ? WHERE sequence = ?",
+        "UPDATE sale SET state = 'delivering', nozzle = ?, product = ?, quantity_ml = ?, value_minor = ?, released_row = ? "
+        "WHERE sequence = ?",
         (fact.nozzle, fact.product, fact.hold_ml, fact.hold_minor, seq, _sequence(fact.sale)),
     )
 
 
 def _delivered(execute: Execute, fact: r.SaleDelivered, seq: int, utc: int) -> None:
     sequence = _sequence(fact.sale)
-    execute("UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ? WHERE sequence = ?", (fact.volume_ml, fact.amount_minor, sequence))
+    execute(
+        "UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ? WHERE sequence = ?",
+        (fact.volume_ml, fact.amount_minor, sequence),
+    )
     if fact.total_end_ml is not None:
         execute(
             "INSERT INTO total SELECT fp, nozzle, ? FROM sale WHERE sequence = ? AND nozzle IS NOT NULL "
@@ -85,7 +100,8 @@ def _pin_cleared(execute: Execute, fact: r.PinCleared, seq: int, utc: int) -> No
 
 def _total(execute: Execute, fact: r.TotalRead, seq: int, utc: int) -> None:
     execute(
-        "INSERT INTO total VALUES (?, ?, ?) ON CONFLICT (fp, nozzle) DO UPDATE SET volume_ml = excluded.volume_ml", (fact.fp, fact.nozzle, fact.volume_ml)
+        "INSERT INTO total VALUES (?, ?, ?) ON CONFLICT (fp, nozzle) DO UPDATE SET volume_ml = excluded.volume_ml",
+        (fact.fp, fact.nozzle, fact.volume_ml),
     )
 
 

@@ -20,8 +20,10 @@ from terminal.store.ledger import Ledger
 USE_KEPT_MS = 62 * 24 * 3_600_000
 """The longest window is a month; a sale of the month before may still be under a baseline's watermark."""
 
-_OPEN = ("reserved", "authorized", "delivering", "in doubt")
-_SALE = "sequence, epoch, id, state, fp, nozzle, account, customer, product, quantity_ml, value_minor, authorized_at, reversal, reserved_row, authorized_row, released_row"
+_OPEN_SALES = (
+    "SELECT state, reversal, reserved_row, authorized_row, released_row FROM sale "
+    "WHERE state IN ('reserved', 'authorized', 'delivering', 'in doubt') ORDER BY sequence"
+)
 
 
 def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
@@ -55,12 +57,12 @@ def cards_file(ledger: Ledger) -> str | None:
 
 
 def _open_sales(db: sqlite3.Connection) -> list[Sale]:
-    rows = db.execute(f"SELECT {_SALE} FROM sale WHERE state IN (?, ?, ?, ?) ORDER BY sequence", _OPEN).fetchall()
-    return [_sale(db, row) for row in rows]
+    return [_sale(db, *row) for row in db.execute(_OPEN_SALES).fetchall()]
 
 
-def _sale(db: sqlite3.Connection, row: tuple[object, ...]) -> Sale:
-    state, reversal, reserved_row, authorized_row, released_row = row[3], row[12], row[13], row[14], row[15]
+def _sale(
+    db: sqlite3.Connection, state: str, reversal: int, reserved_row: int, authorized_row: int | None, released_row: int | None
+) -> Sale:
     reserved = _fact(db, reserved_row, r.SaleReserved)
     sale = Sale(
         id=SaleId(reserved.sale),
@@ -116,5 +118,7 @@ def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
             break
         if state in ("delivered", "booked"):
             products = frozenset((product,) if product else ())
-            uses.append(SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products))
+            uses.append(
+                SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products)
+            )
     return uses

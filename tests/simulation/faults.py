@@ -1,4 +1,4 @@
-"""What goes wrong: every kind with a rate of its own, drawn per seed, many of them zero, so that seeds differ in kind and not only in order.
+"""What goes wrong: every kind with a rate of its own, drawn per seed, many of them zero, so that seeds differ in kind.
 
 Disturbances come as episodes on the heap of time: something breaks, some time later it is whole again. ``off`` makes everything whole.
 """
@@ -78,23 +78,23 @@ def mix(seed: int) -> Mix:
         return 0 if calm else drawn
 
     return Mix(
-        cut={cut: rate(10, 30, 60) for cut in Cut},
+        cut={cut: rate(15, 50, 150) for cut in Cut},
         cut_while_starting=rate(10, 40),
-        unreachable=rate(10, 40),
+        unreachable=rate(20, 100),
         slow=rate(50, 300),
         error=rate(50, 300),
         lose=rate(50, 300),
         garbage=rate(50, 300),
         repeat=rate(100, 500),
         tardy=rate(100, 400),
-        noise=rate(10, 30),
-        line_cut=rate(10, 30),
-        head_power=rate(6, 20),
-        local_stop=rate(10, 30),
-        deaf_head=rate(10, 30),
-        stuck_head=rate(10, 30),
-        local_fuel=rate(6, 20),
-        full=rate(10, 30),
+        noise=rate(20, 100),
+        line_cut=rate(20, 100),
+        head_power=rate(10, 60),
+        local_stop=rate(20, 100),
+        deaf_head=rate(20, 100),
+        stuck_head=rate(20, 100),
+        local_fuel=rate(10, 60),
+        full=rate(10, 60),
     )
 
 
@@ -283,7 +283,7 @@ class FaultMaker:
         fp = rng.choice(sorted(self.forecourt.heads))
         head = self.forecourt.heads[fp]
         if head.state is HeadState.RESET and head.powered:
-            self.station.dispense_locally(fp, rng.choice(sorted(head.nozzles)), 10 * rng.randint(1, 800))
+            self.station.dispense_locally(fp, rng.choice(sorted(head.nozzles)), 10 * rng.randint(5, 800))
 
     # --- the terminal -----------------------------------------------------------------------------------------------------------
 

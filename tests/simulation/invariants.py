@@ -7,7 +7,7 @@ file at every start. It knows nothing of projections, recovery or the account bo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 
 from hal_sim.dispensers.head import Head, HeadState
 from hal_sim.dispensers.hydraulics import amount_of
+from hal_sim.host.book import HostBook
 from terminal.core import records as r
 from terminal.core.account_book import AccountBook, UseState
 from terminal.core.fuelling_point import PointState
@@ -23,7 +24,7 @@ from terminal.core.pin import PinEntry
 from terminal.core.sale import OPEN_STATES
 from terminal.core.session import SessionState
 from terminal.core.site import ENDED_KEPT, Site
-from terminal.store import projection
+from terminal.store import integrity, projection
 from terminal.store.ledger import Ledger
 from terminal.store.recovery import recover
 from terminal.store.vault import KeyVault
@@ -82,39 +83,48 @@ class Facts:
 
     def add(self, fact: object) -> None:
         """One more fact. Raises ``Broken`` when it cannot follow on what is there."""
-        match fact:
-            case r.SaleReserved():
-                if fact.sequence != self.last_sequence + 1:
-                    raise Broken("sequence", f"{fact.sale} follows number {self.last_sequence}")
-                others = [one.reserved.sale for one in self.sales.values() if one.open and one.reserved.fp == fact.fp]
-                if others:
-                    raise Broken("one sale per point", f"{fact.sale} is reserved at fp {fact.fp}, where {others[0]} is open")
-                self.last_sequence = fact.sequence
-                self.sales[fact.sale] = SaleFacts(fact)
-            case r.SaleAuthorized():
-                one = self._of(fact)
-                if fact.decided_by == "host" and one.reversal:
-                    raise Broken("late answer", f"{fact.sale} uses an authorization that it had reversed")
-                one.granted = fact
-            case r.SaleReleased():
-                self._of(fact).released = fact
-                self.released[self._of(fact).reserved.fp] = fact.sale
-            case r.SaleDelivered():
-                self._delivered(self._of(fact), fact)
-            case r.SaleEnded():
-                one = self._end(self._of(fact), fact.sale)
-                one.ended = fact
-            case r.ReversalQueued():
-                self._of(fact).reversal = True
-            case r.PinTried():
-                self.tries[fact.account] = fact.tries
-            case r.PinCleared():
-                self.tries.pop(fact.account, None)
-            case r.Unattributed():
-                place = (fact.fp, fact.nozzle)
-                self.unattributed[place] = self.unattributed.get(place, 0) + fact.volume_ml
-            case r.MessageQuarantined():
-                self.quarantined.append(fact.key)
+        keep = _KEEP.get(type(fact))
+        if keep is not None:
+            keep(self, fact)
+
+    def _reserved(self, fact: r.SaleReserved) -> None:
+        if fact.sequence != self.last_sequence + 1:
+            raise Broken("sequence", f"{fact.sale} follows number {self.last_sequence}")
+        others = [one.reserved.sale for one in self.sales.values() if one.open and one.reserved.fp == fact.fp]
+        if others:
+            raise Broken("one sale per point", f"{fact.sale} is reserved at fp {fact.fp}, where {others[0]} is open")
+        self.last_sequence = fact.sequence
+        self.sales[fact.sale] = SaleFacts(fact)
+
+    def _granted(self, fact: r.SaleAuthorized) -> None:
+        one = self._of(fact)
+        if fact.decided_by == "host" and one.reversal:
+            raise Broken("late answer", f"{fact.sale} uses an authorization that it had reversed")
+        one.granted = fact
+
+    def _released(self, fact: r.SaleReleased) -> None:
+        one = self._of(fact)
+        one.released = fact
+        self.released[one.reserved.fp] = fact.sale
+
+    def _ended(self, fact: r.SaleEnded) -> None:
+        self._end(self._of(fact), fact.sale).ended = fact
+
+    def _reversed(self, fact: r.ReversalQueued) -> None:
+        self._of(fact).reversal = True
+
+    def _tried(self, fact: r.PinTried) -> None:
+        self.tries[fact.account] = fact.tries
+
+    def _cleared(self, fact: r.PinCleared) -> None:
+        self.tries.pop(fact.account, None)
+
+    def _unexplained(self, fact: r.Unattributed) -> None:
+        place = (fact.fp, fact.nozzle)
+        self.unattributed[place] = self.unattributed.get(place, 0) + fact.volume_ml
+
+    def _refused(self, fact: r.MessageQuarantined) -> None:
+        self.quarantined.append(fact.key)
 
     def _of(self, fact: Any) -> SaleFacts:
         found = self.sales.get(fact.sale)
@@ -129,8 +139,9 @@ class Facts:
             del self.released[one.reserved.fp]
         return one
 
-    def _delivered(self, one: SaleFacts, fact: r.SaleDelivered) -> None:
-        self._end(one, fact.sale).delivered = fact
+    def _delivered(self, fact: r.SaleDelivered) -> None:
+        one = self._end(self._of(fact), fact.sale)
+        one.delivered = fact
         if one.released is None:
             raise Broken("delivered after release", f"{fact.sale} is delivered and was never released")
         price = one.released.price
@@ -154,6 +165,20 @@ class Facts:
                 place = (one.reserved.fp, one.released.nozzle)
                 sums[place] = sums.get(place, 0) + one.delivered.volume_ml
         return sums
+
+
+_KEEP: dict[type, Callable[[Facts, Any], None]] = {
+    r.SaleReserved: Facts._reserved,
+    r.SaleAuthorized: Facts._granted,
+    r.SaleReleased: Facts._released,
+    r.SaleDelivered: Facts._delivered,
+    r.SaleEnded: Facts._ended,
+    r.ReversalQueued: Facts._reversed,
+    r.PinTried: Facts._tried,
+    r.PinCleared: Facts._cleared,
+    r.Unattributed: Facts._unexplained,
+    r.MessageQuarantined: Facts._refused,
+}
 
 
 class WatchedVault(KeyVault):
@@ -247,7 +272,8 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
 
 
 def _apart(left: dict[str, Any], right: dict[str, Any]) -> str:
-    return ", ".join(f"{sale} {left.get(sale)}≠{right.get(sale)}" for sale in sorted(left.keys() | right.keys()) if left.get(sale) != right.get(sale))
+    differing = [sale for sale in sorted(left.keys() | right.keys()) if left.get(sale) != right.get(sale)]
+    return ", ".join(f"{sale} {left.get(sale)}≠{right.get(sale)}" for sale in differing)
 
 
 def check_secrets(folder: Path, secrets: Sequence[str], shown: Iterable[str]) -> None:
@@ -279,19 +305,34 @@ def unsettled(site: Site, ledger: Ledger, open_at_host: int) -> str:
     return f"{open_at_host} authorizations are open at the host" if open_at_host else ""
 
 
-def check_host(facts: Facts, records: Sequence[dict[str, Any]], refused: Sequence[object], conflicts: Sequence[str]) -> None:
+def check_host(facts: Facts, book: HostBook) -> None:
     """The host has every sale exactly once, with the ledger's volume and money, and has never been told anything wrong."""
-    if refused:
-        raise Broken("host refuses", f"{refused[0]}")
-    if conflicts or facts.quarantined:
-        raise Broken("key", f"told twice or refused for good: {(*conflicts, *facts.quarantined)[0]}")
+    if book.refused:
+        raise Broken("host refuses", f"{book.refused[0]}")
+    if book.conflicts or facts.quarantined:
+        raise Broken("key", f"told twice or refused for good: {(*book.conflicts, *facts.quarantined)[0]}")
+    missing = book.missing_sequences()
+    if missing:
+        raise Broken("sequence", f"the host misses {missing[0]}")
+    reversed_ = {reversal["sale"] for reversal in book.reversals()}
     booked: dict[str, tuple[int, int]] = {}
-    for record in records:
+    for record in book.records():
+        unused = record["sale"] in book._authorized and record["decided_by"] == "offline" and record["end"] != "declined"
+        if unused and record["sale"] not in reversed_:
+            raise Broken("reversal", f"{record['sale']}: approved by the host, decided without it, never reversed")
         if record["sale"] in booked:
             raise Broken("booked once", f"{record['sale']} is booked twice")
         booked[record["sale"]] = (record["quantity_ml"], record["value_minor"])
     ledger = {
-        sale: (one.delivered.volume_ml, one.delivered.amount_minor) if one.delivered is not None else (0, 0) for sale, one in facts.sales.items()
+        sale: (one.delivered.volume_ml, one.delivered.amount_minor) if one.delivered is not None else (0, 0)
+        for sale, one in facts.sales.items()
     }
     if booked != ledger:
         raise Broken("three books", f"host {_apart(booked, ledger)} ledger")
+
+
+def check_verify(path: Path) -> None:
+    """The product's own examination of a closed ledger finds nothing wrong."""
+    errors = [finding for finding in integrity.verify(path).findings if finding.severity is integrity.Severity.ERROR]
+    if errors:
+        raise Broken("verify", f"{errors[0].where}: {errors[0].what}")

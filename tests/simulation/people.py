@@ -88,6 +88,10 @@ class Driver:
             place.at_terminal = self.number
             try:
                 yield from self._identify()
+                if not self._served() and self.manner is not Manner.IMPATIENT:
+                    yield self.rng.randint(2_000, 8_000)
+                    self.badge = self.rng.choice(place.badges)
+                    yield from self._identify()
             finally:
                 place.at_terminal = None
             if self._served() or self.rng.randrange(3) == 0:
@@ -145,8 +149,11 @@ class Driver:
                 yield from self._key(Key.CLEAR)
             yield from self._digits(str(rng.randint(500, 4_000)))
             yield from self._key(Key.ENTER)
-        yield from self._key(Key.CLEAR) if self.head.nozzle_out is not None and rng.randrange(2) else self._pause()
-        if self.place.screen.startswith(CHOICE) and str(self.visit.fp) not in self.place.screen.split("\n")[1]:
+        yield from self._pause()
+        offered = self.place.screen.partition("\n")[2].partition("\n")[0]
+        if offered and offered != str(self.visit.fp):
+            yield from self._key(Key.CLEAR)
+        if offered != str(self.visit.fp):
             yield from self._digits(str(self.visit.fp))
         yield from self._key(Key.ENTER)
 

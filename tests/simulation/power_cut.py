@@ -8,7 +8,6 @@ only by a checkpoint, behind a whole and synced log; until that is synced any su
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -159,7 +158,7 @@ class CutEngine(Engine):
     def dispatch(self, effects: list[Effect], at: Instant) -> None:
         """See ``Engine``; the power may go when some have left and others not."""
         plan = self.plan
-        going = [effect for effect in effects if not isinstance(effect, Persist | Enqueue)]
+        going: list[Effect] = [effect for effect in effects if not isinstance(effect, Persist | Enqueue)]
         if plan is None or plan.cut is not Cut.SENDING or len(going) < 2:
             super().dispatch(effects, at)
             return
@@ -174,14 +173,3 @@ class CutEngine(Engine):
         self.plan = None
         self.watcher.lost(cut, disk, how)
         raise PowerLost(cut.value)
-
-
-def readable(folder: Path) -> sqlite3.Connection:
-    """A second look at a ledger that nobody has open, through a copy in memory."""
-    source = sqlite3.connect(folder / LEDGER)
-    try:
-        copy = sqlite3.connect(":memory:")
-        source.backup(copy)
-        return copy
-    finally:
-        source.close()

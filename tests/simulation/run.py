@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,6 +11,7 @@ from random import Random
 from drivers.commands import ShowLines
 from hal_sim.dispensers.head import Change, Head, HeadOptions, HeadState
 from terminal.core.effects import CancelDeadline, Effect, Persist, Send, StartDeadline
+from terminal.core.records import SaleReleased
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.engine import Outside
@@ -19,15 +20,16 @@ from tests.simulation import invariants as inv
 from tests.simulation.faults import FaultMaker
 from tests.simulation.invariants import Broken, Facts, WatchedVault
 from tests.simulation.people import Driver
-from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher, readable
-from tests.simulation.trace import Trace, subject_of, words
-from tests.simulation.workload import Badge, draw, fork
+from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
+from tests.simulation.trace import LAST, Trace, subject_of, words
+from tests.simulation.workload import Badge, Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
 
 BOOKS_EVERY = 40
 OFF_MS = (500, 20_000)
 PEOPLE_LIMIT_MS = 4 * 3_600_000
 SETTLE_MS = 30 * 60_000
+MORE_VISITS = 15  # a station whose cards are all refused gives up then
 RAM_DISK = Path("/dev/shm")  # cuts are made here, not by the disk: a real sync would only cost time
 
 
@@ -51,6 +53,7 @@ class Result:
     attempts: int  # nozzles lifted in order to fuel
     sales: int
     cuts: int
+    known: int  # sales that carry fuel which left before their release
     virtual_ms: int
     mix: str
 
@@ -58,10 +61,10 @@ class Result:
 class World(Watcher):
     """Everything of one seed. Implements what drivers, faults and the engine's watcher ask for."""
 
-    def __init__(self, seed: int, folder: Path, fuellings: int, keep_trace: bool) -> None:
+    def __init__(self, seed: int, folder: Path, fuellings: int) -> None:
         self.seed = seed
         self.folder = folder
-        self.trace = Trace(keep_trace)
+        self.trace = Trace()
         self.plan = draw(seed, fuellings)
         self.badges: tuple[Badge, ...] = self.plan.badges
         options = HeadOptions(pulse_ml=self.plan.pulse_ml, overrun_ml=self.plan.overrun_ml)
@@ -71,10 +74,13 @@ class World(Watcher):
         self.terminal = self.forecourt.terminal
         self.facts = Facts()
         self.vault = WatchedVault(*KEYS)
+        self._secrets = [badge.number for badge in self.badges] + [badge.pin for badge in self.badges if badge.pin is not None]
         self.at_terminal: int | None = None
         self.at_pump: dict[int, int] = {}
         self.attempts = self.cuts = self.steps = self.busy = 0
         self.local: dict[tuple[int, int], int] = {}
+        self.stale: dict[str, int] = {}  # sale → what had left its nozzle, unread, before its release
+        self.known = 0
         self.through: dict[str, int] = {}  # sale → what its release let through, by the totaliser
         self._running: dict[int, tuple[str, int, int]] = {}  # fp → released sale, nozzle, totaliser before
         self._disk: Disk | None = None
@@ -105,22 +111,32 @@ class World(Watcher):
         at = 0
         for number, visit in enumerate(self.plan.visits, 1):
             at += visit.gap_ms
-            self.busy += 1
-            act = Driver(number, visit, self, Random(people.getrandbits(64))).run()
-            self.heap.after(at, lambda act=act: self._go_on(act))  # type: ignore[misc]
+            self._send(number, visit, at, people)
         self._until(PEOPLE_LIMIT_MS, lambda: not self.busy, "the people")
+        for number in range(len(self.plan.visits) + 1, len(self.plan.visits) + MORE_VISITS + 1):
+            if self.attempts >= self.plan.attempts:
+                break
+            self._send(number, self.plan.another(people), 0, people)
+            self._until(PEOPLE_LIMIT_MS, lambda: not self.busy, "one more driver")
         self.faults.off()
         self.note_fault("all", "whole")
         if not self.terminal.powered:
             self.terminal.power_on()
-        self._until(SETTLE_MS, lambda: not self._unsettled(), "rest", lambda: self._unsettled())
+        self._until(SETTLE_MS, lambda: not self._unsettled(), "rest", self._unsettled)
+        # What left a pump at rest without a release is seen at the next survey; and a start from rest must change nothing else.
+        self.cut_between(Cut.BETWEEN)
+        self._until(SETTLE_MS, lambda: not self._unsettled(), "rest after a last start", self._unsettled)
         self._close()
 
-    def _until(self, limit_ms: int, until: object, what: str, why: object = None) -> None:
-        assert callable(until)
+    def _until(self, limit_ms: int, until: Callable[[], bool], what: str, why: Callable[[], str] | None = None) -> None:
         if not self.heap.run_until(self.now + limit_ms, until):
-            detail = why() if callable(why) else "not reached"
+            detail = why() if why is not None else "not reached"
             raise Broken("liveness", f"{what} after {limit_ms // 60_000} virtual minutes: {detail}")
+
+    def _send(self, number: int, visit: Visit, delay_ms: int, people: Random) -> None:
+        self.busy += 1
+        act = Driver(number, visit, self, Random(people.getrandbits(64))).run()
+        self.heap.after(delay_ms, lambda: self._go_on(act))
 
     def _go_on(self, act: Iterator[int]) -> None:
         delay = next(act, None)
@@ -132,9 +148,7 @@ class World(Watcher):
     # --- the terminal's start and every step --------------------------------------------------------------------------------------
 
     def _ledger(self, path: Path) -> Ledger:
-        ledger = Ledger(path)
-        ledger.connection.execute(f"PRAGMA wal_autocheckpoint = {self.plan.checkpoint_pages}")
-        return ledger
+        return Ledger(path, autocheckpoint_pages=self.plan.checkpoint_pages)
 
     def _engine(self, site: Site, ledger: Ledger, outside: Outside) -> CutEngine:
         """A start: what was durable is still there, and nothing else than it could be."""
@@ -148,12 +162,16 @@ class World(Watcher):
         if lost:
             raise Broken("durable", f"{lost[0]} had ended and is open again")
         self.facts = self.vault.facts = facts
+        for fp, sale in facts.released.items():
+            released = facts.sales[sale].released
+            if released is not None and sale not in self.through and fp not in self._running:
+                self._note_stale(released)  # its commit outlived a cut inside the write
         self.vault.check(facts)
         self._check_chain(ledger)
         self._boots += 1
         self.trace.add(self.now, "start", f"boot {self.terminal.boots}", f"rows={ledger.head[0]} head={ledger.head[1].hex()[:12]}")
         engine = CutEngine(site, ledger, outside, self, self.folder, self._cut_rng)
-        inv.check_books_at_start(site, ledger, facts)
+        inv.check_books(site, ledger, facts)
         self.faults.started(engine)
         return engine
 
@@ -174,8 +192,17 @@ class World(Watcher):
             if isinstance(effect, Persist):
                 self.trace.add(self.now, "fact", subject_of(effect.record), words(effect.record))
                 self.facts.add(effect.record)
+                if isinstance(effect.record, SaleReleased):
+                    self._note_stale(effect.record)
         if engine is not None:
             self._head_of_chain = engine.ledger.head
+
+    def _note_stale(self, fact: SaleReleased) -> None:
+        """Fuel that left without a release since the totaliser was read last: the terminal cannot know it yet."""
+        fp = self.facts.sales[fact.sale].reserved.fp
+        unread = self.heads[fp].total_ml(fact.nozzle, self.now) - fact.total_start_ml
+        if unread > 0 and self.local:
+            self.stale[fact.sale] = unread
 
     def sending(self, effect: Effect) -> None:
         """See ``Watcher``."""
@@ -197,7 +224,7 @@ class World(Watcher):
         if engine is None:
             return
         self.steps += 1
-        inv.check_memory(engine.site, engine.deadlines.running(), engine.deadlines.kept())
+        inv.check_memory(engine.site, engine.deadlines.running(), len(engine.deadlines._heap))
         if self.steps % BOOKS_EVERY == 0:
             self._check_books()
 
@@ -231,6 +258,7 @@ class World(Watcher):
         assert self._disk is not None
         self._disk.put(self.folder)
         self._disk = None
+        inv.check_secrets(self.folder, self._secrets, ())
         self.cuts += 1
         delay = self._power.randint(*OFF_MS)
         again = self.terminal.start if killed else self.terminal.power_on
@@ -305,18 +333,14 @@ class World(Watcher):
         engine = self.terminal.engine
         assert engine is not None
         self._check_books()
-        facts, book = self.facts, self.forecourt.book
+        facts = self.facts
         if Facts.read(engine.ledger.connection) != facts:
             raise Broken("durable", "the journal is not what was committed to it")
-        inv.check_host(facts, book.records(), list(book.refused), book.conflicts)
-        missing = book.missing_sequences()
-        if missing:
-            raise Broken("sequence", f"the host misses {missing[0]}")
+        inv.check_host(facts, self.forecourt.book)
         self._check_pumps(facts)
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)
-        secrets = [badge.number for badge in self.badges] + [badge.pin for badge in self.badges if badge.pin is not None]
-        inv.check_secrets(self.folder, secrets, [*self.terminal.screens, *self.trace.lines])
+        inv.check_secrets(self.folder, self._secrets, [*self.terminal.screens, *self.trace.lines])
         inv.check_verify(self.folder / "ledger.db")
 
     def _check_pumps(self, facts: Facts) -> None:
@@ -328,15 +352,18 @@ class World(Watcher):
                     raise Broken("three books", f"fp {fp} nozzle {nozzle}: totaliser {total} ml, sales and unattributed {ours} ml")
         for sale, one in facts.sales.items():
             told = one.delivered.volume_ml if one.delivered is not None else 0
-            if told != self.through.get(sale, 0):
-                raise Broken("sale is what flowed", f"{sale}: {told} ml, its release let {self.through.get(sale, 0)} ml through")
+            flowed = self.through.get(sale, 0)
+            if told != flowed and sale in self.stale and told == flowed + self.stale[sale]:
+                self.known += 1  # see simulation.md, "Known": the totaliser's start is that of the last reading
+            elif told != flowed:
+                raise Broken("sale is what flowed", f"{sale}: {told} ml, its release let {flowed} ml through")
 
 
 def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
     """Run a seed. Never raises for what the product does."""
     root = RAM_DISK if RAM_DISK.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="swarm-", dir=root) as folder:
-        world = World(seed, Path(folder), fuellings, keep_trace)
+        world = World(seed, Path(folder), fuellings)
         failure: Failure | None = None
         try:
             world.run()
@@ -354,11 +381,12 @@ def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
             seed,
             failure,
             world.trace.digest,
-            tuple(world.trace.lines),
+            tuple(world.trace.lines if keep_trace else world.trace.lines[-LAST:]),
             delivered,
             world.attempts,
             len(world.facts.sales),
             world.cuts,
+            world.known,
             world.now,
             world.faults.mix.words(),
         )
@@ -371,6 +399,3 @@ def _place(error: BaseException) -> str:
         where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
-
-
-__all__ = ["Failure", "Result", "World", "readable", "run"]

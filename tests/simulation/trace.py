@@ -7,46 +7,33 @@ address, a clock or a card: numbers and PINs never get here, keys pressed are no
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from enum import Enum
 
-SHOWN = ("command", "status", "state", "nozzle", "volume_ml", "amount_minor", "result", "trouble", "reason", "decided_by", "end", "code", "tries")
+SHOWN = (
+    "command status state nozzle volume_ml amount_minor result trouble reason decided_by end code tries "
+    "preset_ml preset_volume_ml preset_minor preset_amount_minor"
+).split()
 SUBJECTS = ("sale", "key", "account", "subject", "line", "device", "file")
 LAST = 50
 
 
 class Trace:
-    """Collects lines. Keeps all of them only when asked, the last few always."""
+    """Collects lines."""
 
-    def __init__(self, keep: bool = False) -> None:
+    def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self._kept: list[str] | None = [] if keep else None
-        self._last: deque[str] = deque(maxlen=LAST)
-        self.count = 0
+        self.lines: list[str] = []
 
     def add(self, now: int, actor: str, subject: str, what: str) -> None:
         """One event."""
         line = f"{now:>10} {actor:<6} {subject:<12} {what}".rstrip()
-        self.count += 1
         self._hash.update(line.encode() + b"\n")
-        self._last.append(line)
-        if self._kept is not None:
-            self._kept.append(line)
+        self.lines.append(line)
 
     @property
     def digest(self) -> str:
         """SHA-256 over all lines so far."""
         return self._hash.hexdigest()
-
-    @property
-    def last(self) -> list[str]:
-        """The newest lines, oldest first."""
-        return list(self._last)
-
-    @property
-    def lines(self) -> list[str]:
-        """All lines when they were to be kept, else the newest."""
-        return self.last if self._kept is None else self._kept
 
 
 def subject_of(value: object) -> str:
@@ -72,8 +59,4 @@ def words(value: object) -> str:
         found = getattr(value, name, None)
         if found is not None and not callable(found):
             shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
-    for name in ("preset_ml", "preset_volume_ml", "preset_minor", "preset_amount_minor"):
-        found = getattr(value, name, None)
-        if found is not None:
-            shown.append(f"{name}={found}")
     return " ".join(shown)

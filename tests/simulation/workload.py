@@ -83,7 +83,12 @@ class Workload:
     pulse_ml: int
     overrun_ml: int
     checkpoint_pages: int
-    lines: bool  # every pump on a line of its own
+    attempts: int  # fuellings to be attempted before the day ends
+
+    def another(self, rng: Random) -> Visit:
+        """One more honest driver."""
+        points = sorted({row["fp"] for row in self.scenario["fuelling_points"]})
+        return Visit(Manner.HONEST, rng.randrange(len(self.badges)), rng.choice(points), 10 * rng.randint(100, 3_000), 0)
 
 
 def draw(seed: int, fuellings: int) -> Workload:
@@ -116,7 +121,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         pulse_ml=10,
         overrun_ml=heads.choice([0, 0, 0, 20, 50]),
         checkpoint_pages=heads.choice([8, 25, 80, 800]),
-        lines=False,
+        attempts=fuellings,
     )
 
 
@@ -135,13 +140,14 @@ def _cards(rng: Random, products: list[str]) -> tuple[list[dict[str, Any]], list
     customers = [
         {
             "customer": f"C{number}",
-            "status": "blocked" if rng.randrange(20) == 0 else "active",
-            "offline": rng.choice(["ALLOWED", "ALLOWED", "ALWAYS", "NEVER"]),
+            "status": "blocked" if number > 1 and rng.randrange(10) == 0 else "active",
+            "offline": rng.choice(["ALLOWED", "ALLOWED", "ALLOWED", "ALWAYS", "NEVER"]),
             "zone": rng.choice([None, None, "Asia/Tokyo"]),
         }
         for number in range(1, rng.randint(1, 3) + 1)
     ]
-    cards, badges = [], []
+    cards: list[dict[str, Any]] = []
+    badges: list[Badge] = []
     for _ in range(rng.randint(2, 8)):
         number = f"04{rng.getrandbits(48):012X}CA"
         pin = "".join(str(rng.randrange(10)) for _ in range(rng.randint(10, 12))) if rng.randrange(2) else None
@@ -155,7 +161,7 @@ def _cards(rng: Random, products: list[str]) -> tuple[list[dict[str, Any]], list
                 "account": account,
                 "medium": "badge",
                 "customer": rng.choice(customers)["customer"] if account == number else cards[0]["customer"],
-                "status": "blocked" if rng.randrange(12) == 0 else "active",
+                "status": "blocked" if cards and rng.randrange(12) == 0 else "active",
                 "pin": pin,
                 "products": [rng.choice(products)] if rng.randrange(4) == 0 else None,
                 "offline": rng.choice(["ALLOWED", "ALLOWED", "ALLOWED", "ALWAYS", "ALLOWED_OFFLINE", "NEVER"]),
@@ -176,7 +182,7 @@ def _limits(rng: Random, cards: list[dict[str, Any]], customers: list[dict[str, 
             return {"card": rng.choice(cards)["account"]}
         return {"customer": rng.choice(customers)["customer"]}
 
-    amounts = {"QUANTITY": (20_000, 120_000), "VALUE": (3_000, 20_000), "COUNT": (2, 6)}
+    amounts = {"QUANTITY": (20_000, 250_000), "VALUE": (3_000, 40_000), "COUNT": (2, 12)}
     limits, balances = [], []
     for _ in range(rng.randint(0, 4)):
         period = rng.choice(["FUELLING", "DAY", "MONTH"])

@@ -235,10 +235,10 @@ class Station:
         self.desk.persist(TotalRead(fp, nozzle, start + volume))
 
     def _check_lists(self, draw: int) -> None:
-        self.lists_checked = self.desk.utc(self.at)
+        self.lists_checked = now = UtcMs(self.desk.utc(self.at))
         self.cards_file = f"cards-e1-{draw}.db"
         self.desk.persist(ListsAdopted(self.cards_file, "e1", draw, 10))
-        self.desk.persist(ListsChecked(self.lists_checked))
+        self.desk.persist(ListsChecked(now))
 
     def do(self, choice: int, draw: int) -> None:
         """One move of the generator: most are about a sale."""

@@ -115,6 +115,20 @@ def test_a_damaged_page_is_a_failed_storage_and_no_riddle(tmp_path: Path) -> Non
     damaged.close()
 
 
+def test_a_ledger_whose_journal_cannot_be_read_is_refused_in_plain_words(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(path)
+    ledger.commit(STAMP, [STARTED], [])
+    (page,) = ledger.connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'journal'").fetchone()
+    ledger.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * PAGE_SIZE)
+        file.write(b"\xff" * PAGE_SIZE)
+    for _ in range(2):
+        with pytest.raises(LedgerError, match="damaged .*keep the file and restore the last backup"):
+            Ledger(path)
+
+
 # --- opening ------------------------------------------------------------------------------------------------------------------
 
 

@@ -106,7 +106,7 @@ class Forecourt:
             heads[fp] = head
             positions.append(DartPosition(FIRST_ADDRESS + place, head))
             profiles.append(PositionProfile(fp, FIRST_ADDRESS + place, currency_decimals=self.scenario["decimals"]))
-        line = VirtualLine("pumps", DartBus(positions), tuple(profiles), leap=leap)
+        line = VirtualLine("pumps", DartBus(positions), tuple(profiles), self.heap, leap=leap)
         return heads, dict.fromkeys(heads, line)
 
     def _config(self, point_times: PointTimes, host_times: HostTimes) -> SiteConfig:

@@ -13,8 +13,8 @@ class Actor(Protocol):
     def next_due(self, now: int, horizon: int | None) -> int | None:
         """When it wants to act next; it may leap to just before ``horizon``, until which nobody else will act."""
 
-    def run(self, now: int) -> None:
-        """Act."""
+    def run(self, now: int, horizon: int) -> None:
+        """Act, and go on as long as nobody hears or sees anything of it; before ``horizon`` nobody else will act."""
 
 
 class Heap:
@@ -38,18 +38,22 @@ class Heap:
         False when nothing does until then; time is ``limit`` afterwards.
         """
         due = self._actions[0][0] if self._actions else None
+        horizon = limit
         chosen: Actor | None = None
         for actor in self.actors:
             at = actor.next_due(self.now, limit if due is None else min(due, limit))
             if at is not None and (due is None or at < due):
+                horizon = limit if due is None else min(due, limit)
                 due, chosen = at, actor
+            elif at is not None and at < horizon:
+                horizon = at
         if due is None or due > limit:
             self.now = limit
             return False
         self.now = max(self.now, due)
         self.steps += 1
         if chosen is not None:
-            chosen.run(self.now)
+            chosen.run(self.now, horizon)
         else:
             heapq.heappop(self._actions)[2]()
         return True

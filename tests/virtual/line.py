@@ -9,6 +9,7 @@ from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
 from hal_sim.dispensers.dart import DartBus
 from hal_sim.wire import Wire
+from tests.virtual.heap import Heap
 
 Post = Callable[[object], None]
 
@@ -16,7 +17,7 @@ Post = Callable[[object], None]
 class VirtualLine:
     """Joins master and wire; ``master`` is None while the terminal has no power. Leaps over idle polls when both ends allow it."""
 
-    def __init__(self, name: str, bus: DartBus, positions: tuple[PositionProfile, ...], *, leap: bool = True) -> None:
+    def __init__(self, name: str, bus: DartBus, positions: tuple[PositionProfile, ...], heap: Heap, *, leap: bool = True) -> None:
         self.name = name
         self.bus = bus
         self.wire = Wire(bus)
@@ -25,6 +26,10 @@ class VirtualLine:
         self.master: DartLine | None = None
         self._post: Post = lambda event: None
         self.exchanges = 0
+        self._heap = heap
+        self._noticed = False
+        for position in bus.positions.values():
+            position.head.listeners.append(self._notice)
 
     def power_on(self, post: Post) -> None:
         """A fresh master, as after a start of the program."""
@@ -67,9 +72,21 @@ class VirtualLine:
             return master.next_wakeup() or own
         return own
 
-    def run(self, now: int) -> None:
-        """See ``heap.Actor``."""
-        self.wire.run_until(now)
+    def run(self, now: int, horizon: int) -> None:
+        """See ``heap.Actor``. Exchanges that the terminal hears nothing of and that change no pump follow each other without the heap."""
+        while True:
+            waking = self.bus.next_wakeup()
+            self._noticed = waking is not None and waking <= now
+            self._exchange(now)
+            if self._noticed or self.master is None:
+                return
+            due = self.next_due(now, horizon)
+            if due is None or due >= horizon:
+                return
+            self._heap.now = now = max(now, due)
+
+    def _exchange(self, now: int) -> None:
+        """What arrives at either end now, and what the master then has to say."""
         master = self.master
         arrived = self.wire.receive(now)
         if master is None:
@@ -88,4 +105,9 @@ class VirtualLine:
     def _collect(self) -> None:
         if self.master is not None:
             for event in self.master.take_events():
+                self._noticed = True
                 self._post(event)
+
+    def _notice(self, change: object, at: int) -> None:
+        """A pump has changed: whoever waits for it must be asked."""
+        self._noticed = True

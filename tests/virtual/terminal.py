@@ -43,6 +43,11 @@ class Space:
         return not self.full
 
 
+def _refuse_writes(connection: sqlite3.Connection, full: bool) -> None:
+    """Whatever writes fails as on a full disk; what only reads goes on."""
+    connection.set_progress_handler((lambda: int(connection.in_transaction)) if full else None, 1)
+
+
 class VirtualTerminal:
     """Implements ``Outside`` for its engine, and ``Actor`` for its deadlines."""
 
@@ -86,7 +91,7 @@ class VirtualTerminal:
             self._wait_for_storage()
             return
         if self.space.full:
-            ledger.connection.set_progress_handler(lambda: 1, 1)
+            _refuse_writes(ledger.connection, True)
         try:
             ledger.probe()
             file = cards_file(ledger)
@@ -141,7 +146,7 @@ class VirtualTerminal:
         """The ledger's disk takes no further byte, or has room again."""
         self.space.full = full
         if self.engine is not None:
-            self.engine.ledger.connection.set_progress_handler((lambda: 1) if full else None, 1)
+            _refuse_writes(self.engine.ledger.connection, full)
 
     # --- events -----------------------------------------------------------------------------------------------------------
 
@@ -182,8 +187,8 @@ class VirtualTerminal:
         """See ``heap.Actor``."""
         return None if self.engine is None else self.engine.deadlines.next_due()
 
-    def run(self, now: int) -> None:
-        """See ``heap.Actor``."""
+    def run(self, now: int, horizon: int) -> None:
+        """See ``heap.Actor``: one deadline at a time."""
         self.step(lambda engine: engine.fire_due(Instant(now)))
 
     # --- Outside ----------------------------------------------------------------------------------------------------------
@@ -233,7 +238,7 @@ class VirtualTerminal:
                 self.engine.ledger.connection.set_progress_handler(None, 0)
             yield self.engine.ledger.connection
             if handler and self.engine is not None:
-                self.engine.ledger.connection.set_progress_handler(lambda: 1, 1)
+                _refuse_writes(self.engine.ledger.connection, True)
             return
         connection = sqlite3.connect(self.folder / "ledger.db")
         try:

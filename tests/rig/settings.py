@@ -1,0 +1,137 @@
+"""A scenario's ``Setup`` as the two files of the rig: the forecourt's scenario and the terminal's configuration.
+
+The configuration is an ordinary one with short times, as the behaviour language allows: a driver who does not lift, a host that does
+not answer and a message that failed are waited for in seconds, not in minutes. What a scenario's policy names goes before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from terminal.store.vault import KeyVault
+from tests.behaviour.setup import NozzleRow, Setup
+
+DEFAULT_LOCAL_TIME = "2026-03-18 12:00:00"
+FIRST_ADDRESS = 0x50
+ML_PER_MIN = 600_000
+DEFAULT_MINIMUM_ML = 2_000
+LIFT_MS = 9_000
+LISTS_MS = 1_000
+HOST = {
+    "authorize_ms": 5_000,
+    "upload_ms": 5_000,
+    "connect_ms": 2_000,
+    "probe_ms": 500,
+    "lists_ms": LISTS_MS,
+    "retry_first_ms": 200,
+    "retry_cap_ms": 2_000,
+}
+TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000}
+RESERVE_MIB = 4
+_POLICY = ("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open")
+
+
+class NotBuilt(Exception):
+    """The scenario asks for something that the rig does not have yet."""
+
+
+def local_time(setup: Setup) -> str:
+    """Wall time in the site's zone at which the scenario starts."""
+    return setup.local_time or DEFAULT_LOCAL_TIME
+
+
+def fuelling_points(setup: Setup) -> dict[int, list[NozzleRow]]:
+    """The rows of each fuelling point, in the order of the table. Raises NotBuilt for a protocol without a line here."""
+    points: dict[int, list[NozzleRow]] = {}
+    for row in setup.fuelling_points:
+        if row.protocol != "dart":
+            raise NotBuilt(f"the rig has no {row.protocol} line yet")
+        points.setdefault(row.fp, []).append(row)
+    return points
+
+
+def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
+    """The forecourt's scenario (``firmware_notes/rig.md``); ``more`` is laid over it."""
+    plain = setup.as_scenario()
+    scenario: dict[str, Any] = {
+        name: plain[name]
+        for name in ("terminal", "site", "zone", "currency", "decimals", "customers", "cards", "limits", "balances", "host_counts")
+    }
+    rows = [
+        {"fp": fp, "address": FIRST_ADDRESS + place} | {name: getattr(row, name) for name in ("nozzle", "product", "price", "minimum_ml")}
+        for place, (fp, nozzles) in enumerate(fuelling_points(setup).items())
+        for row in nozzles
+    ]
+    scenario |= {
+        "local_time": local_time(setup),
+        "ml_per_min": ML_PER_MIN,
+        "fuelling_points": rows,
+        "restricted_products": _plain(setup.policy.get("restricted_products", ())),
+    }
+    if "pin_tries" in setup.policy:
+        scenario["pin_tries"] = setup.policy["pin_tries"]
+    return scenario | more
+
+
+def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state_dir: Path, runtime_dir: Path) -> str:
+    """The terminal's configuration file. ``ready`` is the forecourt's first line."""
+    host, ports, keypad = ready["host"], ready["ports"], ready["keypad"]
+    policy: dict[str, Any] = {name: _plain(setup.policy[name]) for name in _POLICY if name in setup.policy}
+    accounts = setup.policy.get("emergency_accounts", ())
+    if isinstance(accounts, (tuple, list)) and accounts:
+        policy["emergency_accounts"] = [vault.token(str(account)) for account in accounts]
+    times, calls = dict(TIMES), dict(HOST)
+    for table, name, setting in (
+        (times, "lift_ms", "lift_timeout_ms"),
+        (times, "flow_ms", "flow_timeout_ms"),
+        (calls, "authorize_ms", "host_timeout_ms"),
+    ):
+        if setting in setup.policy:
+            table[name] = int(str(setup.policy[setting]))
+    terminal = {"id": setup.terminal, "site": setup.site, "zone": setup.zone, "currency": setup.currency}
+    parts = [
+        _table("terminal", terminal | {"state_dir": str(state_dir), "runtime_dir": str(runtime_dir)}),
+        _table("policy", policy),
+        _table(
+            "host", {"url": host["url"], "authority": host["ca"], "certificate": host["client_cert"], "key": host["client_key"]} | calls
+        ),
+        _table("keys", {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"]}),
+        _table("times", times),
+        _table("storage", {"reserve_mib": RESERVE_MIB}),
+        _table("[line]", {"name": "pumps", "port": ports["dart1"]}),
+        *_points(setup, ready),
+        "[[side]]",
+        f"badge_reader = {{port = {json.dumps(ports['pn532'])}}}",
+        f"keypad = {{phys = {json.dumps(keypad['phys'])}}}",
+        f"display = {{port = {json.dumps(ports['display'])}}}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _points(setup: Setup, ready: Mapping[str, Any]) -> list[str]:
+    addresses = {row["fp"]: row["address"] for row in ready["fuelling_points"]}
+    parts = []
+    for fp, rows in fuelling_points(setup).items():
+        minimum = max(row.minimum_ml for row in rows)
+        if minimum == DEFAULT_MINIMUM_ML and "min_dispense_ml" in setup.policy:
+            minimum = int(str(setup.policy["min_dispense_ml"]))
+        nozzles = ", ".join(f'{{nozzle = {row.nozzle}, product = "{row.product}", price = "{_price(row.price)}"}}' for row in rows)
+        parts.append(_table("[fuelling_point]", {"number": fp, "line": "pumps", "address": addresses[fp], "minimum_ml": minimum}))
+        parts.append(f"nozzles = [{nozzles}]\n")
+    return parts
+
+
+def _price(price: int) -> str:
+    return f"{price // 10_000}.{price % 10_000:04d}"
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, (tuple, list)) else value
+
+
+def _table(name: str, values: Mapping[str, object]) -> str:
+    """A TOML table: text, whole numbers, truth values and lists of text are written as JSON writes them."""
+    return "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])

@@ -1,0 +1,157 @@
+"""``python -m tests.simulation``: run seeds, replay one, plant known bugs. Exit 0: all well, 1: something broke, 2: wrong use."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+
+import click
+
+from tests.simulation.planted import PlantError, Plants, load, search
+from tests.simulation.run import Result, run
+
+FUELLINGS = 12
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Seeded days at a station, with faults and power cuts; every step is checked. See firmware_notes/simulation.md."""
+
+
+@main.command(
+    epilog="""Examples:
+
+  python -m tests.simulation swarm --seeds 200 --first 1
+
+  python -m tests.simulation swarm --seeds 20 --first 700 --jobs 2"""
+)
+@click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, help="How many seeds.")
+@click.option("--first", type=click.IntRange(0), default=1, show_default=True, help="The first of them.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at a time.")
+@click.option("--fuellings", type=click.IntRange(1, 1000), default=FUELLINGS, show_default=True, help="Drivers a seed who mean to fuel.")
+@click.option("--keep-going", is_flag=True, help="Do not stop at the first seed that breaks.")
+def swarm(seeds: int, first: int, jobs: int, fuellings: int, keep_going: bool) -> None:
+    """Run seeds until one breaks."""
+    began = time.monotonic()
+    done: list[Result] = []
+    broken: list[Result] = []
+    for result in _results(range(first, first + seeds), jobs, fuellings):
+        done.append(result)
+        if result.failure is not None:
+            broken.append(result)
+            _clear()
+            _tell(result, fuellings)
+            if not keep_going:
+                break
+        _progress(len(done), seeds, began)
+    _clear()
+    seconds = time.monotonic() - began
+    fuelled = sum(result.fuellings for result in done)
+    click.echo(
+        f"{len(done)} seeds in {seconds:.1f} s: {sum(r.attempts for r in done)} nozzles lifted to fuel, "
+        f"{sum(r.sales for r in done)} reservations, {fuelled} fuellings ({fuelled / seconds:.1f}/s), "
+        f"{sum(r.cuts for r in done)} power cuts, "
+        f"{sum(r.virtual_ms for r in done) / 3_600_000:.1f} virtual hours, "
+        f"{sum(r.known for r in done)} sales that carry fuel which left before their release. "
+        + (f"{len(broken)} broke: {', '.join(str(r.seed) for r in broken)}" if broken else "Nothing broke.")
+    )
+    sys.exit(1 if broken else 0)
+
+
+@main.command(epilog="Example:\n\n  python -m tests.simulation replay --seed 17 --trace")
+@click.option("--seed", type=click.IntRange(0), required=True, help="Which.")
+@click.option("--trace/--no-trace", default=True, show_default=True, help="Print every line of the trace.")
+@click.option("--fuellings", type=click.IntRange(1, 1000), default=FUELLINGS, show_default=True, help="As in the swarm that found it.")
+def replay(seed: int, trace: bool, fuellings: int) -> None:
+    """Run one seed again: the same seed gives the same trace and the same hash."""
+    result = run(seed, fuellings, keep_trace=True)
+    if trace:
+        click.echo("\n".join(result.lines))
+    click.echo(f"seed {seed}: {len(result.lines)} lines, hash {result.digest}")
+    if result.failure is not None:
+        click.echo(f"broke: {result.failure.name}: {result.failure.what}")
+        sys.exit(1)
+
+
+@main.command(epilog="Examples:\n\n  python -m tests.simulation planted\n\n  python -m tests.simulation planted --only forgotten-hold")
+@click.option("--only", default=None, help="One of the bugs by its name.")
+@click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, help="How many seeds before a bug counts as missed.")
+def planted(only: str | None, seeds: int) -> None:
+    """Plant known bugs into a copy of the product, one at a time, and show that the swarm finds each."""
+    try:
+        plants = load(only)
+    except PlantError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(0 if _plant_all(plants, seeds) else 1)
+
+
+def _plant_all(plants: Plants, seeds: int) -> bool:
+    click.echo(f"{'planted bug':<34} {'seed':>5} {'after':>6}  found by")
+    found_all = True
+    for plant in plants:
+        if sys.stdout.isatty():
+            click.echo(f"{plant.name:<34} …", nl=False)
+        try:
+            found = search(plant, seeds)
+        except PlantError as error:
+            _clear()
+            click.echo(f"{plant.name}: {error}", err=True)
+            return False
+        _clear()
+        if found is None:
+            found_all = False
+            click.echo(f"{plant.name:<34} {'-':>5} {seeds:>6}  NOT FOUND")
+        else:
+            click.echo(f"{plant.name:<34} {found.seed:>5} {found.after:>6}  {found.by}: {found.what[:110]}")
+    return found_all
+
+
+def _results(seeds: range, jobs: int, fuellings: int) -> Iterator[Result]:
+    if jobs == 1:
+        yield from (run(seed, fuellings) for seed in seeds)
+        return
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        try:
+            yield from pool.map(partial(run, fuellings=fuellings), seeds)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _progress(done: int, seeds: int, began: float) -> None:
+    if sys.stdout.isatty():
+        click.echo(f"\r{done} of {seeds} seeds, {time.monotonic() - began:.0f} s", nl=False)
+    elif done % 20 == 0 or done == seeds:
+        click.echo(f"{done} of {seeds} seeds")
+
+
+def _clear() -> None:
+    if sys.stdout.isatty():
+        click.echo("\r\033[K", nl=False)
+
+
+def _tell(result: Result, fuellings: int) -> None:
+    assert result.failure is not None
+    more = "" if fuellings == FUELLINGS else f" --fuellings {fuellings}"
+    click.echo("\n".join(result.lines[-50:]))
+    click.echo(f"seed {result.seed} broke: {result.failure.name}: {result.failure.what}")
+    click.echo(f"faults of this seed: {result.mix}")
+    click.echo(f"again: .venv/bin/python -m tests.simulation replay --seed {result.seed}{more}")
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nstopped", err=True)
+        sys.exit(130)
+    except BrokenProcessPool:
+        click.echo("a worker process was killed; run again with fewer --jobs", err=True)
+        sys.exit(2)
