@@ -99,9 +99,9 @@ class Usage:
     def release(shares: Shares) -> None:
         """Gives a hold back."""
         for meter, window, amount in shares.meters:
-            meter.held[window] -= amount
-            if meter.held[window] == 0:
-                del meter.held[window]
+            left = meter.held.pop(window, 0) - amount  # a hold of 0 leaves no entry behind
+            if left:
+                meter.held[window] = left
         for balance, amount in shares.balances:
             balance.held -= amount
 

@@ -29,31 +29,34 @@ class TerminalClock:
     def __init__(self) -> None:
         self._base_utc = 0
         self._base_instant = 0
+        self._floor = 0
         self._contact: Instant | None = None
         self._known = False
 
-    def restore(self, floor_utc: UtcMs | None, at: Instant, *, elapsed_known: bool, contact: Instant | None) -> None:
-        """Start from the ledger: ``floor_utc`` held at ``at`` or earlier.
+    def restore(
+        self, floor_utc: UtcMs | None, at: Instant, *, elapsed_known: bool, contact: Instant | None, newest: UtcMs | None = None
+    ) -> None:
+        """Start from the ledger: ``floor_utc`` held at ``at`` or earlier, and ``newest`` is the last time that was ever written.
 
         ``elapsed_known`` says that ``at`` was reached from it by proven time (same boot, or a trusted real-time clock);
         ``contact`` is the instant of the last host time when that was on this boot.
         """
         if floor_utc is None:
             return
-        self._base_utc, self._base_instant = floor_utc, at
+        self._base_utc, self._base_instant, self._floor = floor_utc, at, max(floor_utc, newest or 0)
         self._known = True
-        self._contact = contact if elapsed_known else Instant(at - HOLDOVER_AFTER_MS)
+        self._contact = contact if elapsed_known else Instant(at - HOLDOVER_AFTER_MS - 1)
 
     def host_said(self, host_time: UtcMs, at: Instant) -> None:
-        """Take the host's time; a time before ours only stops ours until the host has caught up."""
-        ours = self.utc(at) if self._known else 0
-        self._base_utc, self._base_instant = max(host_time, ours), at
+        """Take the host's time. Where it is behind ours, ours stands still until it has caught up: no window opens twice."""
+        self._floor = self.utc(at) if self._known else 0
+        self._base_utc, self._base_instant = host_time, at
         self._contact = at
         self._known = True
 
     def utc(self, at: Instant) -> UtcMs:
         """The terminal's time at an instant; counts from 1970 when no host time was ever had."""
-        return UtcMs(self._base_utc + max(0, at - self._base_instant))
+        return UtcMs(max(self._floor, self._base_utc + max(0, at - self._base_instant)))
 
     def state(self, at: Instant) -> ClockState:
         """How far to believe it."""

@@ -65,6 +65,7 @@ class Recovered:
     waiting: int = 0
     lists_checked: UtcMs | None = None
     clock_floor: UtcMs | None = None
+    clock_newest: UtcMs | None = None
     clock_floor_instant: Instant | None = None
     clock_contact: Instant | None = None
     same_boot: bool = False
@@ -115,6 +116,7 @@ class Site:
             known.clock_floor_instant if known.same_boot and known.clock_floor_instant is not None else at,
             elapsed_known=known.same_boot,
             contact=known.clock_contact,
+            newest=known.clock_newest,
         )
         self.desk.persist(TerminalStarted(self.boot_id, self.config.version))
         for one in list(known.open_sales):

@@ -12,7 +12,8 @@ from terminal.runtime.inbox import Inbox
 from terminal.runtime.watchdog import Notifier
 from terminal.store.ledger import StorageFailed
 
-IDLE_MS = 1_000
+IDLE_MS = 250
+"""The longest nap: the status file and the service manager are told so often, also when nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)

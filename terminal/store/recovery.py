@@ -44,6 +44,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     if "clock_anchor" in meta:
         host_time, instant, anchored_boot = meta["clock_anchor"].split(" ")
         found.same_boot = anchored_boot == boot
+        found.clock_newest = UtcMs(newest[0]) if newest else None
         found.clock_floor = UtcMs(int(host_time)) if found.same_boot else UtcMs(max(int(host_time), newest[0] if newest else 0))
         found.clock_floor_instant = Instant(int(instant))
         found.clock_contact = Instant(int(instant)) if found.same_boot else None

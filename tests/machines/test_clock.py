@@ -73,3 +73,22 @@ def test_offline_nobody_is_served_before_the_host_s_time_was_ever_known() -> Non
     bench.site.link.down = True
     bench.badge("A")
     assert bench.session().state.name == "CHOOSING"
+
+
+def test_a_host_that_is_behind_lets_our_time_stand_until_it_has_caught_up() -> None:
+    clock = told(at=0)
+    clock.host_said(UtcMs(NOON - 60_000), Instant(0))
+    assert [clock.utc(Instant(at)) - NOON for at in (0, 59_999, 60_000, 61_000)] == [0, 0, 0, 1_000]
+
+
+def test_after_a_power_off_it_is_a_holdover_from_the_first_instant() -> None:
+    clock = TerminalClock()
+    clock.restore(NOON, Instant(500), elapsed_known=False, contact=None)
+    assert clock.state(Instant(500)) is ClockState.HOLDOVER
+    assert clock.utc(Instant(1_500)) == NOON + 1_000
+
+
+def test_a_restart_never_goes_behind_the_last_time_that_was_written() -> None:
+    clock = TerminalClock()
+    clock.restore(NOON, Instant(0), elapsed_known=True, contact=Instant(0), newest=UtcMs(NOON + 5_000))
+    assert [clock.utc(Instant(at)) - NOON for at in (1_000, 6_000)] == [5_000, 6_000]

@@ -178,7 +178,8 @@ def test_a_confirm_that_failed_is_sent_again_but_never_to_the_next_sale(bench: B
     assert len(sends(bench.wait(3_000), ConfirmFill)) == 1
     bench.do(CommandFailed(1, "ConfirmFill", "no status"))
     bench.status(1, PumpStatus.RESET)
-    two = bench.arm()
+    bench.add_card("B")
+    two = bench.arm("B")
     bench.lift(1)
     effects = bench.wait(10_000)
     assert sends(effects, StopFuellingPoint) + sends(effects, ConfirmFill) == []

@@ -241,6 +241,7 @@ def test_a_badge_torn_away_while_it_is_read_is_no_other_badge(world: RigWorld, e
     world.act("present", number=WORDS, medium="badge", stays=True)
     assert world.wait(lambda: "MEDIUM_UNREADABLE" in world.refusals(), 8_000), world.screens()
     assert set(world.refusals()) == {"MEDIUM_UNREADABLE"}
+    world.wait(lambda: False, 500)  # nobody is back with it sooner than that
     world.present_badge(WORDS)
     assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000)
 

@@ -30,6 +30,8 @@ READ_MS = 350
 HOLD_MS = 6_000
 """So long somebody holds a badge to a terminal that does not look."""
 LOOKS = 5
+LOOKS_UNTIL_GONE = 3
+GONE_MS = 600
 EFFECT_MS = 1_500
 """After ENTER the terminal has so long to show something else."""
 STILL_MS = 120
@@ -40,8 +42,8 @@ NOISE_PPM = 150_000
 LISTS_MS = 5_000
 REST_MS = 2_200
 """``N s pass`` ends early when so much is gone ..."""
-AT_REST_MS = 1_300
-"""... and the world was at rest for so long, by a status file that may be a second late."""
+AT_REST_MS = 700
+"""... and the world was at rest for so long, by a status file that may be half a second late."""
 CLEARS = 4
 
 
@@ -162,8 +164,15 @@ class RigWorld:
             return held_ms >= TOUCH_MS and (not self._terminal.powered or self._looks() - looks >= LOOKS)
 
         self.wait(seen, HOLD_MS)
-        self._forecourt.do("remove")
+        self._take_away()
         self._still()
+
+    def _take_away(self) -> None:
+        """No badge is there, and the reader has seen that: the next one may be the same."""
+        self._forecourt.do("remove")
+        looks = self._looks()
+        if self._terminal.powered:
+            self.wait(lambda: self._looks() - looks > LOOKS_UNTIL_GONE, GONE_MS)
 
     def _looks(self) -> int:
         return int(self._forecourt.do("reader")["looks"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Protocol
 
-from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved
+from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
 from hal_sim.dispensers.head import Head, HeadState
 from terminal.core.texts import LANGUAGES, SCREENS
 from tests.simulation.workload import Badge, Manner, Visit
@@ -108,7 +108,7 @@ class Driver:
         if self.manner is Manner.OTHER_BADGE and self.rng.randrange(2):
             self.badge = self.rng.choice(self.place.badges)
             yield from self._present(self.badge)
-        impatience = self.rng.randint(0, 14) if self.manner is Manner.IMPATIENT else None
+        impatience = self.rng.randint(0, 4) if self.manner is Manner.IMPATIENT else None
         wrong = self.rng.randint(1, 3) if self.manner is Manner.WRONG_PIN else 0
         for act in range(40):
             if impatience is not None and act >= impatience:
@@ -131,6 +131,10 @@ class Driver:
                 yield from self._present(self.badge)
 
     def _present(self, badge: Badge) -> Act:
+        if self.rng.randrange(15) == 0:
+            self.place.note(self.number, "holds a badge badly")
+            self.place.post(MediumUnreadable(SIDE, MediumKind.BADGE, "torn away"))
+            yield self.rng.randint(50, 2_000)
         self.place.note(self.number, "presents a badge")
         self.place.post(MediumPresented(SIDE, MediumKind.BADGE, badge.number))
         yield self.rng.randint(50, 600)
@@ -158,6 +162,8 @@ class Driver:
         yield from self._key(Key.ENTER)
 
     def _await_answer(self) -> Act:
+        if self.manner is Manner.IMPATIENT and self.rng.randrange(3) == 0:
+            yield from self._key(Key.CANCEL)
         for _ in range(40):
             if self._served():
                 break
@@ -177,6 +183,8 @@ class Driver:
     def _digits(self, digits: str) -> Act:
         for digit in digits:
             yield from self._key(Key(digit))
+            if self.manner is Manner.IMPATIENT and self.rng.randrange(8) == 0:
+                yield from self._key(Key.CANCEL)
 
     def _key(self, key: Key) -> Act:
         self.place.post(KeyPressed(SIDE, key))

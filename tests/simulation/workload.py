@@ -120,7 +120,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         visits,
         pulse_ml=10,
         overrun_ml=heads.choice([0, 0, 0, 20, 50]),
-        checkpoint_pages=heads.choice([8, 25, 80, 800]),
+        checkpoint_pages=heads.choice([8, 8, 20, 60, 800]),
         attempts=fuellings,
     )
 
