@@ -111,6 +111,7 @@ class Control:
             "unlock_pin": self._unlock_pin,
             "price": self._price,
             "publish": self._publish,
+            "spoil_lists": self._spoil_lists,
             "wall_clock": self._wall_clock,
             "pass_time": self._pass_time,
             "pumps": self._pumps,
@@ -334,6 +335,13 @@ class Control:
         args.nothing_else()
         with server.lock:
             return {"ok": True, "list_version": server.book.publish()}
+
+    def _spoil_lists(self, args: _Arguments) -> Answer:
+        server, fault = self._server(), args.text("fault")
+        args.nothing_else()
+        with server.lock:
+            server.book.shelf.spoil(fault)
+        return {"ok": True, "fault": fault}
 
     # --- clocks
 

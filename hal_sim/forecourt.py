@@ -342,4 +342,5 @@ def _host_paths(server: HostServer) -> dict[str, str]:
         "token_key": server.token_key_path,
         "pin_key": server.pin_key_path,
         "card_key": server.card_key_path,
+        "list_key": server.list_key_path,
     }

@@ -26,6 +26,8 @@ from drivers.events import MediumPresented
 from drivers.keypad.device import Keypad
 from drivers.serial_port import SerialPort
 from terminal.config import Config, ConfigError, LineTable, SideTable, resolve
+from terminal.core.card_lists import ListDelta, ListMark
+from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import Record
@@ -33,6 +35,8 @@ from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
+from terminal.host.list_head import KeyFileError as ListKeyFileError
+from terminal.host.list_head import ListKeys
 from terminal.host.list_sync import ListSync
 from terminal.host.workers import HostDesk
 from terminal.runtime import loop
@@ -43,6 +47,7 @@ from terminal.runtime.logs import line_of
 from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
 from terminal.store.card_file import CardFileError, LiveLists
+from terminal.store.card_import import ImportProcess
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyFileError, KeyVault
@@ -88,7 +93,8 @@ class Terminal:
         self.lists = LiveLists(self.state_dir)
         self.vault = _vault(config)
         endpoint = _endpoint(config)
-        sync = ListSync(self.lane, self.state_dir, config.host.upload_ms)
+        self.importing = ImportProcess()
+        sync = ListSync(self.lane, _list_keys(config), self.state_dir, config.host.upload_ms, self.importing, tidy=self.lists.tidy)
         self.host = HostDesk(
             self.lane, lambda: HostClient(endpoint, clock.instant), inbox.post, sync, config.host.authorize_ms, config.host.upload_ms
         )
@@ -164,20 +170,24 @@ class Terminal:
         """End every thread; what a pump does goes on and is read at the next start."""
         for device in self.devices:
             device.stop(2_000)
+        self.importing.stop()
         self.host.stop()
+        self.lists.close()
 
     def serve(self, ledger: Ledger, boot: str, notifier: Notifier, status: StatusFile) -> None:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
+        known = recover(ledger, self.config.terminal.id, boot)
         file = cards_file(ledger)
         if file is not None:
             try:
-                self.lists.use(file)
+                self.lists.use(file, known.list_mark)
             except CardFileError as error:
                 LOG.warning("event=CardFileUnreadable why=%r", str(error))
+                self.inbox.post(ListsRefused(f"cards: {error}"))
         space = DiskSpace(self.state_dir, self.config.storage.reserve_mib)
         site = Site(
             self.config.site(version()),
-            recover(ledger, self.config.terminal.id, boot),
+            known,
             boot=boot,
             lists=self.lists,
             vault=self.vault,
@@ -242,13 +252,28 @@ class Terminal:
         """See ``runtime.engine.Outside``."""
         self.host.probe()
 
-    def check_lists(self, epoch: str, version: int) -> None:
+    def check_lists(self, epoch: str, version: int, mark: ListMark, whole: bool) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.check_lists(epoch, version)
+        self.host.check_lists(epoch, version, mark, whole)
 
     def use_cards(self, file: str) -> None:
+        """See ``runtime.engine.Outside``. A file that cannot be opened leaves the old one serving; the next check fetches it again."""
+        try:
+            self.lists.use(file)
+        except CardFileError as error:
+            self.inbox.post(ListsRefused(f"cards: {error}"))
+
+    def apply_changes(self, deltas: tuple[ListDelta, ...]) -> ChangesApplied | ListsRefused:
         """See ``runtime.engine.Outside``."""
-        self.lists.use(file)
+        return self.lists.changed(deltas)
+
+    def open_push(self, last_event: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.open_push(last_event)
+
+    def ack_event(self, event: int, effective_at: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.ack_event(event, effective_at)
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""
@@ -337,6 +362,14 @@ def _vault(config: Config) -> KeyVault:
     try:
         return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card))
     except KeyFileError as error:
+        raise ConfigError(f"keys: {error}") from error
+
+
+def _list_keys(config: Config) -> ListKeys:
+    following = config.keys.list_next
+    try:
+        return ListKeys.from_files(resolve(config.keys.list_current), None if following is None else resolve(following))
+    except ListKeyFileError as error:
         raise ConfigError(f"keys: {error}") from error
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from terminal.core.card_data import Nozzle
 from terminal.core.currencies import decimals_of
+from terminal.core.deny_book import OnDeny
 from terminal.core.facts import Policy
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointConfig, PointTimes
@@ -59,6 +60,7 @@ class PolicyTable(_Table, frozen=True):
     emergency_accounts: tuple[str, ...] = ()
     restricted_products: tuple[str, ...] = ()
     max_open: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
+    on_deny: OnDeny = OnDeny.STOP
 
 
 class HostTable(_Table, frozen=True):
@@ -78,11 +80,13 @@ class HostTable(_Table, frozen=True):
 
 
 class KeysTable(_Table, frozen=True):
-    """Files with 64 hex digits each."""
+    """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change."""
 
     token: str
     pin: str
     card: str
+    list_current: str
+    list_next: str | None = None
 
 
 class TimesTable(_Table, frozen=True):
@@ -207,6 +211,7 @@ class Config(_Table, frozen=True):
                 restricted_products=frozenset(self.policy.restricted_products),
                 max_open=self.policy.max_open,
             ),
+            self.policy.on_deny,
         )
         points = tuple(
             PointConfig(point.number, tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)), point.minimum_ml)

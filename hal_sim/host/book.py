@@ -6,13 +6,15 @@ called by one thread at a time; ``server.HostServer`` guards it with a lock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from hal_sim.host import messages
 from hal_sim.host.crypto import SealBroken
 from hal_sim.host.messages import Refusal, instant_ms, instant_text
+from hal_sim.host.push import HELLO, Acknowledged, Cursor
 from hal_sim.host.records import Entry
 from hal_sim.host.rules import Offer, Verdict, Wish, decide, decline
 from hal_sim.host.state import HostState, OpenAuthorization
@@ -21,6 +23,12 @@ from hal_sim.host.world import DEFAULT_MINIMUM_ML, Card
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON_TYPE = {"Content-Type": "application/json"}
+EVENT_STREAM = "text/event-stream"
+_RANGE = re.compile(r"bytes=([0-9]{1,15})-")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
 
 
 class HostBook(HostState):
@@ -30,13 +38,14 @@ class HostBook(HostState):
         """One call, answered: status, headers and body. Every refusal is an answer; nothing is raised for what a terminal sends."""
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
-            return self._route(method, path.partition("?")[0], lowered, body)
+            place, _, query = path.partition("?")
+            return self._route(method, place, dict(parse_qsl(query)), lowered, body)
         except Refusal as refusal:
             self.refused.append((refusal.status, refusal.code, refusal.message))
             error = {"error": refusal.code, "message": refusal.message}
             return refusal.status, dict(JSON_TYPE), messages.encode(error)
 
-    def _route(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _route(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Answer:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match parts:
             case ["v1", "authorizations"]:
@@ -54,20 +63,42 @@ class HostBook(HostState):
             case ["v1", "time"]:
                 self._expect(method, "GET", "time")
                 return self._reply({})
-            case ["v1", "terminals", terminal, "lists"]:
-                self._expect(method, "GET", "lists")
-                self._known_terminal(terminal, 404)
-                return self._reply({"lists": {"cards": self._snapshots[self.list_epoch, self.list_version].head()}})
-            case ["v1", "terminals", terminal, "lists", "cards", epoch, version]:
-                self._expect(method, "GET", "cards")
-                self._known_terminal(terminal, 404)
+            case ["v1", "terminals", terminal, *rest]:
+                return self._route_terminal(method, terminal, rest, query, headers, body)
+        raise Refusal(404, "not_found", "there is no such resource")
+
+    def _route_terminal(
+        self, method: str, terminal: str, parts: list[str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        match parts:
+            case ["lists"]:
+                self._for_terminal(terminal, method, "GET", "lists")
+                return self._reply({"lists": {"cards": self.shelf.head(self._now())}}, self._list_time())
+            case ["lists", "cards", "deltas"]:
+                self._for_terminal(terminal, method, "GET", "deltas")
+                heads = self.shelf.deltas(query.get("epoch", ""), _number(query.get("from", "")), self._now())
+                return self._reply({"deltas": heads}, self._list_time())
+            case ["lists", "cards", epoch, version, "delta"]:
+                self._for_terminal(terminal, method, "GET", "delta")
+                return 200, {"Content-Type": "application/x-ndjson"}, self.shelf.delta(epoch, _number(version))
+            case ["lists", "cards", epoch, version]:
+                self._for_terminal(terminal, method, "GET", "cards")
                 return self._snapshot(epoch, version, headers)
-            case ["v1", "terminals", terminal, "state"]:
-                self._expect(method, "PUT", "state")
-                self._known_terminal(terminal, 404)
+            case ["events"]:
+                self._for_terminal(terminal, method, "GET", "events")
+                return self._events(headers)
+            case ["events", event, "ack"]:
+                self._for_terminal(terminal, method, "POST", "ack")
+                return self._acknowledge(event, body)
+            case ["state"]:
+                self._for_terminal(terminal, method, "PUT", "state")
                 self.terminal_state = messages.parse(body)
                 return self._reply({})
         raise Refusal(404, "not_found", "there is no such resource")
+
+    def _for_terminal(self, terminal: str, method: str, expected: str, call: str) -> None:
+        self._expect(method, expected, call)
+        self._known_terminal(terminal, 404)
 
     def _expect(self, method: str, expected: str, call: str) -> None:
         if method != expected:
@@ -78,20 +109,47 @@ class HostBook(HostState):
         if terminal != self._world.terminal:
             raise Refusal(status, "unknown_terminal", "the terminal is not known here")
 
-    def _reply(self, content: dict[str, Any]) -> Answer:
-        answer = {"time": instant_text(self._now()), **content}
+    def _reply(self, content: dict[str, Any], time: str | None = None) -> Answer:
+        answer = {"time": time or instant_text(self._now()), **content}
         return 200, dict(JSON_TYPE), messages.encode(answer)
 
+    def _list_time(self) -> str | None:
+        """What this host believes the time to be when it is asked for lists."""
+        return instant_text(0) if self.shelf.fault == "1970" else None
+
     def _snapshot(self, epoch: str, version: str, headers: Mapping[str, str]) -> Answer:
-        number = int(version) if version.isascii() and version.isdigit() and len(version) < 16 else -1
-        snapshot = self._snapshots.get((epoch, number))
-        if snapshot is None:
-            gone = epoch == self.list_epoch and 0 < number < self.list_version
-            raise Refusal(410 if gone else 404, "gone" if gone else "not_found", "this version of the list is not kept")
-        answer = {"Content-Type": "application/x-ndjson"}
-        if "gzip" in headers.get("accept-encoding", ""):
-            return 200, answer | {"Content-Encoding": "gzip"}, snapshot.packed
-        return 200, answer, snapshot.data
+        edition = self.shelf.whole(epoch, _number(version))
+        packed = "gzip" in headers.get("accept-encoding", "")
+        data = self.shelf.bytes_of(edition, packed=packed)
+        tag = f'"{edition.whole[1]}{"-gzip" if packed else ""}"'
+        answer = {"Content-Type": "application/x-ndjson", "Accept-Ranges": "bytes", "ETag": tag}
+        if packed:
+            answer["Content-Encoding"] = "gzip"
+        wanted = _RANGE.fullmatch(headers.get("range", ""))
+        if wanted is None or headers.get("if-range", tag) != tag:
+            return 200, answer, data
+        start = int(wanted[1])
+        if start >= len(data):
+            return 416, answer | {"Content-Range": f"bytes */{len(data)}"}, b""
+        return 206, answer | {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, data[start:]
+
+    def _events(self, headers: Mapping[str, str]) -> Answer:
+        # The beginning of a stream; whoever holds the connection goes on with ``news``.
+        text, _ = self.news(self.cursor(headers))
+        return 200, {"Content-Type": EVENT_STREAM, "Cache-Control": "no-store"}, HELLO + text
+
+    def cursor(self, headers: Mapping[str, str]) -> Cursor:
+        """Where the stream of a call with these headers begins."""
+        return self._push.resume({name.lower(): value for name, value in headers.items()}.get("last-event-id", ""))
+
+    def _acknowledge(self, event: str, body: bytes) -> Answer:
+        message = messages.parse(body)
+        messages.verify(message, messages.ACKNOWLEDGEMENT, "")
+        number = int(event) if event.isascii() and event.isdigit() and len(event) < 16 else 0
+        if not 1 <= number <= self._push.newest_id:
+            raise Refusal(404, "not_found", "this event was never sent")
+        self.acks.setdefault(number, Acknowledged(instant_ms(message["effective_at"]), self._now()))
+        return self._reply({})
 
     def _replay(self, headers: Mapping[str, str], message: dict[str, Any]) -> dict[str, Any] | None:
         # The header is the message's key; the stored answer belongs to exactly this body.

@@ -24,8 +24,10 @@ class Faults:
     """Nothing is booked, every call is answered 200 with a page that is no JSON, as a captive portal does."""
     drip_ms: int = 0
     """The answer's body comes byte by byte with this pause between two."""
+    cut_after: int = 0
+    """The connection breaks after so many bytes of a body that has more (0: never)."""
 
     def clear(self) -> None:
         """Everything off."""
-        self.delay_ms = self.delay_before_ms = self.drip_ms = 0
+        self.delay_ms = self.delay_before_ms = self.drip_ms = self.cut_after = 0
         self.lose_answers = self.always_500 = self.garbage = False

@@ -1,19 +1,16 @@
-"""Makes the card list that a terminal fetches: newline-delimited JSON with a checksum in its last row.
+"""Makes the rows of the card list that a terminal fetches; ``list_shelf`` signs them and gives them out.
 
 Source: firmware_notes/host-api.md, section "The card list". The list never holds a card number in clear except in deny ranges.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from hal_sim.host.crypto import pin_verifier
+from hal_sim.host.list_shelf import Row, canonical, identity
 from hal_sim.host.records import Journal
 from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Meter, World
@@ -32,26 +29,6 @@ class DenyList:
         return any(len(number) == len(low) and low <= number <= high for low, high in self.ranges)
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """One published version for one terminal. ``rows`` counts all rows before the last; ``sha256`` is over their bytes."""
-
-    epoch: str
-    version: int
-    rows: int
-    sha256: str
-    data: bytes = field(repr=False)
-
-    @cached_property
-    def packed(self) -> bytes:
-        """The same with gzip, without a time in it, so that equal lists are equal bytes."""
-        return gzip.compress(self.data, mtime=0)
-
-    def head(self) -> dict[str, Any]:
-        """The entry in the overview of lists."""
-        return {"epoch": self.epoch, "version": self.version, "rows": self.rows, "sha256": self.sha256, "bytes": len(self.data)}
-
-
 class Publisher:
     """Turns master data, deny list and booked use into snapshots."""
 
@@ -62,20 +39,22 @@ class Publisher:
         self._calendar = calendar
         self._pin_key = pin_key
 
-    def publish(self, terminal: str, epoch: str, version: int, now_ms: int, pin_epochs: dict[str, int]) -> Snapshot:
-        """The list as of now. ``pin_epochs`` is the PIN epoch per account token, 1 where it is not named."""
-        lines = [json.dumps(row, separators=(",", ":")).encode() + b"\n" for row in self._rows(terminal, now_ms, pin_epochs)]
-        body = b"".join(lines)
-        digest = hashlib.sha256(body).hexdigest()
-        end = json.dumps({"row": "end", "rows": len(lines), "sha256": digest}, separators=(",", ":")).encode() + b"\n"
-        return Snapshot(epoch, version, len(lines), digest, body + end)
+    def rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> list[Row]:
+        """The list as of now, each row once. ``pin_epochs`` is the PIN epoch per account token, 1 where it is not named."""
+        found: dict[bytes, Row] = {}
+        for row in self._rows(terminal, now_ms, pin_epochs):
+            key = canonical([row["row"], identity(row)])
+            # Two balances of the same kind on the same subject: the smaller one says what may be taken.
+            if key not in found or row.get("amount", 0) < found[key].get("amount", 0):
+                found[key] = row
+        return list(found.values())
 
-    def _rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> Iterator[dict[str, Any]]:
+    def _rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> Iterator[Row]:
         world = self._world
         for customer in world.customers.values():
             status = "active" if customer.active else "blocked"
             yield {"row": "customer", "customer": customer.customer, "status": status, "offline": customer.offline, "zone": customer.zone}
-        for card in world.cards.values():
+        for card in sorted(world.cards.values(), key=lambda each: each.token):  # in the order of its key a terminal's import is quickest
             yield self._card(card, pin_epochs.get(card.account_token, 1))
         for meter in world.meters:
             if meter.limit is not None:
@@ -104,8 +83,15 @@ class Publisher:
         yield from ({"row": "deny", "card": token} for token in sorted(self._deny.tokens))
         yield from ({"row": "deny", "customer": name} for name in sorted(self._deny.customers))
         yield from ({"row": "deny", "range": list(pair)} for pair in sorted(self._deny.ranges))
-        for product in sorted({each.product for each in world.nozzles} | world.restricted):
+        for product in sorted(self._products()):
             yield {"row": "product", "product": product, "restricted": product in world.restricted}
+
+    def _products(self) -> set[str]:
+        """What is sold here, and whatever a row names."""
+        world = self._world
+        groups = [each.products for each in world.cards.values()]
+        groups += [each.products for each in world.meters] + [each.products for each in world.balances]
+        return {each.product for each in world.nozzles} | world.restricted | {name for group in groups for name in group or ()}
 
     def _still_counted_there(self, terminal: str) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
         # A record past a gap is above the watermark, so the terminal counts it itself: it must not be in our counts too.

@@ -172,6 +172,7 @@ RECORD: Table = (
     }
 )
 REVERSAL: Table = _SALE_PART | {"reason": one_of("TIMED_OUT", "CANCELLED", "POWER", "LATE")}
+ACKNOWLEDGEMENT: Table = {"effective_at": _instant, "durable": lambda value: None if value is True else "true is expected"}
 TRANSACTIONS: Table = {"terminal": NAME, "items": _items}
 
 

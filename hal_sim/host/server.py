@@ -16,12 +16,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from hal_sim.host.book import HostBook
+from hal_sim.host.book import EVENT_STREAM, HostBook
 from hal_sim.host.faults import Faults
 from hal_sim.host.messages import MAX_BODY
 from hal_sim.host.pki import Authority, Issued
+from hal_sim.host.push import HEARTBEAT, HELLO
 
 HANDSHAKE_S = 5.0
+HEARTBEAT_S = 25.0
 IDLE_S = 60.0
 LINGER_S = 0.5
 LINGER_READS = 128
@@ -62,7 +64,33 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             raise _Dropped
-        self._answer(*owner.answer(self.command, self.path, dict(self.headers.items()), body), owner.faults.drip_ms)
+        headers = dict(self.headers.items())
+        with owner.news:
+            told = owner.told
+        status, answered, content = owner.answer(self.command, self.path, headers, body)
+        if answered.get("Content-Type") == EVENT_STREAM:
+            self._stream(owner, answered, headers, told)
+        else:
+            self._answer(status, answered, content, owner.faults.drip_ms, owner.faults.cut_after)
+
+    def _stream(self, owner: HostServer, answered: dict[str, str], asked: dict[str, str], told: int) -> None:
+        """The open end of an event stream: what is new as it comes, a comment when nothing does, until somebody hangs up."""
+        self.close_connection = True
+        self.send_response(200)
+        for name, value in answered.items():
+            self.send_header(name, value)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with owner.lock:
+            cursor = owner.book.cursor(asked)
+        text = HELLO
+        while not owner.stopping.is_set() and owner.serves(self.server):
+            with owner.lock:
+                news, cursor = owner.book.news(cursor)
+            text += news
+            if text:
+                self.wfile.write(b"%X\r\n%b\r\n" % (len(text), text))
+            told, text = owner.await_news(told)
 
     def _linger(self) -> None:
         # Closing on unread bytes resets the connection, and the client would lose the answer that tells it why.
@@ -72,12 +100,15 @@ class _Handler(BaseHTTPRequestHandler):
                 if not self.rfile.read1(65536):
                     return
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes, drip_ms: int) -> None:
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, drip_ms: int, cut_after: int = 0) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if 0 < cut_after < len(body):
+            self.wfile.write(body[:cut_after])
+            raise _Dropped
         if drip_ms == 0:
             self.wfile.write(body)
             return
@@ -119,8 +150,10 @@ class _Listener(ThreadingHTTPServer):
 class HostServer:
     """Serves a book. ``lock`` guards it: a test that controls or reads the book while calls may come holds it too.
 
-    The directory gets ``ca.crt``, ``client.crt``, ``client.key``, ``token.key``, ``pin.key`` and ``card.key`` (keys as hex text), all
-    of them 0600, besides the server's own pair.
+    Event streams are held open; ``heartbeat_s`` is how long one is silent at most.
+
+    The directory gets ``ca.crt``, ``client.crt``, ``client.key``, ``token.key``, ``pin.key``, ``card.key`` and ``list.pub`` (keys in hex),
+    all of them 0600, besides the server's own pair.
     """
 
     def __init__(self, book: HostBook, directory: str | os.PathLike[str], *, port: int = 0) -> None:
@@ -130,6 +163,10 @@ class HostServer:
         self.faults = Faults()
         self.errors: list[str] = []
         self.stopping = threading.Event()
+        self.heartbeat_s = HEARTBEAT_S
+        self.news = threading.Condition()
+        self.told = 0
+        book.listeners.append(self._wake_streams)
         self.port = port
         self._listener: _Listener | None = None
         self._thread: threading.Thread | None = None
@@ -146,6 +183,7 @@ class HostServer:
         self.token_key_path = _write(folder / "token.key", book.token_key.hex().encode())
         self.pin_key_path = _write(folder / "pin.key", book.pin_key.hex().encode())
         self.card_key_path = _write(folder / "card.key", book.card_key.hex().encode())
+        self.list_key_path = _write(folder / "list.pub", book.shelf.public.hex().encode())
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.load_cert_chain(*server_paths)
@@ -188,6 +226,7 @@ class HostServer:
             if self._thread is not None:
                 self._thread.join()
             self._listener = None
+            self._wake_streams()
             # A bound socket that does not listen refuses connections and keeps the port from being given to somebody else.
             self._placeholder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -195,9 +234,25 @@ class HostServer:
             self._cut_all()
 
     def restore(self) -> None:
-        """Ends every fault: all of ``faults`` off, and reachable."""
+        """Ends every fault: all of ``faults`` off, lists as they should be, and reachable."""
         self.faults.clear()
+        self.book.shelf.spoil("")
         self.set_reachable(True)
+
+    def _wake_streams(self) -> None:
+        with self.news:
+            self.told += 1
+            self.news.notify_all()
+
+    def await_news(self, told: int) -> tuple[int, bytes]:
+        """Waits until more was said than that; with a comment to send when the time of the heartbeat is over instead."""
+        with self.news:
+            heard = self.news.wait_for(lambda: self.told != told, self.heartbeat_s)
+            return self.told, b"" if heard else HEARTBEAT
+
+    def serves(self, listener: object) -> bool:
+        """Whether this is the listener of now."""
+        return self._listener is listener
 
     def _drop_placeholder(self) -> None:
         if self._placeholder is not None:

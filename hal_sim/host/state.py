@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal_sim.host.crypto import Sealer, token_of
-from hal_sim.host.lists import DenyList, Publisher, Snapshot
+from hal_sim.host.list_shelf import ListShelf
+from hal_sim.host.lists import DenyList, Publisher
+from hal_sim.host.push import Acknowledged, Cursor, PushLog, Word
 from hal_sim.host.records import Entry, Journal
 from hal_sim.host.usage import Shares, Usage
 from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Subject, World
-
-KEPT_VERSIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class HostState:
 
     Attributes for tests: the three keys; ``list_epoch`` and ``list_version`` of the newest list; ``busy`` (answers "retry" to
     records and reversals while True); ``calls`` per kind; ``refused`` (status, code, message) of the last thousand; ``conflicts``,
-    the keys of records that came for a sale booked already; ``terminal_state`` as last put.
+    the keys of records that came for a sale booked already; ``terminal_state`` as last put; ``acks`` by event, the first one of each;
+    ``listeners`` are called whenever there is something new to push.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class HostState:
         token_key: bytes | None = None,
         pin_key: bytes | None = None,
         card_key: bytes | None = None,
+        list_key: bytes | None = None,
         list_epoch: str = "e1",
     ) -> None:
         """Reads the scenario and publishes list version 1. Keys have 32 bytes and are random when not given. Raises ``ScenarioError``."""
@@ -65,6 +67,9 @@ class HostState:
         self.refused: deque[tuple[int, str, str]] = deque(maxlen=1000)
         self.conflicts: list[str] = []
         self.terminal_state: dict[str, Any] | None = None
+        self.acks: dict[int, Acknowledged] = {}
+        self.listeners: list[Callable[[], None]] = []
+        self._push = PushLog()
         self._now = now_utc_ms
         self._calendar = Calendar()
         self._world = World(scenario, self.token_of, lambda zone: self._calendar.keys(now_utc_ms(), zone))
@@ -78,7 +83,7 @@ class HostState:
         self._authorized: set[str] = set()
         self._reversed: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        self._snapshots: dict[tuple[str, int], Snapshot] = {}
+        self.shelf = ListShelf(self._world.terminal, list_key or secrets.token_bytes(32))
         self._next_authorization = 1
         self.publish()
 
@@ -93,14 +98,23 @@ class HostState:
 
     # --- controls -----------------------------------------------------------------------------------------------------
 
-    def publish(self) -> int:
-        """Publishes the lists as of now and returns the new version. The last five stay readable."""
+    def publish(self, *, confirm_shrink: bool = False) -> int:
+        """Publishes the lists as of now and returns the new version. The last five stay readable, and the changes between them."""
         self.list_version += 1
-        snapshot = self._publisher.publish(self._world.terminal, self.list_epoch, self.list_version, self._now(), self._pin_epochs)
-        self._snapshots[self.list_epoch, self.list_version] = snapshot
-        for old in list(self._snapshots)[:-KEPT_VERSIONS]:
-            del self._snapshots[old]
+        now_ms = self._now()
+        rows = self._publisher.rows(self._world.terminal, now_ms, self._pin_epochs)
+        self.shelf.put(self.list_epoch, self.list_version, rows, now_ms, confirm_shrink=confirm_shrink)
+        self._tell_listeners()
         return self.list_version
+
+    def _tell_listeners(self) -> None:
+        for listener in self.listeners:
+            listener()
+
+    def _say(self, subject: tuple[str, ...], *, lifted: bool) -> None:
+        # The next list will have it: until a terminal reads that one, this word goes before its list.
+        self._push.say(subject, lifted=lifted, epoch=self.list_epoch, list_version=self.list_version + 1, now_ms=self._now())
+        self._tell_listeners()
 
     def restart_lists(self, epoch: str) -> None:
         """Starts a new list epoch at version 1, as a host does that restored its database."""
@@ -116,39 +130,54 @@ class HostState:
         return [card for card in self._world.cards.values() if card.account == number]
 
     def block(self, *, card: str | None = None, customer: str | None = None, numbers: tuple[str, str] | None = None) -> None:
-        """Blocks a card (by number, or all of an account), a customer, or a range of numbers: online at once, in lists at ``publish``.
+        """Blocks a card (by number, or all of an account), a customer, or a range of numbers: online and pushed at once, in lists at
+        ``publish``.
 
         A card that is in no table is denied all the same. Raises ``ValueError`` unless exactly one is given.
         """
         self._exactly_one(card, customer, numbers)
         if card is not None:
             cards = self._cards(card)
-            self._deny.tokens |= {each.token for each in cards} or {self.token_of(card)}
+            tokens = [each.token for each in cards] or [self.token_of(card)]
+            self._deny.tokens.update(tokens)
             for each in cards:
                 each.active = False
+            for token in tokens:
+                self._say(("card", token), lifted=False)
         if customer is not None:
             self._deny.customers.add(customer)
             if customer in self._world.customers:
                 self._world.customers[customer].active = False
+            self._say(("customer", customer), lifted=False)
         if numbers is not None:
             if len(numbers[0]) != len(numbers[1]):
                 raise ValueError("both ends of a range have the same length")
             self._deny.ranges.add(numbers)
+            self._say(("range", *numbers), lifted=False)
 
     def unblock(self, *, card: str | None = None, customer: str | None = None, numbers: tuple[str, str] | None = None) -> None:
-        """Lifts a block, also one of the scenario. Raises ``ValueError`` unless exactly one is given."""
+        """Lifts a block, also one of the scenario: online and pushed at once, in lists at ``publish``.
+
+        Raises ``ValueError`` unless exactly one is given.
+        """
         self._exactly_one(card, customer, numbers)
         if card is not None:
+            cards = self._cards(card)
+            tokens = dict.fromkeys([self.token_of(card)] * (not cards) + [each.token for each in cards])
             self._deny.tokens.discard(self.token_of(card))
-            for each in self._cards(card):
+            for each in cards:
                 each.active = True
-                self._deny.tokens.discard(each.token)
+            for token in tokens:
+                self._deny.tokens.discard(token)
+                self._say(("card", token), lifted=True)
         if customer is not None:
             self._deny.customers.discard(customer)
             if customer in self._world.customers:
                 self._world.customers[customer].active = True
+            self._say(("customer", customer), lifted=True)
         if numbers is not None:
             self._deny.ranges.discard(numbers)
+            self._say(("range", *numbers), lifted=True)
 
     @staticmethod
     def _exactly_one(*given: object) -> None:
@@ -171,11 +200,19 @@ class HostState:
         for each in nozzles:
             each.price = price
 
+    def news(self, cursor: Cursor) -> tuple[bytes, Cursor]:
+        """What a stream that stands there has not been told yet, and where it stands then."""
+        return self._push.news(cursor, self.list_epoch, self.list_version)
+
     # --- inspection ---------------------------------------------------------------------------------------------------
 
     def prices(self) -> dict[tuple[int, int], tuple[str, int]]:
         """(product, price) per (fuelling point, nozzle)."""
         return {(each.fp, each.nozzle): (each.product, each.price) for each in self._world.nozzles}
+
+    def pushed(self) -> list[Word]:
+        """The newest word about each subject that was blocked or unblocked, in order."""
+        return self._push.words()
 
     def records(self) -> list[dict[str, Any]]:
         """All booked records in order, each with ``received_at_ms``, ``account`` (token), ``customer`` and ``flags``."""

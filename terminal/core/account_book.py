@@ -74,6 +74,9 @@ class Use:
     held: Sums
 
 
+_NO_USE = Use(Sums(0, 0, 0), Sums(0, 0, 0), Sums(0, 0, 0))
+
+
 class UnknownSale(KeyError):
     """The book has no such sale; the caller's idea of the sale and the book differ."""
 
@@ -237,16 +240,17 @@ class AccountBook:
         Deliveries count with a sequence above ``watermark`` (all when None), and as ``before`` when authorized at or before
         ``lists_checked`` (none when None). Holds count whatever their sequence.
         """
-        before, since, held = _Adder(), _Adder(), _Adder()
         account = self._accounts.get(subject)
-        if account is not None:
-            start, end = (None, None) if window is None else window
-            for use in account.open.values():
-                if (start is None or end is None or start <= use.authorized_at < end) and _counts_for(_concern(use), products):
-                    held.add(use.quantity_ml, use.value_minor, 1)
-            for number, hour in account.hours_in(start, end):
-                if watermark is None or hour.highest > watermark:
-                    _add_hour(number, hour, window, products, watermark, lists_checked, before, since)
+        if account is None:
+            return _NO_USE
+        before, since, held = _Adder(), _Adder(), _Adder()
+        start, end = (None, None) if window is None else window
+        for use in account.open.values():
+            if (start is None or end is None or start <= use.authorized_at < end) and _counts_for(_concern(use), products):
+                held.add(use.quantity_ml, use.value_minor, 1)
+        for number, hour in account.hours_in(start, end):
+            if watermark is None or hour.highest > watermark:
+                _add_hour(number, hour, window, products, watermark, lists_checked, before, since)
         return Use(before.sums(), since.sums(), held.sums())
 
     # --- comparison ---------------------------------------------------------------------------------------------------

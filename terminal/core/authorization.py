@@ -96,13 +96,18 @@ def decide(facts: Facts, policy: Policy) -> Decision:
     decided_by = DecidedBy.OFFLINE if facts.host is None else DecidedBy.HOST
     left = () if facts.host_approves else remainders(facts)
     steps: list[StepResult] = []
-    for step, judge in STEPS:
+    for step, judge, passed in _BEFORE_LIMITS:
         reason = judge(facts, policy)
-        steps.append(StepResult(step, reason))
         if reason is not None:
+            steps.append(StepResult(step, reason))
             return Decision(False, False, reason, decided_by, tuple(steps), left, ())
+        steps.append(passed)
     allowed = allowances(facts, policy)
     best = deciding(allowed)
+    reason = _too_little(best, policy)
+    steps.append(StepResult(Step.LIMITS, reason))
+    if reason is not None:
+        return Decision(False, False, reason, decided_by, tuple(steps), left, ())
     partial = best.wish_ml is not None and best.wish_ml > best.quantity_ml
     return Decision(True, partial, None, decided_by, tuple(steps), left, allowed)
 
@@ -151,7 +156,8 @@ def _offline_gate(facts: Facts, policy: Policy) -> Reason | None:
         return None
     if facts.clock_state is ClockState.UNTRUSTED:
         return Reason.CLOCK_UNTRUSTED
-    if Offline.NEVER in (row.offline for row in (facts.card, facts.customer) if row is not None):
+    card, customer = facts.card, facts.customer
+    if (card is not None and card.offline is Offline.NEVER) or (customer is not None and customer.offline is Offline.NEVER):
         return Reason.OFFLINE_NOT_ALLOWED
     return Reason.LIST_TOO_OLD if list_factor(facts, policy) is None else None
 
@@ -166,8 +172,7 @@ def _product(facts: Facts, policy: Policy) -> Reason | None:
     return None if permitted_products(facts, policy) else Reason.PRODUCT_NOT_ALLOWED
 
 
-def _limits(facts: Facts, policy: Policy) -> Reason | None:
-    best = deciding(allowances(facts, policy))
+def _too_little(best: Allowance, policy: Policy) -> Reason | None:
     # Not even a policy without a minimum releases a pump for nothing: to some heads a preset of 0 means no preset.
     return best.bound_by if best.quantity_ml < max(1, policy.min_dispense_ml) else None
 
@@ -181,6 +186,8 @@ STEPS: tuple[tuple[Step, Callable[[Facts, Policy], Reason | None]], ...] = (
     (Step.OFFLINE_GATE, _offline_gate),
     (Step.SITE, _site),
     (Step.PRODUCT, _product),
-    (Step.LIMITS, _limits),
+    (Step.LIMITS, lambda facts, policy: _too_little(deciding(allowances(facts, policy)), policy)),
 )
-"""Every step, in the order in which it is taken."""
+"""Every step, in the order in which it is taken. The allowances of the last one are the answer too, so ``decide`` makes them once."""
+
+_BEFORE_LIMITS = tuple((step, judge, StepResult(step, None)) for step, judge in STEPS[:-1])

@@ -6,8 +6,8 @@ Integers only: the factor of the list age is in tenths, money becomes volume by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from terminal.core.card_data import BalanceKind, Limit, Measure, Offline, Period, SubjectKind, Wish
 from terminal.core.facts import BalanceUse, Facts, LimitUse, Policy
@@ -85,7 +85,7 @@ def permitted_products(facts: Facts, policy: Policy) -> frozenset[str]:
 
     A host that names products narrows them; for a card that our lists do not know, its naming is what a restricted product needs.
     """
-    offered = frozenset(nozzle.product for nozzle in facts.request.nozzles)
+    offered = frozenset([nozzle.product for nozzle in facts.request.nozzles])
     by_host = None if facts.host is None else facts.host.products
     named = by_host if facts.card is None else facts.card.products
     allowed = offered - policy.restricted_products if named is None else offered & named
@@ -98,12 +98,12 @@ def allowances(facts: Facts, policy: Policy) -> tuple[Allowance, ...]:
     Of a product that hangs at several nozzles with different prices the smallest, so that it holds whichever is lifted.
     """
     permitted = permitted_products(facts, policy)
-    factor = list_factor(facts, policy) or 0
+    bounds = _bounds(facts, policy, list_factor(facts, policy) or 0)
     found: dict[str, Allowance] = {}
     for nozzle in facts.request.nozzles:
         if nozzle.product not in permitted:
             continue
-        one = _allowance(facts, policy, factor, nozzle.product, nozzle.price)
+        one = _allowance(facts, bounds, nozzle.product, nozzle.price)
         if nozzle.product not in found or one.quantity_ml < found[nozzle.product].quantity_ml:
             found[nozzle.product] = one
     return tuple(found.values())
@@ -114,28 +114,37 @@ def deciding(found: tuple[Allowance, ...]) -> Allowance:
     return max(found, key=lambda allowance: allowance.quantity_ml)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(NamedTuple):
+    """A bound on these products (None: all). A tuple, because every decision makes a dozen."""
+
+    products: frozenset[str] | None
     reason: Reason
     measure: Measure
     amount: int
 
 
-def _allowance(facts: Facts, policy: Policy, factor: int, product: str, price: int) -> Allowance:
-    quantities = [
-        (_quantity(bound.measure, bound.amount, price, facts.decimals), bound) for bound in _bounds(facts, policy, factor, product)
-    ]
-    # Never empty: the terminal's cap on quantity always binds.
-    binding = [(quantity, BOUND_RANK[bound.reason], bound) for quantity, bound in quantities if quantity is not None]
-    quantity, _, bound = min(binding, key=lambda entry: entry[:2])
+def _allowance(facts: Facts, bounds: list[_Bound], product: str, price: int) -> Allowance:
+    least: int | None = None
+    binding = bounds[-1]
+    for bound in bounds:
+        products, reason, measure, amount = bound
+        if products is not None and product not in products:
+            continue
+        quantity = amount if measure is Measure.QUANTITY else _quantity(measure, amount, price, facts.decimals)
+        if quantity is None or (least is not None and quantity > least):
+            continue
+        if least is None or quantity < least or BOUND_RANK[reason] < BOUND_RANK[binding.reason]:
+            least, binding = quantity, bound
+    if least is None:
+        raise AssertionError("the terminal's cap on quantity always binds")
     return Allowance(
         product=product,
-        quantity_ml=quantity,
-        value_minor=cost_of(quantity, price, facts.decimals),
-        bound_by=bound.reason,
+        quantity_ml=least,
+        value_minor=cost_of(least, price, facts.decimals),
+        bound_by=binding.reason,
         price=price,
-        money_minor=bound.amount if bound.measure is Measure.VALUE else None,
-        wish_ml=_wish_ml(facts.request.wish, price, facts.decimals),
+        money_minor=binding.amount if binding.measure is Measure.VALUE else None,
+        wish_ml=None if facts.request.wish is None else _wish_ml(facts.request.wish, price, facts.decimals),
     )
 
 
@@ -148,52 +157,45 @@ def _quantity(measure: Measure, amount: int, price: int, decimals: int) -> int |
     return volume_for(amount, price, decimals)
 
 
-def _wish_ml(wish: Wish | None, price: int, decimals: int) -> int | None:
-    if wish is None:
-        return None
+def _wish_ml(wish: Wish, price: int, decimals: int) -> int | None:
     by_value = None if wish.value_minor is None else volume_for(wish.value_minor, price, decimals)
     return max((ml for ml in (wish.quantity_ml, by_value) if ml is not None), default=None)
 
 
-def _bounds(facts: Facts, policy: Policy, factor: int, product: str) -> Iterator[_Bound]:
-    for limit_use in facts.limits:
-        if _concerns(limit_use.limit.products, product):
-            yield _limit_bound(limit_use, factor)
-    for balance_use in facts.balances:
-        if _concerns(balance_use.balance.products, product):
-            yield _balance_bound(balance_use, factor)
+def _bounds(facts: Facts, policy: Policy, factor: int) -> list[_Bound]:
+    found = [_limit_bound(use, factor) for use in facts.limits]
+    found += [_balance_bound(use, factor) for use in facts.balances]
     if facts.host is not None:
-        yield from _amounts(Reason.HOST, facts.host.quantity_ml, facts.host.value_minor)
-    if facts.card is not None:
-        yield from _amounts(Reason.TANK_CAPACITY, facts.card.tank_ml, None)
-    yield from _amounts(Reason.TERMINAL_CAP, policy.terminal_cap_ml, policy.terminal_cap_minor)
+        found += _amounts(Reason.HOST, facts.host.quantity_ml, facts.host.value_minor)
+    if facts.card is not None and facts.card.tank_ml is not None:
+        found += _amounts(Reason.TANK_CAPACITY, facts.card.tank_ml, None)
+    found += _amounts(Reason.TERMINAL_CAP, policy.terminal_cap_ml, policy.terminal_cap_minor)
     if facts.request.wish is not None:
-        yield from _amounts(Reason.WISH, facts.request.wish.quantity_ml, facts.request.wish.value_minor)
+        found += _amounts(Reason.WISH, facts.request.wish.quantity_ml, facts.request.wish.value_minor)
+    return found
 
 
-def _concerns(products: frozenset[str] | None, product: str) -> bool:
-    return products is None or product in products
-
-
-def _amounts(reason: Reason, quantity_ml: int | None, value_minor: int | None) -> Iterator[_Bound]:
+def _amounts(reason: Reason, quantity_ml: int | None, value_minor: int | None) -> list[_Bound]:
+    found = []
     if quantity_ml is not None:
-        yield _Bound(reason, Measure.QUANTITY, quantity_ml)
+        found.append(_Bound(None, reason, Measure.QUANTITY, quantity_ml))
     if value_minor is not None:
-        yield _Bound(reason, Measure.VALUE, value_minor)
+        found.append(_Bound(None, reason, Measure.VALUE, value_minor))
+    return found
 
 
 def _limit_bound(use: LimitUse, factor: int) -> _Bound:
     limit = use.limit
     reason = limit_reason(limit.subject.kind is SubjectKind.CUSTOMER, limit.period, limit.measure)
     if limit.period is Period.FUELLING:
-        return _Bound(reason, limit.measure, limit.amount)
+        return _Bound(limit.products, reason, limit.measure, limit.amount)
     # A count is not scaled: 0.3 of one fuelling would be none at all.
     tenths = WHOLE if limit.measure is Measure.COUNT else factor
     room = tenths * max(0, limit.amount - use.before) // WHOLE
-    return _Bound(reason, limit.measure, max(0, room - use.since - use.held))
+    return _Bound(limit.products, reason, limit.measure, max(0, room - use.since - use.held))
 
 
 def _balance_bound(use: BalanceUse, factor: int) -> _Bound:
     balance = use.balance
     reason = Reason.BALANCE_EMPTY if balance.kind is BalanceKind.PREPAID else Reason.CREDIT_CEILING
-    return _Bound(reason, balance.measure, max(0, factor * balance.amount // WHOLE - use.delivered - use.held))
+    return _Bound(balance.products, reason, balance.measure, max(0, factor * balance.amount // WHOLE - use.delivered - use.held))

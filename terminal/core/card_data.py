@@ -40,6 +40,8 @@ __all__ = [
 class SubjectKind(Enum):
     """Whose limit, balance or use: a card's account, or a customer, who is the sum of its cards."""
 
+    __hash__ = object.__hash__  # as in ``reasons``
+
     CARD = "card"
     CUSTOMER = "customer"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.commands import DeviceCommand
-from terminal.core.events import Deadline, PinTryCounted
+from terminal.core.card_lists import NO_LIST, ListDelta, ListMark
+from terminal.core.events import Deadline, ListsInUse, PinTryCounted
 from terminal.core.ids import SaleId
 from terminal.core.messages import SaleMessage
 from terminal.core.records import Record
@@ -51,10 +52,12 @@ class ProbeHost:
 
 @dataclass(frozen=True, slots=True)
 class CheckLists:
-    """Ask the host for newer lists than this one."""
+    """Ask the host for newer lists than this one. ``mark``: the newest ever adopted here; ``whole``: changes will not do."""
 
     epoch: str
     version: int
+    mark: ListMark = NO_LIST
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,28 @@ class UseCards:
     """Read cards from this file from now on."""
 
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChanges:
+    """Change the live card file, in one transaction; what comes of it is the next step."""
+
+    deltas: tuple[ListDelta, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPush:
+    """Hold the host's stream open, resumed behind this event; when it is being waited for, try now."""
+
+    last_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckEvent:
+    """Tell the host that this event is durable here and since when it counts (UTC milliseconds)."""
+
+    event: int
+    effective_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +108,22 @@ class CancelDeadline:
 class Continue:
     """Handle this event as the next step, before anything else: its cause is durable then."""
 
-    event: PinTryCounted
+    event: PinTryCounted | ListsInUse
 
 
-Effect = Persist | Enqueue | Send | AskHost | UploadNext | ProbeHost | CheckLists | UseCards | StartDeadline | CancelDeadline | Continue
+Effect = (
+    Persist
+    | Enqueue
+    | Send
+    | AskHost
+    | UploadNext
+    | ProbeHost
+    | CheckLists
+    | UseCards
+    | ApplyChanges
+    | OpenPush
+    | AckEvent
+    | StartDeadline
+    | CancelDeadline
+    | Continue
+)

@@ -10,6 +10,8 @@ from enum import Enum
 
 from drivers.events import PumpStatus
 from terminal.core.card_data import HostAnswer
+from terminal.core.card_lists import ListDelta, ListOffer
+from terminal.core.deny_subject import DenySubject
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.units import UtcMs
 
@@ -101,12 +103,93 @@ class ListsReady:
     version: int
     rows: int
     host_time: UtcMs
+    issued_at: int = 0
+    not_after: int = 2**53
+    content_hash: str = ""
+    confirm_shrink: bool = False
+
+    @property
+    def offer(self) -> ListOffer:
+        """What its head said."""
+        return ListOffer(self.epoch, self.version, self.rows, self.content_hash, self.issued_at, self.not_after, self.confirm_shrink)
 
 
 @dataclass(frozen=True, slots=True)
 class ListsRefused:
-    """A list could not be had or was not what it claimed; the old one goes on serving."""
+    """A list could not be had or was not what it claimed; the old one goes on serving. ``whole``: only changes of it, the whole may do."""
 
+    why: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesReady:
+    """The changes from the live list to a newer one have come and are what their heads promise."""
+
+    deltas: tuple[ListDelta, ...]
+    host_time: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesApplied:
+    """The live card file holds the changes, durably; ``offer`` is what it is now."""
+
+    file: str
+    offer: ListOffer
+
+
+@dataclass(frozen=True, slots=True)
+class DenyPushed:
+    """The host denies somebody, or lifts that, over the open stream. ``list_version``: the first list of that epoch that says the same."""
+
+    event: int
+    subject: DenySubject
+    lifted: bool
+    epoch: str
+    list_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListHint:
+    """The host says which lists are its newest; lost, it costs nothing but time."""
+
+    epoch: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushUp:
+    """The stream from the host is open and has spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushDown:
+    """The stream from the host has ended."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushUnreadable:
+    """Something came over the stream that could not be read; the lists are asked what it may have been."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AckAnswered:
+    """The host has our acknowledgement of this event, or will never want it (``taken`` False)."""
+
+    event: int
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AckFailed:
+    """An acknowledgement got no usable answer; it is sent again."""
+
+    event: int
+    trouble: HostTrouble
     why: str
 
 
@@ -170,7 +253,14 @@ class ListCheckDue:
     """It is time to ask the host for newer lists."""
 
 
-Deadline = SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue
+@dataclass(frozen=True, slots=True)
+class AckDue:
+    """It is time to send the acknowledgements again that the host does not have."""
+
+
+Deadline = (
+    SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue | AckDue
+)
 
 
 # --- continuations (posted by the runtime right after a step's commit) ---------------------------------------------------
@@ -181,6 +271,11 @@ class PinTryCounted:
     """The try is on disk; only now may the PIN be compared."""
 
     side: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListsInUse:
+    """The newly adopted lists are being read now; whoever they deny is stopped."""
 
 
 # --- pump status as events, one class each, so that the tables stay plain -------------------------------------------------

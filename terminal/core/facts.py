@@ -143,6 +143,7 @@ def gather(
     asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED)
     limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc) if asked_lists else ()
     balances = _balance_uses(account, customer_name, cards, book) if asked_lists else ()
+    today = local_date(now_utc, local)
     return Facts(
         request=request,
         host=host,
@@ -156,8 +157,8 @@ def gather(
         site=site,
         decimals=decimals,
         clock_state=clock_state,
-        today=local_date(now_utc, local),
-        latest_day=local_date(latest, local),
+        today=today,
+        latest_day=today if latest == now_utc else local_date(latest, local),
         list_age_ms=None if lists_checked_utc is None else latest - lists_checked_utc,
     )
 
@@ -174,8 +175,13 @@ def _limit_uses(
     baselines: dict[_BaselineKey, Baseline] = {
         (row.subject, row.window, row.measure, row.products): row for row in cards.baselines(account, customer)
     }
-    windows = {Period.DAY: day_window(now, zone), Period.MONTH: month_window(now, zone)}
-    return tuple(_limit_use(limit, windows.get(limit.period), baselines, book, lists_checked) for limit in limits)
+    day, month = day_window(now, zone), month_window(now, zone)
+    return tuple(
+        _limit_use(
+            limit, day if limit.period is Period.DAY else month if limit.period is Period.MONTH else None, baselines, book, lists_checked
+        )
+        for limit in limits
+    )
 
 
 def _limit_use(

@@ -241,8 +241,9 @@ class FuellingPoint:
         self._stop()
 
     def stop_running(self, event: SaleWithdrawn, at: Instant) -> None:
-        self.end = event.end
-        self._stop()
+        if not self.finished and not self.reading:
+            self.end = event.end
+            self._stop()
 
     def _stop(self) -> None:
         """Tell the pump to stop and look after a while whether it has."""

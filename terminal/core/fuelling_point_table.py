@@ -109,6 +109,7 @@ TABLE: tuple[Rule[PointState], ...] = (
     Rule(SaleArmed, _RESTING, None, FP.arm),
     Rule(SaleWithdrawn, _ALL, None, FP.withdraw, guard=_awaits_nozzle),
     Rule(SaleWithdrawn, _BUSY, None, FP.stop_running),
+    Rule(SaleWithdrawn, _RESTING, None, FP.stop_running, guard=_delivers),
     Rule(LiftOverdue, _ALL, None, FP.lift_overdue, guard=_awaits_nozzle),
     # Release and flow, in the pump's own words.
     Rule(PumpAuthorized, (_S.IDLE,), _S.AUTHORIZED, FP.released),
@@ -146,7 +147,7 @@ IGNORED: tuple[Ignored[PointState], ...] = (
         "a switched-off position has been read; it is read again when it is switched on",
     ),
     Ignored((SaleArmed,), (*_OUT_OF_USE, *_BUSY), "the site arms only a point that it has found resting in the same step"),
-    Ignored((SaleWithdrawn,), (*_OUT_OF_USE, *_RESTING), "the sale has ended or its release is on the way; the pump's record ends it"),
+    Ignored((SaleWithdrawn,), (*_OUT_OF_USE, *_RESTING), "the sale has ended, or its pump cannot be told; its record ends it"),
     Ignored((LiftOverdue,), _ALL, "the nozzle came in time; the deadline was already falling"),
     Ignored((PumpAuthorized,), (_S.AUTHORIZED, _S.STARTED), "said twice"),
     Ignored((PumpAuthorized,), _RUNNING, "a late status from before the flow"),

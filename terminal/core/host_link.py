@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.card_lists import NO_LIST
 from terminal.core.effects import CheckLists, ProbeHost
 from terminal.core.events import HostTrouble, ListCheckDue, ProbeDue
 from terminal.core.faults import FaultCode
@@ -40,6 +41,7 @@ class HostLink:
         self.boot = boot
         self.failures = 0
         self.down = False
+        self.mark = NO_LIST
         self._anchored: Instant | None = None
 
     @property
@@ -52,9 +54,9 @@ class HostLink:
         self.probe()
         self.check_lists(epoch, version)
 
-    def check_lists(self, epoch: str, version: int) -> None:
-        """Ask for newer lists, and again after the interval whatever comes of it."""
-        self.desk.do(CheckLists(epoch, version))
+    def check_lists(self, epoch: str, version: int, *, whole: bool = False) -> None:
+        """Ask for newer lists, and again after the interval whatever comes of it. ``whole``: not for the changes alone."""
+        self.desk.do(CheckLists(epoch, version, self.mark, whole))
         self.desk.start(ListCheckDue(), self.times.lists_ms)
 
     def answered(self, host_time: UtcMs | None, at: Instant) -> bool:

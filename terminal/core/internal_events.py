@@ -79,6 +79,14 @@ class AttemptRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class MediumDenied:
+    """Site → session: the medium of this attempt was denied while its driver stood here."""
+
+    side: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStopped:
     """Site → session: nobody can be served now."""
 

@@ -27,9 +27,20 @@ class Vault(Protocol):
 class Lists(CardSource, Protocol):
     """The live card file with its identity."""
 
-    epoch: str
-    version: int
-    deny: DenyList
+    @property
+    def epoch(self) -> str:
+        """Versions of two epochs do not compare."""
+
+    @property
+    def version(self) -> int:
+        """0 before the first list."""
+
+    @property
+    def deny(self) -> DenyList:
+        """Who is stopped."""
+
+    def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
+        """The denied ranges (first and last number) that hold this clear number."""
 
 
 class Storage(Protocol):

@@ -11,6 +11,8 @@ from enum import Enum
 class Period(Enum):
     """Over what a limit counts: one fuelling, a local calendar day, a local calendar month."""
 
+    __hash__ = object.__hash__  # members are single; the library's own is made in Python, and a decision needs dozens
+
     FUELLING = "FUELLING"
     DAY = "DAY"
     MONTH = "MONTH"
@@ -19,6 +21,8 @@ class Period(Enum):
 class Measure(Enum):
     """What is counted: millilitres, minor units of money, or fuellings."""
 
+    __hash__ = object.__hash__  # members are single; the library's own is made in Python, and a decision needs dozens
+
     QUANTITY = "QUANTITY"
     VALUE = "VALUE"
     COUNT = "COUNT"
@@ -26,6 +30,8 @@ class Measure(Enum):
 
 class Reason(Enum):
     """A refusal's reason or an amount's bound."""
+
+    __hash__ = object.__hash__  # members are single; the library's own is made in Python, and a decision needs dozens
 
     MEDIUM_UNREADABLE = "MEDIUM_UNREADABLE"
     MEDIUM_NOT_GENUINE = "MEDIUM_NOT_GENUINE"
@@ -79,7 +85,15 @@ class Reason(Enum):
 
 def limit_reason(on_customer: bool, period: Period, measure: Measure) -> Reason:
     """The reason of a limit: ``LIMIT_<period>_<measure>`` for a card's, ``CUSTOMER_LIMIT_…`` for a customer's."""
-    return Reason(f"{'CUSTOMER_' if on_customer else ''}LIMIT_{period.value}_{measure.value}")
+    return _LIMIT_REASON[on_customer, period, measure]
+
+
+_LIMIT_REASON = {
+    (on_customer, period, measure): Reason(f"{'CUSTOMER_' if on_customer else ''}LIMIT_{period.value}_{measure.value}")
+    for on_customer in (False, True)
+    for period in Period
+    for measure in Measure
+}
 
 
 BOUND_ORDER: tuple[Reason, ...] = (

@@ -220,6 +220,8 @@ class ListsAdopted:
     epoch: str
     version: int
     rows: int
+    issued_at: int = 0
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,52 @@ class ListsChecked:
     """The host confirmed at this time that the live lists are the newest."""
 
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DenyAdded:
+    """The host denied somebody by push. ``kind`` card, customer or range; the value of a card is its token, ``upto`` ends a range.
+
+    ``effective_at``: UTC milliseconds from which this terminal decided nothing without it; the acknowledgement says the same.
+    """
+
+    event: int
+    kind: str
+    value: str
+    upto: str
+    epoch: str
+    list_version: int
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DenyLifted:
+    """The host lifted a deny by push; the fields are those of ``DenyAdded``."""
+
+    event: int
+    kind: str
+    value: str
+    upto: str
+    epoch: str
+    list_version: int
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPassed:
+    """An event of the host that changed nothing: the live list, or a later event, has said it (``why``) at the latest by then."""
+
+    event: int
+    why: str
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventAcknowledged:
+    """The host has our acknowledgement; ``taken`` False: it does not want it."""
+
+    event: int
+    taken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +313,10 @@ Record = (
     | ClockAnchored
     | ListsAdopted
     | ListsChecked
+    | DenyAdded
+    | DenyLifted
+    | EventPassed
+    | EventAcknowledged
     | FaultRaised
     | FaultCleared
 )

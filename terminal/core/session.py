@@ -20,6 +20,7 @@ from terminal.core.internal_events import (
     AttemptRefused,
     ChoiceOpened,
     HostAsked,
+    MediumDenied,
     PinNeeded,
     PointArmed,
     PromptNeeded,
@@ -285,7 +286,7 @@ class CustomerSession:
 
     # --- ends -------------------------------------------------------------------------------------------------------------------
 
-    def refuse(self, event: AttemptRefused, at: Instant) -> None:
+    def refuse(self, event: AttemptRefused | MediumDenied, at: Instant) -> None:
         """A clear word why, and everything of the attempt forgotten."""
         self._clear_pin_tries()
         self._cancel_input()

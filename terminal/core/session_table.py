@@ -8,6 +8,7 @@ from terminal.core.internal_events import (
     AttemptRefused,
     ChoiceOpened,
     HostAsked,
+    MediumDenied,
     PinNeeded,
     PointArmed,
     PromptNeeded,
@@ -51,6 +52,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     Rule(HostAsked, (_S.CHOOSING,), _S.AUTHORIZING, CS.wait_for_host),
     Rule(PointArmed, (_S.CHOOSING, _S.AUTHORIZING), _S.ARMED, CS.armed),
     Rule(AttemptRefused, _ATTEMPT, _S.REFUSED, CS.refuse),
+    Rule(MediumDenied, (*_ATTEMPT, _S.ARMED), _S.REFUSED, CS.refuse),
     # Deadlines.
     Rule(SessionTimedOut, _INPUT, None, CS.timed_out),
     Rule(NoticeOver, _NOTICES, _S.IDLE, CS.go_home),
@@ -90,6 +92,7 @@ IGNORED: tuple[Ignored[SessionState], ...] = (
         (PointArmed,), tuple(s for s in _ALL if s not in (_S.CHOOSING, _S.AUTHORIZING)), "the driver left; the site withdraws the sale"
     ),
     Ignored((AttemptRefused,), (_S.IDLE, *_NOTICES, *_CLOSED), "the attempt is over"),
+    Ignored((MediumDenied,), (_S.IDLE, _S.REFUSED, *_CLOSED), "nobody's attempt is under way; the next decision knows it"),
     Ignored(
         (SessionTimedOut,), (_S.IDLE, _S.AUTHORIZING, *_NOTICES, *_CLOSED), "nothing is asked of the driver; the host has its own deadline"
     ),
@@ -111,6 +114,7 @@ EVENTS: tuple[type, ...] = (
     HostAsked,
     PointArmed,
     AttemptRefused,
+    MediumDenied,
     SessionTimedOut,
     NoticeOver,
     ServiceStopped,

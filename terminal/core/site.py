@@ -14,16 +14,20 @@ from terminal.core import events as ev
 from terminal.core import fuelling_point_table, sale, session_table
 from terminal.core import internal_events as inner
 from terminal.core.account_book import AccountBook, SaleUse
+from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.clock import TerminalClock
-from terminal.core.effects import Effect, Enqueue, UploadNext, UseCards
+from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
+from terminal.core.effects import Effect, Enqueue, UploadNext
 from terminal.core.facts import Request
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting, SaleId
+from terminal.core.list_desk import ListDesk
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
-from terminal.core.records import ListsAdopted, ListsChecked, Refused, TerminalStarted
+from terminal.core.push_desk import PushDesk
+from terminal.core.records import ListsChecked, Refused, TerminalStarted
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
@@ -63,7 +67,11 @@ class Recovered:
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
     faults: dict[tuple[FaultCode, str], str] = field(default_factory=dict)
     waiting: int = 0
+    denies: list[DenyEntry] = field(default_factory=list)
+    last_event: int = 0
+    unacknowledged: dict[int, int] = field(default_factory=dict)
     lists_checked: UtcMs | None = None
+    list_mark: ListMark = NO_LIST
     clock_floor: UtcMs | None = None
     clock_newest: UtcMs | None = None
     clock_floor_instant: Instant | None = None
@@ -78,7 +86,8 @@ class Site:
         self.config = config
         self.recovered = recovered
         self.boot_id = boot
-        self.lists = lists
+        denies = DenyBook(recovered.denies)
+        self.lists = WatchedLists(lists, denies)
         faults = FaultBook()
         faults.active.update(recovered.faults)
         self.desk = Desk(AccountBook(recovered.uses), TerminalClock(), faults)
@@ -92,15 +101,17 @@ class Site:
             for point in config.points
         }
         self.link = HostLink(self.desk, config.host_times, boot)
+        self.list_desk = ListDesk(self.desk, self.link, self.lists, recovered.list_mark)
         self.uploads = Uploads(self.desk, config.host_times, recovered.waiting)
         self.teller = Teller(
-            self.desk, config.rules, lists, vault, storage, self.link, self.points, recovered.minting, dict(recovered.pin_tries)
+            self.desk, config.rules, self.lists, vault, storage, self.link, self.points, recovered.minting, dict(recovered.pin_tries)
         )
         self.teller.lists_checked = recovered.lists_checked
         self._checked_stored = recovered.lists_checked or UtcMs(0)
         self.sessions = {
             side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
         }
+        self.push = PushDesk(self.desk, denies, self.lists, self.link, self.sessions, config.rules.on_deny, recovered)
         self.in_service = True
         self._overdue: set[SaleId] = set()  # asked of the host, given up, and not heard of since
         self._counted = 0
@@ -124,6 +135,7 @@ class Site:
         self._drain(at)
         self.link.begin(self.lists.epoch, self.lists.version)
         self.uploads.begin()
+        self.push.begin()
         for session in self.sessions.values():
             session.show(Screen.WELCOME, session.home_language)
         return self._finish(at)
@@ -174,6 +186,9 @@ class Site:
             ev.ListsCurrent: self._lists_current,
             ev.ListsReady: self._lists_ready,
             ev.ListsRefused: self._lists_refused,
+            ev.ChangesReady: self._changes_ready,
+            ev.ChangesApplied: self._changes_applied,
+            **self.push.routes(),
             inner.NozzleRefused: self._nozzle_refused,
         }
         for kind in fuelling_point_table.EVENTS:
@@ -199,6 +214,7 @@ class Site:
         point = self.points.get(event.fp)
         if point is not None:
             fuelling_point_table.GRID.fire(point, event, at)
+            self.push.point_heard(point, event)
 
     def _to_sale(self, event: Any, at: Instant) -> None:
         one = self.desk.sales.get(event.sale)
@@ -284,6 +300,7 @@ class Site:
     def _host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
         if self.link.answered(host_time, at):
             self.uploads.host_is_back()
+            self.push.open()
 
     def _upload_answered(self, event: ev.UploadAnswered, at: Instant) -> None:
         self._host_spoke(event.host_time, at)
@@ -300,19 +317,32 @@ class Site:
         self._host_spoke(event.host_time, at)
         self.link.lists_seen()
         self._checked(at)
+        self.push.checked(self.lists.epoch, self.lists.version)
 
     def _lists_ready(self, event: ev.ListsReady, at: Instant) -> None:
         self._host_spoke(event.host_time, at)
         self.link.lists_seen()
-        self.desk.persist(ListsAdopted(event.file, event.epoch, event.version, event.rows))
-        self.desk.do(UseCards(event.file))
-        self.desk.clear_fault(FaultCode.LIST_MISSING, "cards")
+        if self.list_desk.ready(event, at):
+            self._adopted(event.epoch, event.version, at)
+
+    def _changes_ready(self, event: ev.ChangesReady, at: Instant) -> None:
+        self._host_spoke(event.host_time, at)
+        self.link.lists_seen()
+        self.list_desk.changes(event, at)
+
+    def _changes_applied(self, event: ev.ChangesApplied, at: Instant) -> None:
+        self.list_desk.applied(event)
+        self._adopted(event.offer.epoch, event.offer.version, at)
+
+    def _adopted(self, epoch: str, version: int, at: Instant) -> None:
         self._checked_stored = UtcMs(0)
         self._checked(at)
+        self.push.adopted(epoch, version)
+        self.push.checked(epoch, version)
 
     def _lists_refused(self, event: ev.ListsRefused, at: Instant) -> None:
         self.link.lists_seen()
-        self.desk.raise_fault(FaultCode.LIST_REFUSED, "cards", event.why)
+        self.list_desk.refused(event)
 
     def _checked(self, at: Instant) -> None:
         """Lists are fresh as of now. Stored now and then only: an older value on disk merely makes them look older after a restart."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from terminal.core.authorization import Decision, Policy, Request, decide, gather
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
+from terminal.core.deny_book import OnDeny
 from terminal.core.effects import AskHost
 from terminal.core.events import HostOverdue
 from terminal.core.facts import PinResult
@@ -64,6 +65,7 @@ class SiteRules:
     currency: str
     decimals: int
     policy: Policy
+    on_deny: OnDeny = OnDeny.STOP
 
 
 class Teller:
@@ -143,9 +145,9 @@ class Teller:
         return str(calling[0]) if len(calling) == 1 else ""
 
     def is_pair(self, card: Card, token: str) -> bool:
-        """Is this medium the pair of that card? The pair names an account."""
+        """Is this medium the pair of that card, and not denied? The pair names an account."""
         other = self.lists.card(token)
-        return other is not None and other.account == card.pair
+        return other is not None and other.account == card.pair and not self.lists.deny.card(token)
 
     def tries_of(self, account: str, rule: PinRule) -> int:
         """Tries since the last right PIN; a new epoch (a new PIN, or the host's unlock) starts at none."""

@@ -184,7 +184,7 @@ class HostClient:
         return Answer(status, b"".join(parts))
 
     def stream(self, call: Call, deadline_ms: int, cap: int, stall_ms: int | None = None) -> Iterator[int | bytes | Trouble]:
-        """The status, then the body in pieces as it comes, at most ``cap`` decoded bytes; a ``Trouble`` ends it.
+        """The status, then the body in pieces as it comes, at most ``cap`` bytes of it; a ``Trouble`` ends it.
 
         ``stall_ms``: silence of that length ends it too, long before the deadline of a big answer.
         """
@@ -198,13 +198,13 @@ class HostClient:
                 return
             with response:
                 yield response.status_code
-                yield from self._body(response, cap)
+                yield from self._body(response, cap, packed=call.packed)
         finally:
             self._used = self.clock()
 
-    def _body(self, response: requests.Response, cap: int) -> Iterator[bytes | Trouble]:
+    def _body(self, response: requests.Response, cap: int, *, packed: bool) -> Iterator[bytes | Trouble]:
         size = 0
-        pieces = response.iter_content(CHUNK)
+        pieces = response.raw.stream(CHUNK, decode_content=False) if packed else response.iter_content(CHUNK)
         while True:
             try:
                 piece = next(pieces, None)
@@ -238,6 +238,7 @@ class HostClient:
             headers["Content-Type"] = "application/json"
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
+        headers |= dict(call.headers)
         endpoint = self._endpoint
         try:
             request = requests.Request(call.method, endpoint.url + call.path, headers=headers, data=call.body).prepare()

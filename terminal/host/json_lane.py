@@ -6,7 +6,6 @@ unknown fields are left alone, wrong types make the whole answer unusable (``Lan
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from terminal.core.messages import Authorize, Booking, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import MediumRef
 from terminal.core.units import UtcMs
+from terminal.store.plain_words import complaint
 
 _REASONS = {reason.value: reason for reason in Reason}
 Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -28,16 +28,6 @@ Authorization = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 EARLIEST = UtcMs(946_684_800_000)
 LATEST = UtcMs(4_102_444_800_000)
 """2000-01-01 and 2100-01-01. The terminal's time never goes back, so a single absurd answer would stay its time for ever."""
-_FREE_OF_CONTENT = (
-    "Expected `",
-    "Input data was truncated",
-    "Integer value out of range",
-    "Invalid RFC3339",
-    "JSON is malformed",
-    "Number out of range",
-)
-_NAMED_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[A-Za-z_]{1,40}[0-9]{0,3})`")
-_WHERE = re.compile(r" - at `[$A-Za-z0-9_.\[\]]{1,100}`\Z")
 
 
 class LaneError(Exception):
@@ -52,6 +42,9 @@ class Call:
     path: str
     body: bytes | None = None
     key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    packed: bool = False
+    """The answer is wanted as it travels, not unpacked."""
 
 
 class _Authorized(msgspec.Struct):
@@ -153,9 +146,29 @@ class Lane:
         """Which lists are the newest?"""
         return Call("GET", f"/v1/terminals/{self.terminal}/lists")
 
-    def snapshot(self, epoch: str, version: int) -> Call:
-        """The whole card list of one version."""
-        return Call("GET", f"/v1/terminals/{self.terminal}/lists/cards/{epoch}/{version}")
+    def snapshot(self, epoch: str, version: int, start: int, tag: str) -> Call:
+        """The whole card list of one version, packed, from this byte on; of another entity than ``tag`` it comes from its beginning."""
+        resume = (("Range", f"bytes={start}-"), ("If-Range", tag)) if start else ()
+        return Call("GET", f"/v1/terminals/{self.terminal}/lists/cards/{epoch}/{version}", headers=resume, packed=True)
+
+    def deltas(self, epoch: str, version: int) -> Call:
+        """Which changes lead from this version to the newest?"""
+        return Call("GET", f"/v1/terminals/{self.terminal}/lists/cards/deltas?epoch={epoch}&from={version}")
+
+    def delta(self, epoch: str, version: int) -> Call:
+        """The changes that lead to this version."""
+        return Call("GET", f"/v1/terminals/{self.terminal}/lists/cards/{epoch}/{version}/delta")
+
+    def events(self, last_event: int) -> Call:
+        """The stream of what the host says unasked, from behind this event on; 0: from its beginning."""
+        resume = (("Last-Event-ID", str(last_event)),) if last_event else ()
+        headers = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store"), *resume)
+        return Call("GET", f"/v1/terminals/{self.terminal}/events", headers=headers)
+
+    def acknowledge(self, event: int, effective_at: int) -> Call:
+        """The event is durable here and counts since that instant."""
+        body = msgspec.json.encode({"effective_at": instant_text(effective_at), "durable": True})
+        return Call("POST", f"/v1/terminals/{self.terminal}/events/{event}/ack", body)
 
     # --- answers ----------------------------------------------------------------------------------------------------------
 
@@ -225,23 +238,6 @@ def decode(body: bytes, shape: type[Any]) -> Any:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         # Not "from error": its text may quote what the host sent.
         raise LaneError(f"not an answer of the contract: {complaint(error)}") from None
-
-
-def complaint(error: Exception) -> str:
-    """What the decoder complains of and where, never what it found there: that could be a card's number."""
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    text = str(error)
-    place = _WHERE.search(text)
-    where = "" if place is None else place.group()
-    named = _NAMED_FIELD.match(text)
-    if named is not None:
-        return named.group() + where
-    if text.startswith("Object contains unknown field"):
-        return f"Object contains unknown field{where}"
-    if text.startswith(_FREE_OF_CONTENT):
-        return text
-    return f"a value that the contract does not know{where}"
 
 
 def instant_text(utc: int) -> str:

@@ -1,38 +1,67 @@
-"""Newer lists from the host: ask for the heads, fetch a snapshot, check every row and the hash, build the card file beside the live one.
+"""Newer lists from the host: ask for the signed head, then for the changes since our version or for the whole, and check every bit of it.
 
-Runs on the lists' own thread and touches nothing that serves drivers; the core swaps by a commit. (features.md F41 in its plain form.)
+Runs on the lists' own thread and touches nothing that serves drivers. A whole list goes through a file, so that a line that breaks costs
+only what had not come yet, and is built by a process of its own; changes are small and are handed to the core, which alone writes to the
+live file. (features.md F41, F59; reference/host-and-offline-authorization.md 9.2.)
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Protocol, TypeVar
 
 import msgspec
 
+from terminal.core.card_lists import NAME, NO_LIST, ListDelta, ListMark, ListOffer, refusal
 from terminal.core.events import HostTrouble
 from terminal.core.units import UtcMs
-from terminal.host.client import Answer, HostClient, Trouble
-from terminal.host.json_lane import Lane, LaneError, decode, utc_ms
-from terminal.host.snapshot import MAX_LINE, SnapshotError, read
-from terminal.store.card_file import CardFileError, build
+from terminal.host.client import Answer, Trouble
+from terminal.host.json_lane import Call, Lane, LaneError, decode, utc_ms
+from terminal.host.list_head import Head, HeadRefused, ListKeys
+from terminal.store.card_import import ImportFailed, Job
+from terminal.store.list_rows import ListError, read_delta
 
 SNAPSHOT_CAP = 1 << 30
-_EPOCH = re.compile(r"[A-Za-z0-9._-]{1,32}")
+DELTA_ROWS = 5_000
+DELTA_BYTES = 4 << 20
+"""Changes beyond these bounds would hold up the core; the whole list is fetched then."""
+
+
+class Client(Protocol):
+    """What of ``HostClient`` is needed here."""
+
+    def call(self, call: Call, deadline_ms: int) -> Answer | Trouble:
+        """Ask once."""
+
+    def stream(self, call: Call, deadline_ms: int, cap: int, stall_ms: int | None = None) -> Iterator[int | bytes | Trouble]:
+        """The status, then the body in pieces."""
 
 
 class ListTrouble(Exception):
-    """The lists could not be had (``kind`` says how the host failed) or were refused (``kind`` None)."""
+    """The lists could not be had (``kind`` says how the host failed) or were refused (``kind`` None).
 
-    def __init__(self, kind: HostTrouble | None, why: str) -> None:
+    ``whole``: only the changes were refused, the whole list may be good.
+    """
+
+    def __init__(self, kind: HostTrouble | None, why: str, *, whole: bool = False) -> None:
         super().__init__(why)
         self.kind = kind
         self.why = why
+        self.whole = whole
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The live list ("" and 0 when none is readable), the newest that was ever adopted; ``whole``: changes will not do."""
+
+    epoch: str = ""
+    version: int = 0
+    mark: ListMark = NO_LIST
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +69,18 @@ class Fetched:
     """A checked card file, ready to go live."""
 
     file: str
-    epoch: str
-    version: int
-    rows: int
+    offer: ListOffer
 
 
-class Head(msgspec.Struct):
-    """What the host says of its newest card list."""
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Checked deltas from the live version on, in order."""
 
-    epoch: str
-    version: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    rows: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    deltas: tuple[ListDelta, ...]
 
 
 class _Heads(msgspec.Struct):
-    cards: Head
+    cards: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Lists(msgspec.Struct):
@@ -63,88 +88,194 @@ class _Lists(msgspec.Struct):
     lists: _Heads
 
 
-class ListSync:
-    """Fetches and builds; ``directory`` is where card files live."""
+class _Deltas(msgspec.Struct):
+    time: datetime
+    deltas: list[msgspec.Raw]
 
-    def __init__(self, lane: Lane, directory: Path, deadline_ms: int, snapshot_ms: int = 600_000) -> None:
+
+_T = TypeVar("_T", _Lists, _Deltas)
+
+
+class ListSync:
+    """Fetches and builds; ``directory`` is where card files live, ``build`` makes one (in a process of its own, outside tests)."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        keys: ListKeys,
+        directory: Path,
+        deadline_ms: int,
+        build: Callable[[Job], None],
+        *,
+        tidy: Callable[[], None] = lambda: None,
+        snapshot_ms: int = 600_000,
+    ) -> None:
+        """``tidy``: what is to be done to card files now and then on a thread where nobody waits for it."""
+        self._tidy = tidy
         self._lane = lane
+        self._keys = keys
         self._directory = directory
         self._deadline_ms = deadline_ms
+        self._build = build
         self._snapshot_ms = snapshot_ms
 
-    def check(self, client: HostClient, epoch: str, version: int) -> tuple[Fetched | None, UtcMs]:
-        """A newer list than this one, built; None when there is none. Raises ``ListTrouble``."""
-        came = client.call(self._lane.list_heads(), self._deadline_ms)
-        head, host_time = self.head(came)
-        if head is None or not newer(head, epoch, version):
+    def check(self, client: Client, known: Known) -> tuple[Fetched | Changes | None, UtcMs]:
+        """A newer list than this one, or the changes to it; None when there is none. Raises ``ListTrouble``."""
+        self._tidy()
+        head, host_time = self._newest(client.call(self._lane.list_heads(), self._deadline_ms))
+        if head is None:
             return None, host_time
-        _safe(head.epoch)
-        # The line that falls silent is given up soon: what waits behind the list is the question whether the host is back.
-        pieces = client.stream(self._lane.snapshot(head.epoch, head.version), self._snapshot_ms, SNAPSHOT_CAP, self._deadline_ms)
-        return self.build(head, _lines(_body(pieces))), host_time
+        self._judge(head, known.mark, host_time)
+        if (head.epoch, head.version) == (known.epoch, known.version):
+            return None, host_time
+        if head.epoch == known.epoch and known.version and not known.whole:
+            changes = self._changes(client, head, known, host_time)
+            if changes is not None:
+                return changes, host_time
+        return self._snapshot(client, head), host_time
 
-    def head(self, came: Answer | Trouble) -> tuple[Head | None, UtcMs]:
-        """The card list's head from an answer; None where the host has no list yet. Raises ``ListTrouble``."""
+    # --- heads ----------------------------------------------------------------------------------------------------------------
+
+    def _newest(self, came: Answer | Trouble) -> tuple[Head | None, UtcMs]:
+        """The newest list's head; None where the host has no list yet."""
+        answer, host_time = self._answer(came, _Lists)
+        raw = bytes(answer.lists.cards)
+        return (None if raw == b"null" else self._head(raw)), host_time
+
+    def _answer(self, came: Answer | Trouble, shape: type[_T]) -> tuple[_T, UtcMs]:
         if isinstance(came, Trouble):
             raise ListTrouble(came.kind, came.why)
         if came.status != 200:
             raise ListTrouble(HostTrouble.TECHNICAL, f"status {came.status}")
         try:
-            answer = decode(came.body, _Lists)
-            return answer.lists.cards, utc_ms(answer.time)
+            answer: _T = decode(came.body, shape)
         except LaneError as error:
             raise ListTrouble(HostTrouble.TECHNICAL, str(error)) from error
-
-    def build(self, head: Head, lines: Iterator[bytes]) -> Fetched:
-        """Check and write one version. Raises ``ListTrouble``; nothing is left behind then."""
-        name = f"cards-{_safe(head.epoch)}-{head.version}.db"
         try:
-            rows = build(self._directory / name, head.epoch, head.version, head.sha256, read(lines, head.sha256, head.rows))
-        except (SnapshotError, CardFileError) as error:
-            raise ListTrouble(None, f"cards {head.epoch}/{head.version}: {error}") from error
+            return answer, utc_ms(answer.time)
+        except LaneError as error:
+            # A list that expires cannot be judged by such a clock, and nothing else of the answer can be believed.
+            raise ListTrouble(None, f"{NAME}: the host's time is {error}") from error
+
+    def _head(self, raw: bytes) -> Head:
+        try:
+            return self._keys.head(raw, self._lane.terminal)
+        except HeadRefused as error:
+            raise ListTrouble(None, f"{NAME}: {error}") from error
+
+    def _judge(self, head: Head, mark: ListMark, host_time: UtcMs) -> None:
+        why = refusal(mark, head.offer, host_time)
+        if why is not None:
+            raise ListTrouble(None, f"{_name(head)}: {why}")
+
+    # --- changes --------------------------------------------------------------------------------------------------------------
+
+    def _changes(self, client: Client, newest: Head, known: Known, host_time: UtcMs) -> Changes | None:
+        """The deltas since the live version; None when there are none that would do, so that the whole list is to be fetched."""
+        came = client.call(self._lane.deltas(known.epoch, known.version), self._deadline_ms)
+        if isinstance(came, Answer) and came.status in (404, 410):
+            return None
+        answer, _ = self._answer(came, _Deltas)
+        heads = [self._delta_head(bytes(raw)) for raw in answer.deltas]
+        if not heads or sum(head.size for head in heads) > DELTA_BYTES:
+            return None
+        deltas = []
+        base, mark = known.version, known.mark
+        for head in heads:
+            if head.epoch != known.epoch or head.base != base or head.version <= base:
+                raise ListTrouble(None, f"{_name(head)}: its changes are based on {head.base}, not on {base}", whole=True)
+            try:
+                self._judge(head, mark, host_time)
+                deltas.append(self._delta(client, head, base))
+            except ListTrouble as trouble:
+                raise ListTrouble(trouble.kind, trouble.why, whole=trouble.kind is None) from trouble
+            base, mark = head.version, mark.after(head.offer)
+        if base < newest.version:
+            raise ListTrouble(None, f"{_name(newest)}: the changes end at {base}", whole=True)
+        return Changes(tuple(deltas)) if sum(len(delta.ops) for delta in deltas) <= DELTA_ROWS else None
+
+    def _delta_head(self, raw: bytes) -> Head:
+        try:
+            return self._head(raw)
+        except ListTrouble as trouble:
+            raise ListTrouble(trouble.kind, trouble.why, whole=True) from trouble
+
+    def _delta(self, client: Client, head: Head, base: int) -> ListDelta:
+        came = client.call(self._lane.delta(head.epoch, head.version), self._deadline_ms)
+        if isinstance(came, Trouble):
+            raise ListTrouble(came.kind, came.why)
+        if came.status != 200:
+            raise ListTrouble(HostTrouble.TECHNICAL, f"status {came.status}")
+        lines = came.body.split(b"\n")
+        try:
+            if len(came.body) != head.size:
+                raise ListError(f"its changes have {len(came.body)} of {head.size} bytes")
+            ops, products = read_delta(lines[:-1] if lines[-1] == b"" else lines, head.sha256)
+        except ListError as error:
+            raise ListTrouble(None, f"{_name(head)}: {error}") from error
+        return ListDelta(base, head.offer, head.sha256, ops, products)
+
+    # --- the whole ------------------------------------------------------------------------------------------------------------
+
+    def _snapshot(self, client: Client, head: Head) -> Fetched:
+        source = self._directory / f"{NAME}-{head.epoch}-{head.version}.download"
+        for other in self._directory.glob(f"{NAME}-*.download"):
+            if other.name != source.name:
+                other.unlink(missing_ok=True)
+        name = f"{NAME}-{head.epoch}-{head.version}.db"
+        offer = head.offer
+        try:
+            self._download(client, head, source)
+            self._build(
+                Job(
+                    str(source),
+                    str(self._directory / name),
+                    head.epoch,
+                    head.version,
+                    head.rows,
+                    head.size,
+                    head.sha256,
+                    head.content_hash,
+                    offer.issued_at,
+                )
+            )
+        except (ListError, ImportFailed) as error:
+            raise ListTrouble(None, f"{_name(head)}: {error}") from error
         except OSError as error:
-            # Between the rename and its sync: the name may be there already and is not to be trusted.
+            raise ListTrouble(None, f"{_name(head)}: the list cannot be stored ({error.strerror})") from error
+        finally:
+            self._keep_unfinished(source)
+        return Fetched(name, offer)
+
+    def _keep_unfinished(self, source: Path) -> None:
+        """What was used, or was refused, is of no further use; what a broken line left of a download is."""
+        if not self._unfinished:
             with contextlib.suppress(OSError):
-                (self._directory / name).unlink(missing_ok=True)
-            raise ListTrouble(None, f"cards {head.epoch}/{head.version}: the card file cannot be written ({error.strerror})") from error
-        return Fetched(name, head.epoch, head.version, rows)
+                source.unlink(missing_ok=True)
+
+    _unfinished = False
+
+    def _download(self, client: Client, head: Head, source: Path) -> None:
+        """Fetch what is still missing of the file. Raises ``ListTrouble``; what has come is kept then."""
+        self._unfinished = True
+        have = source.stat().st_size if source.exists() else 0
+        call = self._lane.snapshot(head.epoch, head.version, have, f'"{head.sha256}-gzip"')
+        # The line that falls silent is given up soon: what waits behind the list is the question whether the host is back.
+        pieces = client.stream(call, self._snapshot_ms, SNAPSHOT_CAP, self._deadline_ms)
+        with source.open("ab") as file:
+            for piece in pieces:
+                if isinstance(piece, Trouble):
+                    raise ListTrouble(piece.kind, piece.why)
+                if isinstance(piece, int):
+                    if piece == 200:
+                        file.truncate(0)  # the host does not go on where we were
+                    elif piece != 206:
+                        self._unfinished = piece != 416  # then ours is longer than the whole list
+                        raise ListTrouble(HostTrouble.TECHNICAL, f"status {piece}")
+                else:
+                    file.write(piece)
+        self._unfinished = False
 
 
-def newer(head: Head, epoch: str, version: int) -> bool:
-    """Another epoch is another database at the host; within one epoch only a higher version is news."""
-    return head.epoch != epoch or head.version > version
-
-
-def _safe(epoch: str) -> str:
-    """The epoch as part of a file name and a path; it comes from outside."""
-    if not _EPOCH.fullmatch(epoch) or set(epoch) == {"."}:
-        raise ListTrouble(None, "the list's epoch is not a plain name")
-    return epoch
-
-
-def _body(pieces: Iterator[int | bytes | Trouble]) -> Iterator[bytes]:
-    for piece in pieces:
-        if isinstance(piece, Trouble):
-            raise ListTrouble(piece.kind, piece.why)
-        if isinstance(piece, int):
-            if piece != 200:
-                raise ListTrouble(HostTrouble.TECHNICAL, f"status {piece}")
-        else:
-            yield piece
-
-
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines without their line feed; one that never ends is refused before it fills the memory."""
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole
-        if len(rest) > MAX_LINE:
-            raise ListTrouble(None, f"a row is longer than {MAX_LINE} bytes")
-    if rest:
-        yield rest
-
-
-def lines_of(body: bytes) -> Iterator[bytes]:
-    """The lines of a whole snapshot in memory."""
-    return _lines(iter((body,)))
+def _name(head: Head) -> str:
+    return f"{NAME} {head.epoch}/{head.version}"

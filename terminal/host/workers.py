@@ -1,4 +1,5 @@
-"""The threads that talk to the host: one for drivers' questions, one for the outbox, one for time and lists.
+"""The threads that talk to the host: one for drivers' questions, one for the outbox, one for time and lists, one for acknowledgements,
+and the one that listens (``push``).
 
 They are apart so that a long backlog or a big list never delays a driver. Each takes calls from a queue and posts what came of them;
 none knows what it means.
@@ -11,7 +12,11 @@ import queue
 import threading
 from collections.abc import Callable
 
+from terminal.core.card_lists import ListMark
 from terminal.core.events import (
+    AckAnswered,
+    AckFailed,
+    ChangesReady,
     HostAnswered,
     HostFailed,
     HostTrouble,
@@ -28,7 +33,8 @@ from terminal.core.ids import MessageKey
 from terminal.core.messages import Authorize
 from terminal.host.client import Answer, HostClient, Trouble
 from terminal.host.json_lane import Lane, LaneError
-from terminal.host.list_sync import ListSync, ListTrouble
+from terminal.host.list_sync import Changes, Client, Known, ListSync, ListTrouble
+from terminal.host.push import PushThread
 from terminal.store.ledger import QueuedMessage
 
 Post = Callable[[object], None]
@@ -76,7 +82,7 @@ class HostWorker:
 
 
 class HostDesk:
-    """The engine's calls to the host, spread over three workers."""
+    """The engine's calls to the host, spread over four workers and the listener."""
 
     def __init__(
         self, lane: Lane, connect: Callable[[], HostClient], post: Post, sync: ListSync, authorize_ms: int, upload_ms: int
@@ -88,16 +94,20 @@ class HostDesk:
         self._questions = HostWorker("host-authorize", connect(), post)
         self._outbox = HostWorker("host-upload", connect(), post)
         self._lists = HostWorker("host-lists", connect(), post)
-        self._workers = (self._questions, self._outbox, self._lists)
+        self._acks = HostWorker("host-acks", connect(), post)
+        self._push = PushThread(lane, connect(), post)
+        self._workers = (self._questions, self._outbox, self._lists, self._acks)
         self._checking = False  # set by the core's thread, cleared by the lists' own
 
     def start(self) -> None:
-        """Start all three."""
+        """Start all of them."""
         for worker in self._workers:
             worker.start()
+        self._push.start()
 
     def stop(self) -> None:
-        """End all three."""
+        """End all of them."""
+        self._push.stop()
         for worker in self._workers:
             worker.stop()
 
@@ -121,28 +131,59 @@ class HostDesk:
             UploadFailed(MessageKey(message.key), HostTrouble.TECHNICAL, UNEXPECTED),
         )
 
+    def open_push(self, last_event: int) -> None:
+        """See ``Outside.open_push``."""
+        self._push.open(last_event)
+
+    def ack_event(self, event: int, effective_at: int) -> None:
+        """See ``Outside.ack_event``. A list that is being fetched does not delay it."""
+        self._acks.submit(
+            lambda: acknowledge(self._lane, self._acks.client, event, effective_at, self._upload_ms),
+            AckFailed(event, HostTrouble.TECHNICAL, UNEXPECTED),
+        )
+
     def probe(self) -> None:
         """See ``Outside.probe_host``."""
         self._lists.submit(
             lambda: probe(self._lane, self._lists.client, self._authorize_ms), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED)
         )
 
-    def check_lists(self, epoch: str, version: int) -> None:
+    def check_lists(self, epoch: str, version: int, mark: ListMark, whole: bool) -> None:
         """See ``Outside.check_lists``. While a check is under way another one would only fetch the same list again."""
         if not self._checking:
             self._checking = True
-            self._lists.submit(lambda: self._check_lists(epoch, version), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED))
+            known = Known(epoch, version, mark, whole)
+            self._lists.submit(lambda: self._check_lists(known), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED))
 
-    def _check_lists(self, epoch: str, version: int) -> object:
+    def _check_lists(self, known: Known) -> object:
         try:
-            found, host_time = self._sync.check(self._lists.client, epoch, version)
-        except ListTrouble as trouble:
-            return ProbeFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why)
+            return check_lists(self._sync, self._lists.client, known)
         finally:
             self._checking = False
-        if found is None:
-            return ListsCurrent(host_time)
-        return ListsReady(found.file, found.epoch, found.version, found.rows, host_time)
+
+
+def check_lists(sync: ListSync, client: Client, known: Known) -> object:
+    """Ask for newer lists, fetch and check them; what came of it, as an event."""
+    try:
+        found, host_time = sync.check(client, known)
+    except ListTrouble as trouble:
+        return ProbeFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why, trouble.whole)
+    if found is None:
+        return ListsCurrent(host_time)
+    if isinstance(found, Changes):
+        return ChangesReady(found.deltas, host_time)
+    offer = found.offer
+    return ListsReady(
+        found.file,
+        offer.epoch,
+        offer.version,
+        offer.rows,
+        host_time,
+        offer.issued_at,
+        offer.not_after,
+        offer.content_hash,
+        offer.confirm_shrink,
+    )
 
 
 def authorize(lane: Lane, client: HostClient, question: Authorize, deadline_ms: int) -> HostAnswered | HostFailed:
@@ -201,3 +242,19 @@ def probe(lane: Lane, client: HostClient, deadline_ms: int) -> ProbeAnswered | P
         return ProbeAnswered(lane.time(came.body)) if came.status == 200 else ProbeFailed(HostTrouble.TECHNICAL, f"status {came.status}")
     except LaneError as error:
         return ProbeFailed(HostTrouble.TECHNICAL, str(error))
+
+
+def acknowledge(lane: Lane, client: HostClient, event: int, effective_at: int, deadline_ms: int) -> AckAnswered | AckFailed:
+    """Tell the host that an event is durable. What it refuses itself, for good, is not said again."""
+    came = client.call(lane.acknowledge(event, effective_at), deadline_ms)
+    if isinstance(came, Trouble):
+        return AckFailed(event, came.kind, came.why)
+    try:
+        if came.status == 200:
+            lane.time(came.body)
+            return AckAnswered(event, taken=True)
+        if came.status in REFUSED_FOR_GOOD and lane.refused(came.body) != NOT_COMMISSIONED:
+            return AckAnswered(event, taken=False)
+    except LaneError as error:
+        return AckFailed(event, HostTrouble.TECHNICAL, f"status {came.status}: {error}")
+    return AckFailed(event, HostTrouble.TECHNICAL, f"status {came.status}")

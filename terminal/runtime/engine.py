@@ -12,13 +12,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from drivers.commands import DeviceCommand
+from terminal.core.card_lists import ListDelta, ListMark
 from terminal.core.effects import (
+    AckEvent,
+    ApplyChanges,
     AskHost,
     CancelDeadline,
     CheckLists,
     Continue,
     Effect,
     Enqueue,
+    OpenPush,
     Persist,
     ProbeHost,
     Send,
@@ -26,6 +30,7 @@ from terminal.core.effects import (
     UploadNext,
     UseCards,
 )
+from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import Record
 from terminal.core.site import Site
@@ -49,11 +54,20 @@ class Outside(Protocol):
     def probe_host(self) -> None:
         """Ask for the time; answered by ``ProbeAnswered`` or ``ProbeFailed``."""
 
-    def check_lists(self, epoch: str, version: int) -> None:
-        """Ask for newer lists; answered by ``ListsCurrent``, ``ListsReady`` or ``ListsRefused``."""
+    def check_lists(self, epoch: str, version: int, mark: ListMark, whole: bool) -> None:
+        """Ask for newer lists; answered by ``ListsCurrent``, ``ListsReady``, ``ChangesReady`` or ``ListsRefused``."""
 
     def use_cards(self, file: str) -> None:
         """Read cards from this file from now on."""
+
+    def apply_changes(self, deltas: tuple[ListDelta, ...]) -> ChangesApplied | ListsRefused:
+        """Change the live card file in one transaction, durably, or not at all."""
+
+    def open_push(self, last_event: int) -> None:
+        """Hold the host's stream open; what comes of it are ``PushUp``, ``DenyPushed``, ``ListHint``, ``PushUnreadable``, ``PushDown``."""
+
+    def ack_event(self, event: int, effective_at: int) -> None:
+        """Acknowledge an event of the stream; answered by ``AckAnswered`` or ``AckFailed``."""
 
     def encode(self, message: SaleMessage) -> bytes:
         """The bytes that every try of this message will send."""
@@ -74,8 +88,11 @@ class Engine:
             AskHost: self._ask_host,
             UploadNext: self._upload_next,
             ProbeHost: lambda effect, at: outside.probe_host(),
-            CheckLists: lambda effect, at: outside.check_lists(effect.epoch, effect.version),  # type: ignore[attr-defined]
+            CheckLists: lambda effect, at: outside.check_lists(effect.epoch, effect.version, effect.mark, effect.whole),  # type: ignore[attr-defined]
             UseCards: lambda effect, at: outside.use_cards(effect.file),  # type: ignore[attr-defined]
+            ApplyChanges: lambda effect, at: self._next.append(outside.apply_changes(effect.deltas)),  # type: ignore[attr-defined]
+            OpenPush: lambda effect, at: outside.open_push(effect.last_event),  # type: ignore[attr-defined]
+            AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at),  # type: ignore[attr-defined]
             StartDeadline: self._start_deadline,
             CancelDeadline: lambda effect, at: self.deadlines.cancel(effect.deadline),  # type: ignore[attr-defined]
             Continue: lambda effect, at: self._next.append(effect.event),  # type: ignore[attr-defined]

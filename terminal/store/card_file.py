@@ -1,175 +1,298 @@
-"""The card file: one list version as one read-only SQLite file of its own, so that no import ever delays a driver.
+"""The card file: one card list as one SQLite file of its own, so that no import ever delays a driver.
 
-It is built beside the live one, checked, and swapped in by the commit that names it. Rows are kept as the core's own values in JSON: a
-look-up is one primary-key SELECT and one decode.
+A snapshot is built beside the live one (``card_import``) and swapped in by the commit that names it; a delta is one short transaction of
+the core's own on the live file. Rows are kept as they came, so a look-up is one primary-key SELECT and one decode, and version, hash and
+number of rows live in the file, changed with the rows or not at all.
+
+The file's journal is a log (WAL): a delta costs the core one sequential write and one sync, after a power cut the file is old or new, and
+the log is folded into the file by another thread (``LiveLists.tidy``). Why: firmware_notes/decisions/0005-card-file-wal.md.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from terminal.core.card_data import Balance, Baseline, Card, Customer, DenyList, Limit, Subject, SubjectKind
+from terminal.core.card_data import Balance, Baseline, Card, Customer, DenyList, Limit, SubjectKind
+from terminal.core.card_lists import NAME, NO_LIST, ListDelta, ListMark
+from terminal.core.events import ChangesApplied, ListsRefused
+from terminal.store.list_rows import bound_of, hash_text, row_hash, subject_key
 
 T = TypeVar("T")
 
-_TABLES = """
-CREATE TABLE card (token TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+TABLES = """
+CREATE TABLE card (token BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE customer (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE bound (kind TEXT NOT NULL, subject_kind TEXT NOT NULL, subject TEXT NOT NULL, place INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (subject_kind, subject, kind, place)) STRICT, WITHOUT ROWID;
-CREATE TABLE deny (kind TEXT NOT NULL, value TEXT NOT NULL, upto TEXT NOT NULL DEFAULT '', PRIMARY KEY (kind, value)) STRICT, WITHOUT ROWID;
-CREATE TABLE head (epoch TEXT NOT NULL, version INTEGER NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT;
+CREATE TABLE bound (subject TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (subject, kind, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE deny (kind TEXT NOT NULL, value TEXT NOT NULL, upto TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (kind, value, upto)) STRICT, WITHOUT ROWID;
+CREATE TABLE product (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE head (epoch TEXT NOT NULL, version INTEGER NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, content_hash TEXT NOT NULL,
+    issued_at INTEGER NOT NULL) STRICT;
 """
+KEYS: dict[str, tuple[str, ...]] = {
+    "card": ("token",),
+    "customer": ("name",),
+    "bound": ("subject", "kind", "key"),
+    "deny": ("kind", "value", "upto"),
+    "product": ("name",),
+}
+_SETTINGS: tuple[tuple[str, str, object], ...] = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("trusted_schema", "OFF", 0),
+    ("cell_size_check", "ON", 1),
+    ("mmap_size", "0", 0),
+    ("cache_size", "-8192", -8192),
+    ("wal_autocheckpoint", "0", 0),
+)
+MEMO = 2_000
+_decode_card = msgspec.json.Decoder(Card).decode
+_decode_customer = msgspec.json.Decoder(Customer).decode
+
+Bounds = tuple[tuple[Limit, ...], tuple[Balance, ...], tuple[Baseline, ...]]
+_NONE: Bounds = ((), (), ())
 
 
 class CardFileError(Exception):
-    """A card file cannot be built or read; the text is meant for people."""
+    """A card file cannot be built, read or changed; the text is meant for people."""
 
 
 @dataclass(frozen=True, slots=True)
-class DenyRow:
-    """A denied card (token), customer (name) or range of numbers (first, last, same length)."""
+class Head:
+    """What a card file says of itself; the one row of its table."""
 
-    kind: str
-    value: str
-    upto: str = ""
-
-
-ListRow = Card | Customer | Limit | Balance | Baseline | DenyRow
-_BOUND_KINDS: dict[type, str] = {Limit: "limit", Balance: "balance", Baseline: "baseline"}
-
-
-def build(path: Path, epoch: str, version: int, sha256: str, rows: Iterable[ListRow]) -> int:
-    """Write one list version to ``path`` (through a temporary name, synced). Returns the number of rows.
-
-    Raises ``CardFileError`` for a row that comes twice or a disk that is full; nothing is left at ``path`` then.
-    """
-    partial = path.with_suffix(".part")
-    partial.unlink(missing_ok=True)
-    try:
-        count = _fill(partial, epoch, version, sha256, rows)
-        os.replace(partial, path)
-        _sync_directory(path.parent)
-    except sqlite3.Error as error:
-        raise CardFileError(f"the card file cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+    epoch: str
+    version: int
+    rows: int
+    sha256: str
+    content_hash: str
+    issued_at: int
 
 
-def _fill(partial: Path, epoch: str, version: int, sha256: str, rows: Iterable[ListRow]) -> int:
-    connection = sqlite3.connect(partial, isolation_level=None)
-    try:
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_TABLES)
-        connection.execute("BEGIN")
-        count = 0
-        for count, row in enumerate(rows, 1):  # noqa: B007 - the count is the result
-            _insert(connection, row, count)
-        connection.execute("INSERT INTO head VALUES (?, ?, ?, ?)", (epoch, version, count, sha256))
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
-    return count
+def where(table: str) -> str:
+    """The condition that names one row by its key."""
+    return " AND ".join(f"{name} = ?" for name in KEYS[table])
 
 
-def _insert(connection: sqlite3.Connection, row: ListRow, place: int) -> None:
-    if isinstance(row, Card):
-        connection.execute("INSERT INTO card VALUES (?, ?)", (row.token, msgspec.json.encode(row)))
-    elif isinstance(row, Customer):
-        connection.execute("INSERT INTO customer VALUES (?, ?)", (row.customer, msgspec.json.encode(row)))
-    elif isinstance(row, DenyRow):
-        connection.execute("INSERT OR IGNORE INTO deny VALUES (?, ?, ?)", (row.kind, row.value, row.upto))
-    else:
-        values = (_BOUND_KINDS[type(row)], row.subject.kind.value, row.subject.id, place, msgspec.json.encode(row))
-        connection.execute("INSERT INTO bound VALUES (?, ?, ?, ?, ?)", values)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def log_of(path: Path) -> Path:
+    """The name of a card file's log."""
+    return path.with_name(path.name + "-wal")
 
 
 class CardFile:
-    """Reads one card file: the core's ``CardSource`` and ``DenyList``."""
+    """One card file: the core's ``CardSource`` and the list's own deny rows. One thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open for reading. Raises ``CardFileError`` when it is missing or no card file."""
+    def __init__(self, path: Path, *, own: bool = False) -> None:
+        """Open for reading; ``own``: with its log, and for deltas too. Raises ``CardFileError``."""
+        self.path = path
+        self.own = own
         try:
-            uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # a name may contain what a URI gives a meaning
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            mode = "rw" if own else "ro&immutable=1"
+            uri = f"{path.absolute().as_uri()}?mode={mode}"  # a name may contain what a URI gives a meaning
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0)
         except sqlite3.Error as error:
             raise CardFileError(f"{path}: not a readable card file ({error})") from error
         try:
-            self.epoch, self.version, self.rows, self.sha256 = self._connection.execute(
-                "SELECT epoch, version, rows, sha256 FROM head"
-            ).fetchone()
-            self._ranges = self._connection.execute("SELECT value, upto FROM deny WHERE kind = 'range'").fetchall()
+            if own:
+                self._take()
+            self._load()
         except (sqlite3.Error, TypeError) as error:
             self._connection.close()
             raise CardFileError(f"{path}: not a readable card file ({error})") from error
+        except CardFileError:
+            self._connection.close()
+            raise
+
+    def _take(self) -> None:
+        for name, value, _ in _SETTINGS:
+            self._connection.execute(f"PRAGMA {name} = {value}")
+        for name, _, wanted in _SETTINGS:
+            (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+            if found != wanted:
+                raise CardFileError(f"{self.path}: this SQLite does not keep {name}={wanted} (it says {found}); deltas would not be safe")
+
+    def _load(self) -> None:
+        columns = "epoch, version, rows, sha256, content_hash, issued_at"
+        self.head = Head(*self._connection.execute(f"SELECT {columns} FROM head").fetchone())  # noqa: S608 - our own words
+        self._ranges = self._connection.execute("SELECT value, upto FROM deny WHERE kind = 'range'").fetchall()
+        kinds = {kind for (kind,) in self._connection.execute("SELECT DISTINCT kind FROM deny")}
+        self._denies_cards, self._denies_customers = "card" in kinds, "customer" in kinds
+        subjects = f"SELECT 1 FROM bound WHERE subject >= '{SubjectKind.CARD.value} ' AND subject < '{SubjectKind.CARD.value}!' LIMIT 1"  # noqa: S608
+        self._bounds_of_cards = self._connection.execute(subjects).fetchone() is not None
+        self._customers: dict[str, Customer] = {}
+        self._of_customers: dict[str, Bounds] = {}
+        self._last: tuple[str, Bounds] = ("", _NONE)
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For figures and examinations; whoever writes with it ruins the file."""
+        return self._connection
+
+    # --- looking up -----------------------------------------------------------------------------------------------------------
+
     def card(self, token: str) -> Card | None:
         """See ``core.card_data.CardSource``."""
-        return self._one("SELECT body FROM card WHERE token = ?", token, Card)
+        row = self._connection.execute("SELECT body FROM card WHERE token = ?", (_raw(token),)).fetchone()
+        return None if row is None else _decode_card(row[0])
 
     def customer(self, name: str) -> Customer | None:
         """See ``core.card_data.CardSource``."""
-        return self._one("SELECT body FROM customer WHERE name = ?", name, Customer)
+        known = self._customers.get(name)
+        if known is not None:
+            return known
+        row = self._connection.execute("SELECT body FROM customer WHERE name = ?", (name,)).fetchone()
+        return None if row is None else _keep(self._customers, name, _decode_customer(row[0]))
 
     def limits(self, account: str, customer: str | None) -> tuple[Limit, ...]:
         """See ``core.card_data.CardSource``."""
-        return self._bounds("limit", account, customer, Limit)
+        return self._of_account(account)[0] + self._of_customer(customer)[0]
 
     def balances(self, account: str, customer: str | None) -> tuple[Balance, ...]:
         """See ``core.card_data.CardSource``."""
-        return self._bounds("balance", account, customer, Balance)
+        return self._of_account(account)[1] + self._of_customer(customer)[1]
 
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         """See ``core.card_data.CardSource``."""
-        return self._bounds("baseline", account, customer, Baseline)
+        return self._of_account(account)[2] + self._of_customer(customer)[2]
 
     def card_denied(self, token: str) -> bool:
         """Is this medium on the deny list?"""
-        return self._denied("card", token)
+        return self._denies_cards and self._denied("card", token)
 
     def customer_denied(self, name: str) -> bool:
         """Is this customer on the deny list?"""
-        return self._denied("customer", name)
+        return self._denies_customers and self._denied("customer", name)
 
     def number_denied(self, number: str) -> bool:
         """Does the number fall into a denied range?"""
-        return any(len(first) == len(number) and first <= number <= last for first, last in self._ranges)
+        return bool(self.ranges_of(number))
+
+    def ranges_of(self, number: str) -> tuple[tuple[str, str], ...]:
+        """The denied ranges that the number falls into."""
+        return tuple((first, last) for first, last in self._ranges if len(first) == len(number) and first <= number <= last)
 
     def _denied(self, kind: str, value: str) -> bool:
         return self._connection.execute("SELECT 1 FROM deny WHERE kind = ? AND value = ?", (kind, value)).fetchone() is not None
 
-    def _one(self, query: str, key: str, kind: type[T]) -> T | None:
-        row = self._connection.execute(query, (key,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=kind)
+    def _of_account(self, account: str) -> Bounds:
+        """A decision asks three times for the same account, and the account's next look is a decision away."""
+        if not self._bounds_of_cards:
+            return _NONE
+        if self._last[0] != account:
+            self._last = account, self._bounds(subject_key(SubjectKind.CARD, account))
+        return self._last[1]
 
-    def _bounds(self, kind: str, account: str, customer: str | None, shape: type[T]) -> tuple[T, ...]:
-        rows = self._connection.execute(
-            "SELECT place, body FROM bound "
-            "WHERE kind = ? AND ((subject_kind = 'card' AND subject = ?) OR (subject_kind = 'customer' AND subject = ?))",
-            (kind, account, customer or ""),
-        ).fetchall()
-        return tuple(msgspec.json.decode(body, type=shape) for _, body in sorted(rows))
+    def _of_customer(self, customer: str | None) -> Bounds:
+        if customer is None:
+            return _NONE
+        known = self._of_customers.get(customer)
+        if known is not None:
+            return known
+        return _keep(self._of_customers, customer, self._bounds(subject_key(SubjectKind.CUSTOMER, customer)))
+
+    def _bounds(self, subject: str) -> Bounds:
+        rows = self._connection.execute("SELECT body FROM bound WHERE subject = ? ORDER BY kind, key", (subject,)).fetchall()
+        if not rows:
+            return _NONE
+        found = [bound_of(body) for (body,) in rows]
+        return (
+            tuple(one for one in found if isinstance(one, Limit)),
+            tuple(one for one in found if isinstance(one, Balance)),
+            tuple(one for one in found if isinstance(one, Baseline)),
+        )
+
+    # --- deltas ---------------------------------------------------------------------------------------------------------------
+
+    def apply(self, deltas: Sequence[ListDelta]) -> None:
+        """Take these deltas in one transaction, or none of them. Raises ``CardFileError``; the file is as it was then."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for delta in deltas:
+                    self._apply(delta)
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            self._load()
+            self._connection.execute("PRAGMA shrink_memory").fetchone()
+        except sqlite3.Error as error:
+            raise CardFileError(f"the card file cannot be changed: {error}") from error
+
+    def _apply(self, delta: ListDelta) -> None:
+        execute = self._connection.execute
+        (epoch, version, rows, content) = execute("SELECT epoch, version, rows, content_hash FROM head").fetchone()
+        offer = delta.offer
+        if epoch != offer.epoch or version != delta.base:
+            raise CardFileError(f"the delta to {offer.version} is based on {delta.base}, the live list is {epoch}/{version}")
+        total = int(content, 16)
+        for op in sorted(delta.ops, key=lambda one: (one.table, one.key)):  # in the order of the file: each page is met once
+            condition = where(op.table)
+            old = execute(f"SELECT body FROM {op.table} WHERE {condition}", op.key).fetchone()  # noqa: S608 - our own words
+            if old is not None:
+                total -= row_hash(old[0])
+                rows -= 1
+            if op.body is not None:
+                total += row_hash(op.body)
+                rows += 1
+                if old is None:
+                    marks = ", ".join("?" * (len(op.key) + 1))
+                    execute(f"INSERT INTO {op.table} VALUES ({marks})", (*op.key, op.body))  # noqa: S608
+                else:
+                    execute(f"UPDATE {op.table} SET body = ? WHERE {condition}", (op.body, *op.key))  # noqa: S608
+            elif old is None:
+                raise CardFileError(f"the delta to {offer.version} removes a row that is not there")
+            else:
+                execute(f"DELETE FROM {op.table} WHERE {condition}", op.key)  # noqa: S608
+        if rows != offer.rows or hash_text(total) != offer.content_hash:
+            raise CardFileError(f"the delta to {offer.version} does not lead to the list that was announced (rows or content hash differ)")
+        for name in delta.products:
+            if execute("SELECT 1 FROM product WHERE name = ?", (name,)).fetchone() is None:
+                raise CardFileError(f"the delta to {offer.version} names a product that is not in the list")
+        execute(
+            "UPDATE head SET version = ?, rows = ?, sha256 = ?, content_hash = ?, issued_at = ?",
+            (offer.version, rows, delta.sha256, offer.content_hash, offer.issued_at),
+        )
+
+    def content_hash(self) -> str:
+        """The content hash made anew from every row: what ``head`` must say."""
+        total = 0
+        for table in KEYS:
+            for (body,) in self._connection.execute(f"SELECT body FROM {table}"):  # noqa: S608 - our own words
+                total += row_hash(body)
+        return hash_text(total)
+
+
+def _second(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
+
+
+def _raw(token: str) -> bytes:
+    try:
+        return bytes.fromhex(token)
+    except ValueError:
+        return b""
+
+
+def _keep(memo: dict[str, T], name: str, value: T) -> T:
+    """Remember a few: most drivers of a site are of few customers."""
+    if len(memo) >= MEMO:
+        memo.clear()
+    memo[name] = value
+    return value
 
 
 class _Deny:
@@ -187,25 +310,70 @@ class _Deny:
 
 
 class LiveLists:
-    """Whichever card file is live; none at all before the first list arrived."""
+    """Whichever card file is live; none at all before the first list arrived. ``own`` False: only looks, and changes no file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, own: bool = True) -> None:
         self.directory = directory
+        self.own = own
         self.file: CardFile | None = None
+        self._retired: deque[CardFile] = deque()
         self.epoch = ""
         self.version = 0
         self.deny: DenyList = _Deny(self)
 
-    def use(self, name: str) -> None:
-        """Read from this file of the directory from now on. Raises ``CardFileError``; the old one goes on serving then."""
-        fresh = CardFile(self.directory / name)
+    def use(self, name: str, mark: ListMark = NO_LIST) -> None:
+        """Read from this file of the directory from now on. Raises ``CardFileError``; the old one goes on serving then.
+
+        A file that is older than ``mark``, what the ledger knows to have been adopted, is refused: somebody restored it.
+        """
+        path = self.directory / name
+        if self.file is not None and self.file.path == path:
+            return
+        fresh = CardFile(path, own=self.own)
+        if fresh.head.epoch in mark.left or (fresh.head.epoch == mark.epoch and fresh.head.version < mark.version):
+            fresh.close()
+            found = f"{fresh.head.epoch}/{fresh.head.version}"
+            raise CardFileError(f"{path}: holds list {found}, older than {mark.epoch}/{mark.version}, which was adopted here")
         old, self.file = self.file, fresh
-        self.epoch, self.version = fresh.epoch, fresh.version
+        self._note(fresh)
         if old is not None:
-            old.close()
-        for other in self.directory.glob("cards-*.db"):
-            if other.name != name:
-                other.unlink(missing_ok=True)
+            self._retired.append(old)  # closing folds its log: not in a driver's time, and for nobody's good
+        if self.own:
+            for other in self.directory.glob("cards-*.db*"):
+                if not other.name.startswith(name):  # nor its log and the log's index
+                    other.unlink(missing_ok=True)
+
+    def changed(self, deltas: Sequence[ListDelta]) -> ChangesApplied | ListsRefused:
+        """Take deltas into the live file, all or none, and say what came of it."""
+        if self.file is None:
+            return ListsRefused(f"{NAME}: there is no live card file to change", whole=True)
+        try:
+            self.file.apply(deltas)
+        except CardFileError as error:
+            return ListsRefused(f"{NAME} {self.epoch}: {error}", whole=True)
+        self._note(self.file)
+        return ChangesApplied(self.file.path.name, deltas[-1].offer)
+
+    def _note(self, file: CardFile) -> None:
+        self.epoch, self.version = file.head.epoch, file.head.version
+
+    def tidy(self) -> None:
+        """Close what is no longer live and fold the live file's log into it. On another thread than the core's, which goes on meanwhile."""
+        while self._retired:
+            self._retired.popleft().close()
+        file = self.file
+        if file is None or not self.own:
+            return
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_second(file.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def close(self) -> None:
+        """Let go of the live file and of those before it."""
+        while self._retired:
+            self._retired.popleft().close()
+        if self.file is not None:
+            self.file.close()
+            self.file = None
 
     def card(self, token: str) -> Card | None:
         """See ``core.card_data.CardSource``."""
@@ -227,9 +395,6 @@ class LiveLists:
         """See ``core.card_data.CardSource``."""
         return () if self.file is None else self.file.baselines(account, customer)
 
-
-def subject_of(card: str | None, customer: str | None) -> Subject:
-    """The subject of a limit, balance or baseline: exactly one of the two. Raises ``CardFileError`` otherwise."""
-    if (card is None) is (customer is None):
-        raise CardFileError("a subject names one card or one customer")
-    return Subject(SubjectKind.CARD, card) if card is not None else Subject(SubjectKind.CUSTOMER, customer or "")
+    def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
+        """See ``core.ports.Lists``."""
+        return () if self.file is None else self.file.ranges_of(number)

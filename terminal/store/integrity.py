@@ -165,6 +165,8 @@ _COMPARED: dict[str, str] = {
     "outbox": "SELECT key, quarantined FROM outbox",
     "total": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, volume_ml FROM total",
     "pin": "SELECT account, epoch, tries FROM pin",
+    "deny": "SELECT 'event ' || event, * FROM deny",
+    "ack": "SELECT 'event ' || event, effective_at FROM ack",
     "fault": "SELECT code || ' ' || subject, detail, since FROM fault",
     "meta": "SELECT name, value FROM meta",
 }

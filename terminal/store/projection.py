@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from terminal.core import records as r
+from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
@@ -123,10 +126,52 @@ def _anchored(execute: Execute, fact: r.ClockAnchored, seq: int, utc: int) -> No
 
 def _lists_adopted(execute: Execute, fact: r.ListsAdopted, seq: int, utc: int) -> None:
     _meta(execute, "cards_file", fact.file)
+    # What this list says is superseded, and so are lifts that were about another epoch's (core/deny_book.py).
+    execute(
+        "DELETE FROM deny WHERE (epoch = ? AND list_version <= ?) OR (epoch <> ? AND lifted = 1)",
+        (fact.epoch, fact.version, fact.epoch),
+    )
+    if not fact.content_hash:
+        return  # of a program that did not know signed lists yet
+    row = execute("SELECT value FROM meta WHERE name = 'list_mark'", ()).fetchone()
+    mark = NO_LIST if row is None else msgspec.json.decode(row[0], type=ListMark)
+    offer = ListOffer(fact.epoch, fact.version, fact.rows, fact.content_hash, fact.issued_at, 0, False)
+    _meta(execute, "list_mark", msgspec.json.encode(mark.after(offer)).decode())
 
 
 def _lists_checked(execute: Execute, fact: r.ListsChecked, seq: int, utc: int) -> None:
     _meta(execute, "lists_checked", fact.at)
+
+
+def _event(execute: Execute, event: int, effective_at: int) -> None:
+    """Where the stream resumes, and what the host has still to be told."""
+    _meta(execute, "last_event", event)
+    execute("INSERT OR REPLACE INTO ack VALUES (?, ?)", (event, effective_at))
+
+
+def _denied(execute: Execute, fact: r.DenyAdded | r.DenyLifted, seq: int, utc: int) -> None:
+    execute(
+        "INSERT OR REPLACE INTO deny VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            fact.kind,
+            fact.value,
+            fact.upto,
+            int(isinstance(fact, r.DenyLifted)),
+            fact.epoch,
+            fact.list_version,
+            fact.event,
+            fact.effective_at,
+        ),
+    )
+    _event(execute, fact.event, fact.effective_at)
+
+
+def _event_passed(execute: Execute, fact: r.EventPassed, seq: int, utc: int) -> None:
+    _event(execute, fact.event, fact.effective_at)
+
+
+def _event_acknowledged(execute: Execute, fact: r.EventAcknowledged, seq: int, utc: int) -> None:
+    execute("DELETE FROM ack WHERE event = ?", (fact.event,))
 
 
 def _nothing(execute: Execute, fact: Any, seq: int, utc: int) -> None:
@@ -152,6 +197,10 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.ClockAnchored: _anchored,
     r.ListsAdopted: _lists_adopted,
     r.ListsChecked: _lists_checked,
+    r.DenyAdded: _denied,
+    r.DenyLifted: _denied,
+    r.EventPassed: _event_passed,
+    r.EventAcknowledged: _event_acknowledged,
     r.FaultRaised: _fault_raised,
     r.FaultCleared: _fault_cleared,
 }

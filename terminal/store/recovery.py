@@ -9,6 +9,8 @@ import msgspec
 
 from terminal.core import records as r
 from terminal.core.account_book import SaleUse, UseState
+from terminal.core.card_lists import ListMark
+from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject
 from terminal.core.faults import FaultCode
 from terminal.core.ids import Minting, SaleId
 from terminal.core.sale import Sale, SaleState
@@ -38,9 +40,19 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
+    found.denies = [
+        DenyEntry(event, DenySubject(DenyKind(kind), value, upto), bool(lifted), epoch, version, effective_at)
+        for kind, value, upto, lifted, epoch, version, event, effective_at in db.execute(
+            "SELECT kind, value, upto, lifted, epoch, list_version, event, effective_at FROM deny"
+        )
+    ]
+    found.unacknowledged = dict(db.execute("SELECT event, effective_at FROM ack ORDER BY event"))
+    found.last_event = int(meta.get("last_event", "0"))
     (found.waiting,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 0").fetchone()
     if "lists_checked" in meta:
         found.lists_checked = UtcMs(int(meta["lists_checked"]))
+    if "list_mark" in meta:
+        found.list_mark = msgspec.json.decode(meta["list_mark"], type=ListMark)
     if "clock_anchor" in meta:
         host_time, instant, anchored_boot = meta["clock_anchor"].split(" ")
         found.same_boot = anchored_boot == boot

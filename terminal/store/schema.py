@@ -52,4 +52,18 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE deny (
+        kind TEXT NOT NULL,
+        value TEXT NOT NULL,
+        upto TEXT NOT NULL,
+        lifted INTEGER NOT NULL,
+        epoch TEXT NOT NULL,
+        list_version INTEGER NOT NULL,
+        event INTEGER NOT NULL,
+        effective_at INTEGER NOT NULL,
+        PRIMARY KEY (kind, value, upto)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE ack (event INTEGER PRIMARY KEY, effective_at INTEGER NOT NULL) STRICT;
+    """,
 )

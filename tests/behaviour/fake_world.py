@@ -155,6 +155,9 @@ class FakeWorld:
     def publish_lists(self) -> None:
         self.acts.append("publish_lists")
 
+    def spoil_lists(self, fault: str) -> None:
+        self.acts.append(f"spoil_lists {fault}")
+
     def change_price(self, product: str, price: int) -> None:
         self.acts.append(f"change_price {product} {price}")
 

@@ -217,6 +217,10 @@ def _count(text: str) -> int:
     return values.whole(text, "the number")
 
 
+def _on_deny(text: str) -> str:
+    return values.one_of(text, ("stop", "finish"), "what a deny does to a fuelling that runs")
+
+
 POLICY: Mapping[str, Callable[[str], object]] = {
     "min_dispense_ml": _millilitres,
     "terminal_cap_ml": _millilitres,
@@ -224,6 +228,7 @@ POLICY: Mapping[str, Callable[[str], object]] = {
     "emergency_accounts": _list,
     "restricted_products": _list,
     "max_open": _count,
+    "on_deny": _on_deny,
     "pin_tries": _count,
     "lift_timeout_ms": _milliseconds,
     "flow_timeout_ms": _milliseconds,

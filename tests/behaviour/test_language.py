@@ -60,6 +60,7 @@ When the host unblocks card "7001"
 When the host unblocks customer "C1"
 When the host unlocks the PIN of card "7001"
 When the host publishes the lists
+When the host spoils its lists with "wrong signature"
 When the host changes the price of "GAZOLE" to 1.799
 When the clock is set to "2026-03-01 12:00:00"
 When the stop of fuelling point 2 is pressed

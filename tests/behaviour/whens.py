@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.behaviour import values
 from tests.behaviour.stage import DRIVER_WAIT_MS, Kind, Stage, a_fuelling_point, known
 from tests.behaviour.values import Unclear
-from tests.behaviour.world import HostConduct, Subject, SubjectKind
+from tests.behaviour.world import LIST_FAULTS, HostConduct, Subject, SubjectKind
 
 # === the driver =================================================================================================
 
@@ -180,6 +180,11 @@ def _unblock(stage: Stage, kind: str, name: str) -> None:
 @known(Kind.WHEN, 'the host unlocks the PIN of card "{name}"')
 def _unlock(stage: Stage, name: str) -> None:
     stage.world.unlock_pin(stage.setup.account_of(name))
+
+
+@known(Kind.WHEN, 'the host spoils its lists with "{fault}"')
+def _spoil(stage: Stage, fault: str) -> None:
+    stage.world.spoil_lists(values.one_of(fault, LIST_FAULTS, "a fault of a list"))
 
 
 @known(Kind.WHEN, "the host publishes the lists")

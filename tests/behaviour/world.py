@@ -99,6 +99,14 @@ class Books:
     host_sales: tuple[str, ...]
 
 
+LIST_FAULTS = (
+    "wrong signature", "wrong hash", "wrong content hash", "truncated", "bomb", "older", "expired", "other terminal", "skipped delta",
+    "doubled delta", "wrong delta", "shrunk", "empty", "unknown field", "unknown limit", "unknown product", "negative amount",
+    "absurd amount", "1970",
+)  # fmt: skip
+"""What may be wrong with a list, as the steps name it."""
+
+
 class World(Protocol):
     """A forecourt with one terminal. Made as ``Class(setup)`` at the first When or Then, when the terminal must be ready for a driver.
 
@@ -208,6 +216,9 @@ class World(Protocol):
 
     def publish_lists(self) -> None:
         """The host publishes its lists as they are now; a terminal that reaches it then checks and takes them."""
+
+    def spoil_lists(self, fault: str) -> None:
+        """The host's lists are wrong in this way (one of ``LIST_FAULTS``) from now on, until the host becomes reachable."""
 
     def change_price(self, product: str, price: int) -> None:
         """The host sends a new price for this product, valid at once. 1/10000 of the major unit per litre."""

@@ -43,6 +43,7 @@ key = "{client_key}"
 token = "{token_key}"
 pin = "{pin_key}"
 card = "{card_key}"
+list_current = "{list_key}"
 
 [[line]]
 name = "pumps"

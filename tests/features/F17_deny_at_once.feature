@@ -1,4 +1,3 @@
-@later
 Feature: F17 A card or a customer is denied at once
 
   Background:

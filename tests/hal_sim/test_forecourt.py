@@ -149,7 +149,7 @@ def test_ready_line_says_everything_the_terminal_needs(rig: Rig) -> None:
     assert [(each["fp"], each["address"]) for each in ready["fuelling_points"]] == [(1, 0x50), (2, 0x51)]
     assert ready["keypad"] == {"path": "/dev/input/event5", "phys": "usb-0000:00:1a.0-1/input0"}
     assert set(ready["env"]) == {"LD_PRELOAD", "UMOCKDEV_DIR", "FORECOURT_WALL_CLOCK"}
-    for name in ("ca", "client_cert", "client_key", "token_key", "pin_key", "card_key"):
+    for name in ("ca", "client_cert", "client_key", "token_key", "pin_key", "card_key", "list_key"):
         assert Path(ready["host"][name]).is_file()
 
 

@@ -44,6 +44,7 @@ from terminal.core.card_data import (
     Subject,
     SubjectKind,
 )
+from terminal.core.deny_book import OnDeny
 from terminal.core.events import Deadline, HostAnswered, HostFailed, HostTrouble, ProbeAnswered
 from terminal.core.ids import Minting, SaleId
 from terminal.core.pin import PinEntry
@@ -113,6 +114,9 @@ class KitLists:
     def __post_init__(self) -> None:
         self.deny: DenyList = self.denied
 
+    def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
+        return ((number, number),) if number in self.denied.numbers else ()
+
     def card(self, token: str) -> Card | None:
         return self.cards.get(token)
 
@@ -160,11 +164,12 @@ class Bench:
     lists: KitLists = field(default_factory=KitLists)
     storage: KitStorage = field(default_factory=KitStorage)
     policy: Policy = field(default_factory=Policy)
+    on_deny: OnDeny = OnDeny.STOP
     now: Instant = Instant(1_000_000)
     boot_id: str = "boot-a"
 
     def __post_init__(self) -> None:
-        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy)
+        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny)
         config = SiteConfig(rules, tuple(PointConfig(number, self.products) for number in self.points), self.sides, "en")
         self.site = Site(config, self.recovered, boot=self.boot_id, lists=self.lists, vault=KitVault(), storage=self.storage)
         self.due: dict[Deadline, Instant] = {}

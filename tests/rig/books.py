@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import time
@@ -63,7 +64,10 @@ class LedgerCopy:
             ledger.close()
         lists = LiveLists(self._scratch)
         if name is not None:
-            shutil.copyfile(self._state_dir / name, self._scratch / name)
+            for part in (name, f"{name}-wal"):
+                (self._scratch / part).unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(self._state_dir / part, self._scratch / part)
             lists.use(name)
         try:
             book = AccountBook(recovered.uses)

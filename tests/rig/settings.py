@@ -31,7 +31,7 @@ HOST = {
 }
 TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000}
 RESERVE_MIB = 4
-_POLICY = ("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open")
+_POLICY = ("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny")
 
 
 class NotBuilt(Exception):
@@ -98,7 +98,7 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         _table(
             "host", {"url": host["url"], "authority": host["ca"], "certificate": host["client_cert"], "key": host["client_key"]} | calls
         ),
-        _table("keys", {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"]}),
+        _table("keys", {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"], "list_current": host["list_key"]}),
         _table("times", times),
         _table("storage", {"reserve_mib": RESERVE_MIB}),
         _table("[line]", {"name": "pumps", "port": ports["dart1"]}),

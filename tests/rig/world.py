@@ -332,6 +332,10 @@ class RigWorld:
         """See ``World.unlock_pin``."""
         self._published(self._forecourt.do("unlock_pin", card=self.setup.numbers_of(account)[0]))
 
+    def spoil_lists(self, fault: str) -> None:
+        """See ``World.spoil_lists``."""
+        self._forecourt.do("spoil_lists", fault=fault)
+
     def publish_lists(self) -> None:
         """See ``World.publish_lists``."""
         self._published(self._forecourt.do("publish"))

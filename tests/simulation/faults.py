@@ -6,7 +6,7 @@ Disturbances come as episodes on the heap of time: something breaks, some time l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
@@ -60,6 +60,7 @@ class Mix:
     stuck_head: int
     local_fuel: int
     full: int
+    deny: int
 
     def words(self) -> str:
         """What is on."""
@@ -95,6 +96,7 @@ def mix(seed: int) -> Mix:
         stuck_head=rate(20, 100),
         local_fuel=rate(10, 60),
         full=rate(10, 60),
+        deny=rate(60, 600),
     )
 
 
@@ -105,6 +107,7 @@ class FaultMaker:
         self.station = station
         self.mix = mix(seed)
         self.on = False
+        self._denied: list[dict[str, str]] = []
         self._rng = fork(seed, "faults")
         self._host = fork(seed, "host")
         self._down = fork(seed, "wire down")
@@ -120,6 +123,7 @@ class FaultMaker:
             (self.mix.stuck_head, self._stuck_head),
             (self.mix.local_fuel, self._local_fuel),
             (self.mix.full, self._full),
+            (self.mix.deny, self._deny),
         )
 
     @property
@@ -148,6 +152,8 @@ class FaultMaker:
             head.acks_and_does_nothing = head.never_leaves_5 = False
             head.power_on(self.station.now)
         court.terminal.set_full(False)
+        for named in self._denied:
+            court.book.unblock(card=named.get("card"), customer=named.get("customer"))
         if isinstance(court.terminal.engine, CutEngine):
             court.terminal.engine.plan = None
 
@@ -209,8 +215,26 @@ class FaultMaker:
         self._later(500, rng.choice([20_000, 400_000]), lambda: self._set_reachable(True))
 
     def _set_reachable(self, reachable: bool) -> None:
-        self.forecourt.host.conduct.reachable = reachable
+        host = self.forecourt.host
+        host.conduct = replace(host.conduct, reachable=reachable)
         self.station.note_fault("host", "line back" if reachable else "line away")
+
+    def _deny(self, rng: Random) -> None:
+        """A card or its customer is blocked, and some are unblocked again; now and then the lists that say so are published."""
+        card = rng.choice(self.forecourt.scenario["cards"])
+        named = {"card": card["number"]} if card["customer"] is None or rng.randrange(3) else {"customer": card["customer"]}
+        self._denied.append(named)
+        self._say("block", named, publish=not rng.randrange(4))
+        if rng.randrange(4):
+            publish = not rng.randrange(4)
+            self._later(500, rng.choice([5_000, 120_000]), lambda: self._say("unblock", named, publish=publish))
+
+    def _say(self, what: str, named: dict[str, str], *, publish: bool) -> None:
+        book = self.forecourt.book
+        (book.block if what == "block" else book.unblock)(card=named.get("card"), customer=named.get("customer"))
+        if publish:
+            book.publish()
+        self.station.note_fault("host", f"{what} {next(iter(named))}{', published' * publish}")
 
     # --- pumps and lines --------------------------------------------------------------------------------------------------------
 

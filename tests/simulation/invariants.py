@@ -21,9 +21,9 @@ from terminal.core import records as r
 from terminal.core.account_book import AccountBook, UseState
 from terminal.core.fuelling_point import PointState
 from terminal.core.pin import PinEntry
-from terminal.core.sale import OPEN_STATES
+from terminal.core.sale import OPEN_STATES, SaleState
 from terminal.core.session import SessionState
-from terminal.core.site import ENDED_KEPT, Site
+from terminal.core.site import ENDED_KEPT, Recovered, Site
 from terminal.store import integrity, projection
 from terminal.store.ledger import Ledger
 from terminal.store.recovery import recover
@@ -244,6 +244,30 @@ def check_memory(site: Site, running: int, stale: int) -> None:
         raise Broken("step ends", "internal events or effects are left behind a step")
 
 
+def check_denied(site: Site) -> None:
+    """Behind a step nobody who is denied here waits at a pump, and nobody who stands at the terminal is."""
+    for one in site.desk.sales.values():
+        if one.state is SaleState.AUTHORIZED and site.lists.why_denied(one.card.token, one.customer) is not None:
+            raise Broken("deny", f"{one.id} is armed and denied")
+    for session in site.sessions.values():
+        if session.state in (SessionState.PIN, SessionState.PROMPTS, SessionState.CHOOSING, SessionState.AUTHORIZING):
+            if site.lists.deny.card(session.token):
+                raise Broken("deny", f"a denied driver is served at side {session.side}")
+
+
+def check_told(site: Site, book: HostBook) -> None:
+    """At rest terminal and host deny the same media and customers, and the host knows since when each word counts."""
+    for token in book._world.cards:
+        if site.lists.deny.card(token) != (token in book._deny.tokens):
+            raise Broken("deny", "terminal and host differ about a card")
+    for name in book._world.customers:
+        if site.lists.deny.customer(name) != (name in book._deny.customers):
+            raise Broken("deny", "terminal and host differ about a customer")
+    missing = [word.id for word in book.pushed() if word.id not in book.acks]
+    if missing:
+        raise Broken("acknowledged", f"event {missing[0]} was never acknowledged")
+
+
 # --- now and then, and at every start -----------------------------------------------------------------------------------------
 
 
@@ -263,12 +287,21 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
         raise Broken("sequence", f"next is {site.teller.minting.next_sequence}, the ledger's last {facts.last_sequence}")
     if found.waiting != site.uploads.waiting:
         raise Broken("outbox", f"{site.uploads.waiting} messages wait in memory, {found.waiting} in the ledger")
+    _check_deny_book(site, found)
     open_now = sorted(one.id for one in site.desk.sales.values() if one.state in OPEN_STATES)
     if open_now != sorted(facts.held()):
         raise Broken("open sales", f"memory has {open_now}, the ledger {sorted(facts.held())}")
     for point in site.points.values():
         if point.sale is not None and point.sale not in site.desk.sales:
             raise Broken("sale exists", f"fp {point.number} holds {point.sale}, which is not there")
+
+
+def _check_deny_book(site: Site, found: Recovered) -> None:
+    push = site.push
+    if {entry.subject: entry for entry in found.denies} != push.book.entries:
+        raise Broken("deny book", "the denies in memory and those rebuilt from the ledger differ")
+    if (found.last_event, found.unacknowledged) != (push.last_event, push.unacknowledged):
+        raise Broken("deny book", "the stream's place or the acknowledgements in memory are not the ledger's")
 
 
 def _apart(left: dict[str, Any], right: dict[str, Any]) -> str:
@@ -302,13 +335,16 @@ def unsettled(site: Site, ledger: Ledger, open_at_host: int) -> str:
     (waiting,) = ledger.connection.execute("SELECT count(*) FROM outbox").fetchone()
     if waiting:
         return f"{waiting} messages wait for the host"
+    if site.push.unacknowledged or not site.push.up:
+        return f"{len(site.push.unacknowledged)} events are not acknowledged, the stream is {'up' if site.push.up else 'down'}"
     return f"{open_at_host} authorizations are open at the host" if open_at_host else ""
 
 
 def check_host(facts: Facts, book: HostBook) -> None:
     """The host has every sale exactly once, with the ledger's volume and money, and has never been told anything wrong."""
-    if book.refused:
-        raise Broken("host refuses", f"{book.refused[0]}")
+    refused = [one for one in book.refused if one[0] != 410]  # changes of the lists that are no longer kept: the whole is fetched then
+    if refused:
+        raise Broken("host refuses", f"{refused[0]}")
     if book.conflicts or facts.quarantined:
         raise Broken("key", f"told twice or refused for good: {(*book.conflicts, *facts.quarantined)[0]}")
     missing = book.missing_sequences()

@@ -225,6 +225,7 @@ class World(Watcher):
             return
         self.steps += 1
         inv.check_memory(engine.site, engine.deadlines.running(), len(engine.deadlines._heap))
+        inv.check_denied(engine.site)
         if self.steps % BOOKS_EVERY == 0:
             self._check_books()
 
@@ -337,6 +338,7 @@ class World(Watcher):
         if Facts.read(engine.ledger.connection) != facts:
             raise Broken("durable", "the journal is not what was committed to it")
         inv.check_host(facts, self.forecourt.book)
+        inv.check_told(engine.site, self.forecourt.book)
         self._check_pumps(facts)
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)

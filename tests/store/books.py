@@ -14,6 +14,7 @@ import msgspec
 
 from terminal.core.account_book import AccountBook
 from terminal.core.clock import TerminalClock
+from terminal.core.deny_book import DenyBook, DenyEntry, DenyKind, DenySubject
 from terminal.core.effects import Enqueue, Persist
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.ids import Minting, SaleId
@@ -30,6 +31,10 @@ from terminal.core.internal_events import (
 from terminal.core.records import (
     Allowed,
     ClockAnchored,
+    DenyAdded,
+    DenyLifted,
+    EventAcknowledged,
+    EventPassed,
     ListsAdopted,
     ListsChecked,
     MediumRef,
@@ -79,6 +84,10 @@ class Station:
         self.armed: dict[int, SaleId] = {}
         self.lists_checked: UtcMs | None = None
         self.cards_file: str | None = None
+        self.live = ("", 0)
+        self.denies = DenyBook()
+        self.last_event = 0
+        self.unacknowledged: dict[int, int] = {}
         self.desk.persist(TerminalStarted(BOOT, "1.0"))
         for (fp, number), volume in sorted(self.totals.items()):
             self.desk.persist(TotalRead(fp, number, volume))
@@ -213,6 +222,8 @@ class Station:
             lambda: self._check_lists(draw),
             lambda: self.desk.persist(ClockAnchored(self.desk.utc(self.at), self.at, BOOT)),
             lambda: self.desk.persist(Refused(1, "LIMIT_USED_UP", medium(account), fp)),
+            lambda: self._hear(draw // 10),
+            self._tell_host,
         )
         told[draw % len(told)]()
         self.commit()
@@ -236,9 +247,43 @@ class Station:
 
     def _check_lists(self, draw: int) -> None:
         self.lists_checked = now = UtcMs(self.desk.utc(self.at))
-        self.cards_file = f"cards-e1-{draw}.db"
-        self.desk.persist(ListsAdopted(self.cards_file, "e1", draw, 10))
+        epoch = "e1" if draw % 3 else "e2"
+        self.cards_file, self.live = f"cards-{epoch}-{draw}.db", (epoch, draw)
+        self.denies.adopted(epoch, draw)
+        self.desk.persist(ListsAdopted(self.cards_file, epoch, draw, 10))
         self.desk.persist(ListsChecked(now))
+
+    def _hear(self, draw: int) -> None:
+        """An event of the host, as core/push_desk.py takes it: about one of few subjects, with a list version near the live one."""
+        subjects = [DenySubject(DenyKind.CARD, account) for account, _ in ACCOUNTS]
+        subjects += [DenySubject(DenyKind.CUSTOMER, "carrier"), DenySubject(DenyKind.RANGE, "7001000", "7001999")]
+        subject, now = subjects[draw % len(subjects)], self.desk.utc(self.at)
+        self.last_event += 1
+        epoch, version = ("e1" if draw // 15 % 2 else "e2"), self.live[1] + draw // 30 % 4
+        entry = DenyEntry(self.last_event, subject, draw // 5 % 3 == 0, epoch, version, now)
+        if self.denies.beats(entry, *self.live):
+            self.denies.take(entry)
+            kind = DenyLifted if entry.lifted else DenyAdded
+            self.desk.persist(kind(entry.event, subject.kind.value, subject.value, subject.upto, epoch, version, now))
+        else:
+            self.desk.persist(EventPassed(entry.event, "said before", now))
+        self.unacknowledged[entry.event] = now
+
+    def push(self, move: str, draw: int) -> None:
+        """One move of the host's stream and of what it changes: an event, a list, or an answer to an acknowledgement."""
+        moves: dict[str, Callable[[], None]] = {
+            "hear": lambda: self._hear(draw),
+            "lists": lambda: self._check_lists(self.live[1] + draw % 4),
+            "answer": self._tell_host,
+        }
+        moves[move]()
+        self.commit()
+
+    def _tell_host(self) -> None:
+        """The host has the oldest acknowledgement."""
+        for event in list(self.unacknowledged)[:1]:
+            del self.unacknowledged[event]
+            self.desk.persist(EventAcknowledged(event, taken=True))
 
     def do(self, choice: int, draw: int) -> None:
         """One move of the generator: most are about a sale."""

@@ -136,6 +136,23 @@ def test_pin_tries_totals_faults_and_names(tables: Tables) -> None:
     assert tables.rows("meta") == [("cards_file", "cards-e1-2.db"), ("clock_anchor", "5 6 boot"), ("lists_checked", "8")]
 
 
+def test_denies_lifts_and_what_a_list_supersedes(tables: Tables) -> None:
+    card, carrier = ("card", "a1" * 16, ""), ("customer", "carrier", "")
+    tables.take(r.DenyAdded(5, *card, "e1", 8, 100), r.DenyAdded(6, *carrier, "e1", 9, 200))
+    assert tables.rows("deny") == [(*card, 0, "e1", 8, 5, 100), (*carrier, 0, "e1", 9, 6, 200)]
+    tables.take(r.DenyLifted(7, *card, "e1", 9, 300), r.DenyAdded(8, "range", "7001000", "7001999", "e1", 10, 400))
+    assert tables.rows("deny")[0] == (*card, 1, "e1", 9, 7, 300)
+    assert [row[0] for row in tables.rows("deny")] == ["card", "customer", "range"]
+    tables.take(r.EventPassed(9, "known", 500))
+    assert tables.rows("ack") == [(5, 100), (6, 200), (7, 300), (8, 400), (9, 500)]
+    assert ("last_event", "9") in tables.rows("meta")
+    assert tables.take(r.EventAcknowledged(6, True), r.EventAcknowledged(77, False)).rows("ack") == [(5, 100), (7, 300), (8, 400), (9, 500)]
+    tables.take(r.ListsAdopted("cards-e1-9.db", "e1", 9, 4))
+    assert [row[0] for row in tables.rows("deny")] == ["range"]
+    tables.take(r.DenyLifted(10, *card, "e1", 10, 600), r.ListsAdopted("cards-e2-50.db", "e2", 50, 4))
+    assert [row[0] for row in tables.rows("deny")] == ["range"], "a deny stays when the host rebuilds its data, a lift falls"
+
+
 def test_facts_that_are_only_journal_rows(tables: Tables) -> None:
     tables.take(r.TerminalStarted("boot", "1.0"), r.Refused(1, "CARD_UNKNOWN", CARD, None), r.Unattributed(1, 1, 5, 0, 5))
     assert [len(tables.rows(name)) for name in ("journal", "sale", "outbox", "pin", "total", "fault", "meta")] == [3, 0, 0, 0, 0, 0, 0]

@@ -28,6 +28,8 @@ def assert_remembered(station: Station, found: Recovered) -> None:
     assert found.faults == station.desk.faults.active
     assert found.waiting == len(station.waiting)
     assert found.lists_checked == station.lists_checked
+    assert {entry.subject: entry for entry in found.denies} == station.denies.entries
+    assert (found.last_event, found.unacknowledged) == (station.last_event, station.unacknowledged)
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,6 +54,18 @@ def test_after_every_step_the_ledger_gives_what_the_core_had_in_memory(moves: li
             len(station.waiting),
             station.quarantined,
         )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["hear", "hear", "hear", "lists", "answer"]), st.integers(0, 99_999)), max_size=40))
+def test_denies_and_acknowledgements_are_remembered_as_the_core_has_them(moves: list[tuple[str, int]]) -> None:
+    with TemporaryDirectory() as folder:
+        station = Station(Path(folder) / "ledger.db")
+        for move, draw in moves:
+            station.push(move, draw)
+            assert_remembered(station, recover(station.ledger, TERMINAL, BOOT))
+        station.ledger.close()
+        assert [found for found in verify(station.ledger.path).findings if found.severity is Severity.ERROR] == []
 
 
 def test_the_generator_reaches_every_state_of_a_sale(tmp_path: Path) -> None:

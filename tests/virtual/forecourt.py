@@ -14,9 +14,10 @@ from hal_sim.dispensers.head import Head, HeadOptions
 from hal_sim.host.book import HostBook
 from terminal.core.card_data import Nozzle
 from terminal.core.clock import ClockState
+from terminal.core.deny_book import OnDeny
 from terminal.core.facts import Policy
-from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.host_link import HostTimes
+from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
@@ -130,6 +131,7 @@ class Forecourt:
             str(self.scenario["currency"]),
             int(self.scenario["decimals"]),
             policy_of(self.scenario.get("policy", {}), self.book.token_of),
+            OnDeny(self.scenario.get("on_deny", "stop")),
         )
         return SiteConfig(rules, points, (SIDE,), "fr", point_times, SessionTimes(), host_times, "virtual")
 

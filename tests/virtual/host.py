@@ -3,19 +3,23 @@ answers on the other; what the terminal hears is made by the same functions that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hal_sim.host.book import HostBook
-from terminal.core.events import HostTrouble, ListsCurrent, ListsReady, ListsRefused, ProbeFailed
+from terminal.core.card_lists import NO_LIST, ListMark
+from terminal.core.events import HostTrouble
 from terminal.core.messages import Authorize
 from terminal.host import workers
 from terminal.host.client import Answer, Trouble
 from terminal.host.json_lane import Call, Lane
-from terminal.host.list_sync import ListSync, ListTrouble, lines_of, newer
+from terminal.host.list_head import ListKeys
+from terminal.host.list_sync import Known, ListSync
+from terminal.store import card_import
 from terminal.store.ledger import QueuedMessage
 from tests.virtual.heap import Heap
+from tests.virtual.push import VirtualPush
 
 TRAVEL_MS = 20
 REFUSAL_MS = 5
@@ -45,6 +49,28 @@ class Came:
         return self.answer
 
 
+@dataclass(slots=True)
+class _Asking:
+    """A client whose first answer has come; what follows from it is asked at once."""
+
+    book: HostBook
+    first: Answer | Trouble | None
+
+    def call(self, call: Call, deadline_ms: int) -> Answer | Trouble:
+        """The answer that came, then the book's."""
+        first, self.first = self.first, None
+        if first is not None:
+            return first
+        status, _, body = self.book.handle(call.method, call.path, {}, b"")
+        return Answer(status, body)
+
+    def stream(self, call: Call, deadline_ms: int, cap: int, stall_ms: int | None = None) -> Iterator[int | bytes | Trouble]:
+        """The book's answer, packed."""
+        status, _, body = self.book.handle(call.method, call.path, {"Accept-Encoding": "gzip", **dict(call.headers)}, b"")
+        yield status
+        yield body
+
+
 Fate = Callable[[str], Conduct]
 
 
@@ -55,22 +81,40 @@ class VirtualHost:
         self.heap = heap
         self.book = book
         self.lane = lane
-        self.conduct = Conduct()
+        self._conduct = Conduct()
         self.fate: Fate = lambda kind: self.conduct
         self.authorize_ms = authorize_ms
         self.upload_ms = upload_ms
-        self._sync = ListSync(lane, cards, authorize_ms)
+        self._sync = ListSync(lane, ListKeys(book.shelf.public), cards, authorize_ms, card_import.build)
         self._post: Callable[[object], None] = lambda event: None
         self._generation = 0
+        self.push = VirtualPush(heap, book, lane, self._stream_opens)
+
+    @property
+    def conduct(self) -> Conduct:
+        """How line and host behave now."""
+        return self._conduct
+
+    @conduct.setter
+    def conduct(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+        if not conduct.reachable:
+            self.push.cut()
+
+    def _stream_opens(self) -> bool:
+        conduct = self.fate("push")
+        return conduct.reachable and not (conduct.always_500 or conduct.garbage or conduct.lose_answers)
 
     def connect(self, post: Callable[[object], None]) -> None:
         """The terminal starts: answers go here from now on."""
         self._generation += 1
         self._post = post
+        self.push.connect(post)
 
     def disconnect(self) -> None:
         """The terminal lost its power: what is under way to it is lost."""
         self._generation += 1
+        self.push.disconnect()
 
     def ask(self, question: Authorize) -> None:
         """See ``Outside.ask_host``."""
@@ -99,22 +143,24 @@ class VirtualHost:
             lambda came: workers.probe(self.lane, Came(came), self.authorize_ms),  # type: ignore[arg-type]
         )
 
-    def check_lists(self, epoch: str, version: int) -> None:
-        """See ``Outside.check_lists``: the heads, then the snapshot, checked and built by the real code."""
-        self._carry("lists", self.lane.list_heads(), self.authorize_ms, lambda came: self._lists(came, epoch, version))
+    def ack_event(self, event: int, effective_at: int) -> None:
+        """See ``Outside.ack_event``."""
+        self._carry(
+            "ack",
+            self.lane.acknowledge(event, effective_at),
+            self.upload_ms,
+            lambda came: workers.acknowledge(self.lane, Came(came), event, effective_at, self.upload_ms),  # type: ignore[arg-type]
+        )
 
-    def _lists(self, came: Answer | Trouble, epoch: str, version: int) -> object:
-        try:
-            head, host_time = self._sync.head(came)
-            if head is None or not newer(head, epoch, version):
-                return ListsCurrent(host_time)
-            status, _, body = self.book.handle("GET", self.lane.snapshot(head.epoch, head.version).path, {}, b"")
-            if status != 200:
-                return ProbeFailed(HostTrouble.TECHNICAL, f"status {status}")
-            found = self._sync.build(head, lines_of(body))
-        except ListTrouble as trouble:
-            return ProbeFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why)
-        return ListsReady(found.file, found.epoch, found.version, found.rows, host_time)
+    def check_lists(self, epoch: str, version: int, mark: ListMark = NO_LIST, whole: bool = False) -> None:
+        """See ``Outside.check_lists``: all questions are asked at the moment when the first one arrives, by the real code."""
+        known = Known(epoch, version, mark, whole)
+        self._carry(
+            "lists",
+            self.lane.list_heads(),
+            self.authorize_ms,
+            lambda came: workers.check_lists(self._sync, _Asking(self.book, came), known),
+        )
 
     def _carry(self, kind: str, call: Call, deadline_ms: int, event_of: Callable[[Answer | Trouble], object]) -> None:
         generation = self._generation

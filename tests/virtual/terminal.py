@@ -10,6 +10,8 @@ from pathlib import Path
 
 from drivers.commands import DeviceCommand, ShowLines
 from drivers.events import MediumPresented
+from terminal.core.card_lists import ListDelta, ListMark
+from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.screens import Screen, reason_text, render
@@ -17,7 +19,7 @@ from terminal.core.site import Site, SiteConfig
 from terminal.core.units import Instant
 from terminal.host.json_lane import Lane
 from terminal.runtime.engine import Engine, Outside
-from terminal.store.card_file import LiveLists
+from terminal.store.card_file import CardFileError, LiveLists
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyVault
@@ -69,6 +71,7 @@ class VirtualTerminal:
         self.after_step: Callable[[], None] = lambda: None
         self.ledger_made: Callable[[Path], Ledger] = Ledger
         self.engine_made: Callable[[Site, Ledger, Outside], Engine] = Engine
+        self._lists: LiveLists | None = None
         self._stepping = False
         self._later: deque[Callable[[Engine], object]] = deque()
 
@@ -94,18 +97,16 @@ class VirtualTerminal:
             _refuse_writes(ledger.connection, True)
         try:
             ledger.probe()
-            file = cards_file(ledger)
-            if file is not None:
-                lists.use(file)
-            site = Site(
-                self.config, recover(ledger, self.config.rules.terminal, boot), boot=boot, lists=lists, vault=self.vault, storage=self.space
-            )
+            known = recover(ledger, self.config.rules.terminal, boot)
+            refused = self._open_cards(lists, cards_file(ledger), known.list_mark)
+            site = Site(self.config, known, boot=boot, lists=lists, vault=self.vault, storage=self.space)
             self.engine = self.engine_made(site, ledger, self)
-            self._lists = lists
             self.host.connect(self.post)
             for line in set(self.lines.values()):
                 line.power_on(self.post)
             self.engine.boot(Instant(self.heap.now))
+            if refused is not None:
+                self.post(refused)
         except StorageFailed:
             self.crash(ledger)
             self._wait_for_storage()
@@ -113,6 +114,15 @@ class VirtualTerminal:
             self.powered = False
             self.crash(ledger)
             self.after_step()
+
+    def _open_cards(self, lists: LiveLists, file: str | None, mark: ListMark) -> ListsRefused | None:
+        self._lists = lists
+        try:
+            if file is not None:
+                lists.use(file, mark)
+        except CardFileError as error:
+            return ListsRefused(f"cards: {error}")
+        return None
 
     def power_off(self) -> None:
         """Everything in memory is gone; the files stay as they are."""
@@ -127,6 +137,8 @@ class VirtualTerminal:
         self.host.disconnect()
         for line in set(self.lines.values()):
             line.power_off()
+        if self._lists is not None:
+            self._lists.close()
         if ledger is not None:
             with contextlib.suppress(sqlite3.Error):
                 ledger.connection.set_progress_handler(None, 0)
@@ -212,13 +224,31 @@ class VirtualTerminal:
         """See ``runtime.engine.Outside``."""
         self.host.probe()
 
-    def check_lists(self, epoch: str, version: int) -> None:
+    def check_lists(self, epoch: str, version: int, mark: ListMark, whole: bool) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.check_lists(epoch, version)
+        self.host.check_lists(epoch, version, mark, whole)
 
     def use_cards(self, file: str) -> None:
         """See ``runtime.engine.Outside``."""
-        self._lists.use(file)
+        self._live().use(file)
+        self._live().tidy()
+
+    def apply_changes(self, deltas: tuple[ListDelta, ...]) -> ChangesApplied | ListsRefused:
+        """See ``runtime.engine.Outside``."""
+        return self._live().changed(deltas)
+
+    def open_push(self, last_event: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.push.open(last_event)
+
+    def ack_event(self, event: int, effective_at: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.ack_event(event, effective_at)
+
+    def _live(self) -> LiveLists:
+        if self._lists is None:
+            raise AssertionError("the terminal has no power")
+        return self._lists
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""

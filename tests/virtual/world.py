@@ -12,8 +12,8 @@ from typing import Any
 from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved
 from hal_sim.dispensers.head import HeadState
 from hal_sim.wire import FaultRates, Faults
-from terminal.core.point_config import PointTimes
 from terminal.core.host_link import HostTimes
+from terminal.core.point_config import PointTimes
 from terminal.core.session import SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
@@ -23,6 +23,7 @@ from tests.virtual.host import Conduct
 
 READ_MS = 100
 KEY_MS = 60
+LISTS_MS = 1_000
 NOISE_MS = 5_000
 NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, noise=150_000)
 FLOW_LIMIT_MS = 3_600_000
@@ -41,7 +42,8 @@ class VirtualWorld:
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
         tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
         restricted = {"restricted_products": policy["restricted_products"]} if "restricted_products" in policy else {}
-        scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, "policy": policy}
+        on_deny = {"on_deny": policy.pop("on_deny")} if "on_deny" in policy else {}
+        scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, **on_deny, "policy": policy}
         self.station = Forecourt(scenario, self._folder, point_times=point_times, host_times=host_times)
         self.heap = self.station.heap
         self.terminal = self.station.terminal
@@ -205,17 +207,19 @@ class VirtualWorld:
 
     def set_host(self, conduct: HostConduct) -> None:
         """See ``World.set_host``."""
+        if conduct == HostConduct():
+            self.station.book.shelf.spoil("")
         self.station.host.conduct = Conduct(conduct.reachable, conduct.delay_ms, conduct.lose_answers, conduct.always_500)
 
     def host_blocks(self, subject: Subject) -> None:
         """See ``World.host_blocks``."""
         self.station.book.block(**_named(subject))
-        self.publish_lists()
+        self.pass_time(READ_MS)
 
     def host_unblocks(self, subject: Subject) -> None:
         """See ``World.host_unblocks``."""
         self.station.book.unblock(**_named(subject))
-        self.publish_lists()
+        self.pass_time(READ_MS)
 
     def unlock_pin(self, account: str) -> None:
         """See ``World.unlock_pin``."""
@@ -223,12 +227,16 @@ class VirtualWorld:
         self.publish_lists()
 
     def publish_lists(self) -> None:
-        """See ``World.publish_lists``; a terminal that reaches the host checks at once, as its push will tell it to."""
-        self.station.book.publish()
+        """See ``World.publish_lists``; a terminal that reaches the host checks at once, told so by its push."""
+        version = self.station.book.publish()
         engine = self.terminal.engine
-        if engine is not None and self.station.host.conduct.reachable:
-            self.station.host.check_lists(engine.site.lists.epoch, engine.site.lists.version)
-            self.pass_time(READ_MS)
+        if engine is not None and not engine.site.link.down:
+            self.wait(lambda: engine.site.lists.version >= version, LISTS_MS)
+        self.pass_time(READ_MS)
+
+    def spoil_lists(self, fault: str) -> None:
+        """See ``World.spoil_lists``."""
+        self.station.book.shelf.spoil(fault)
 
     def change_price(self, product: str, price: int) -> None:
         """See ``World.change_price``."""
@@ -254,7 +262,8 @@ class VirtualWorld:
         if state is SessionState.PIN:
             return "PIN"
         if state is SessionState.PROMPTS:
-            return session.open_prompt()
+            prompt: str = session.open_prompt()
+            return prompt
         return "FUELLING POINT" if state is SessionState.CHOOSING else None
 
     def refusals(self) -> Sequence[str]:
@@ -333,5 +342,5 @@ class VirtualWorld:
         return ledger_view.names(self.setup, self.station.book.token_of)
 
 
-def _named(subject: Subject) -> dict[str, str]:
+def _named(subject: Subject) -> dict[str, Any]:
     return {"card" if subject.kind is SubjectKind.CARD else "customer": subject.name}

@@ -1,0 +1,220 @@
+"""What the host says unasked: urgent denies and hints of new lists, and who of those standing here they concern.
+
+A deny acts in the step that hears it and is durable before the host is told so: its row, what it ends and the place to resume from are
+one commit, the acknowledgement leaves after it and is repeated until the host has it. Only the clear number of a driver at the terminal
+can fall into a denied range; an armed or running sale is known by its token. (features.md F17, F42, F68.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from drivers.events import PumpSurveyed
+from terminal.core import events as ev
+from terminal.core.deny_book import DenyBook, DenyEntry, OnDeny, WatchedLists
+from terminal.core.effects import AckEvent, Continue, OpenPush
+from terminal.core.internal_events import EndCause, MediumDenied, NothingDelivered, ReversalDue, SaleWithdrawn
+from terminal.core.reasons import Reason
+from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, EventPassed, Refused
+from terminal.core.sale import Sale, SaleState
+from terminal.core.screens import Screen
+from terminal.core.session import CustomerSession, SessionState
+from terminal.core.units import Instant
+
+if TYPE_CHECKING:
+    from terminal.core.fuelling_point import FuellingPoint
+    from terminal.core.host_link import HostLink
+    from terminal.core.ids import SaleId
+    from terminal.core.site import Recovered
+    from terminal.core.step import Desk
+
+_ATTEMPT = (SessionState.IDENTIFYING, SessionState.PIN, SessionState.PROMPTS, SessionState.CHOOSING, SessionState.AUTHORIZING)
+_QUIET = (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED)
+"""States in which a side may tell a driver at a pump something, as for a wrong nozzle."""
+
+
+class PushDesk:
+    """Hears the stream, keeps the deny book, stops whom it concerns, and acknowledges."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        book: DenyBook,
+        lists: WatchedLists,
+        link: HostLink,
+        sessions: Mapping[int, CustomerSession],
+        on_deny: OnDeny,
+        known: Recovered,
+    ) -> None:
+        self.desk = desk
+        self.book = book
+        self.lists = lists
+        self.link = link
+        self.sessions = sessions
+        self.on_deny = on_deny
+        self.last_event = known.last_event
+        self.unacknowledged = dict(known.unacknowledged)
+        self.up = False
+        self._hint: ev.ListHint | None = None
+        self._told: set[SaleId] = set()  # sales that were stopped, and whose driver was told
+
+    def routes(self) -> dict[type, Callable[[Any, Instant], None]]:
+        """What of the outside is for this desk."""
+        return {
+            ev.DenyPushed: self.heard,
+            ev.ListHint: lambda event, at: self.hinted(event),
+            ev.PushUp: lambda event, at: self.came_up(),
+            ev.PushDown: lambda event, at: self.went_down(),
+            ev.PushUnreadable: lambda event, at: self.unreadable(),
+            ev.AckAnswered: lambda event, at: self.acknowledged(event),
+            ev.AckFailed: lambda event, at: self.acknowledgement_failed(event),
+            ev.AckDue: lambda event, at: self.acknowledge(),
+            ev.ListsInUse: lambda event, at: self.stop_denied(),
+        }
+
+    # --- the stream -----------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """At start: open the stream behind the last event that is durable here, and say what the host has not heard."""
+        self.open()
+        self.acknowledge()
+
+    def open(self) -> None:
+        """Now rather than later: the host is believed to be there."""
+        self.desk.do(OpenPush(self.last_event))
+
+    def came_up(self) -> None:
+        """The host speaks: whether it also answers is asked at once, and what it has not heard is said."""
+        self.up = True
+        if self.link.down:
+            self.desk.start(ev.ProbeDue(), 0)
+        self.acknowledge()
+
+    def went_down(self) -> None:
+        """Nothing is lost by it. Is the host away? Asked at once: then no driver waits for it, and its return is noticed in seconds."""
+        self.up = False
+        if not self.link.down:
+            self.desk.start(ev.ProbeDue(), 0)
+
+    def hinted(self, hint: ev.ListHint) -> None:
+        """Newer lists are asked for at once; remembered, because a check that runs now may be too early to see them."""
+        if self._is_news(hint, self.lists.epoch, self.lists.version):
+            self._hint = hint
+            self.link.check_lists(self.lists.epoch, self.lists.version)
+
+    def unreadable(self) -> None:
+        """It may have been a deny: what the lists say of it counts."""
+        self.link.check_lists(self.lists.epoch, self.lists.version)
+
+    def checked(self, epoch: str, version: int) -> None:
+        """A check has ended with these lists. A hint that they do not answer is followed once more, no oftener."""
+        hint, self._hint = self._hint, None
+        if hint is not None and self._is_news(hint, epoch, version):
+            self.link.check_lists(epoch, version)
+
+    @staticmethod
+    def _is_news(hint: ev.ListHint, epoch: str, version: int) -> bool:
+        return hint.epoch != epoch or hint.version > version
+
+    # --- denies ---------------------------------------------------------------------------------------------------------------
+
+    def heard(self, event: ev.DenyPushed, at: Instant) -> None:
+        """Write it down, let it act, and have it acknowledged behind the commit."""
+        now = self.desk.utc(at)
+        entry = DenyEntry(event.event, event.subject, event.lifted, event.epoch, event.list_version, now)
+        known = self.book.entries.get(event.subject)
+        if self.book.beats(entry, self.lists.epoch, self.lists.version):
+            self.book.take(entry)
+            kind = DenyLifted if event.lifted else DenyAdded
+            subject = event.subject
+            self.desk.persist(
+                kind(event.event, subject.kind.value, subject.value, subject.upto, event.epoch, event.list_version, entry.effective_at)
+            )
+        elif known is not None and (known.event, known.epoch, known.lifted) == (event.event, event.epoch, event.lifted):
+            now = known.effective_at  # told twice: it counts since the first time
+            self.desk.persist(EventPassed(event.event, "known", now))
+        else:
+            self.desk.persist(EventPassed(event.event, "the lists or a later event have said it", now))
+        self.last_event = event.event
+        self.unacknowledged[event.event] = now
+        self.desk.do(AckEvent(event.event, now))
+        self.stop_denied()
+
+    def adopted(self, epoch: str, version: int) -> None:
+        """A list goes live with this step; whoever it denies is stopped in the next one, which can read it."""
+        self.book.adopted(epoch, version)
+        self.desk.do(Continue(ev.ListsInUse()))
+
+    # --- acknowledgements -----------------------------------------------------------------------------------------------------
+
+    def acknowledge(self) -> None:
+        """Send every acknowledgement that the host does not have."""
+        for event, effective_at in self.unacknowledged.items():
+            self.desk.do(AckEvent(event, effective_at))
+
+    def acknowledged(self, event: ev.AckAnswered) -> None:
+        """The host has it, or will never take it."""
+        if self.unacknowledged.pop(event.event, None) is not None:
+            self.desk.persist(EventAcknowledged(event.event, event.taken))
+
+    def acknowledgement_failed(self, event: ev.AckFailed) -> None:
+        """Again, together with all the others that wait."""
+        if event.event in self.unacknowledged:
+            self.desk.start(ev.AckDue(), self.link.times.probe_ms)
+
+    # --- whom it concerns -----------------------------------------------------------------------------------------------------
+
+    def stop_denied(self) -> None:
+        """Everybody who is denied now: drivers at the terminal, armed sales, and running ones by policy."""
+        for sale in list(self.desk.sales.values()):
+            self._judge(sale, again=False)
+        for session in self.sessions.values():
+            if session.state in _ATTEMPT and session.medium is not None:
+                self._judge_attempt(session, session.medium.number)
+
+    def point_heard(self, point: FuellingPoint, event: object) -> None:
+        """A pump that was lost is heard again: was its sale denied while nobody could tell it to stop?"""
+        sale = point.open_sale() if isinstance(event, PumpSurveyed) else None
+        if sale is not None:
+            self._judge(sale, again=True)
+
+    def _judge(self, sale: Sale, *, again: bool) -> None:
+        """``again``: whatever its pump was told before counts for nothing any more."""
+        if sale.state not in (SaleState.AUTHORIZED, SaleState.DELIVERING):
+            return
+        if sale.state is SaleState.DELIVERING and self.on_deny is OnDeny.FINISH:
+            return
+        reason = self.lists.why_denied(sale.card.token, sale.customer)
+        told = sale.id in self._told
+        if reason is None or (told and not again):
+            return
+        self.desk.tell(SaleWithdrawn(sale.fp, EndCause.DECLINED if sale.state is SaleState.AUTHORIZED else EndCause.STOP))
+        if not told:
+            self._told = (self._told & self.desk.sales.keys()) | {sale.id}
+            self._tell_driver(sale, reason)
+
+    def _tell_driver(self, sale: Sale, reason: Reason) -> None:
+        session = self.sessions[sale.side]
+        if session.state is SessionState.ARMED and session.sale == sale.id:
+            self.desk.tell(MediumDenied(sale.side, reason))
+            return
+        self.desk.persist(Refused(sale.side, reason.value, sale.card, sale.fp))
+        if session.state in _QUIET:
+            language = session.teller.language_of(self.lists.card(sale.card.token)) or session.home_language
+            session.show(Screen.REFUSED, language, reason=session.teller.reason_text(reason, language), code="")
+            self.desk.start(ev.NoticeOver(sale.side), session.times.notice_ms)
+
+    def _judge_attempt(self, session: CustomerSession, number: str) -> None:
+        customer = session.card.customer if session.card is not None else None
+        reason = self.lists.why_denied(session.token, customer, number)
+        if reason is None and session.second is not None:
+            reason = self.lists.why_denied(session.second, None)
+        if reason is None:
+            return
+        if session.state is SessionState.AUTHORIZING and session.sale is not None:
+            # Whatever the host answers comes too late: its hold is reversed, and the sale is reported as declined.
+            self.desk.cancel(ev.HostOverdue(session.sale))
+            self.desk.tell(ReversalDue(session.sale, "CANCELLED"))
+            self.desk.tell(NothingDelivered(session.sale, EndCause.DECLINED))
+        self.desk.tell(MediumDenied(session.side, reason))
