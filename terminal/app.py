@@ -247,8 +247,11 @@ class Terminal:
         self.host.check_lists(epoch, version)
 
     def use_cards(self, file: str) -> None:
-        """See ``runtime.engine.Outside``."""
-        self.lists.use(file)
+        """See ``runtime.engine.Outside``. The commit stands; a file that cannot be read leaves the old one live until the next check."""
+        try:
+            self.lists.use(file)
+        except CardFileError as error:
+            LOG.warning("event=CardFileUnreadable why=%r", str(error))
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""
@@ -273,7 +276,7 @@ def run(config: Config) -> None:
     while not stop.asked:
         inbox = Inbox(clock)
         stop.post = inbox.post
-        terminal = Terminal(config, clock, inbox)
+        terminal = _build(config, clock, inbox)
         terminal.start_devices()
         try:
             _serve_once(terminal, boot, notifier, status)
@@ -320,9 +323,14 @@ class _Stop:
 
 def check(config: Config) -> None:
     """Everything that ``run`` would refuse before it opens a device. Raises ``ConfigError``."""
-    _vault(config)
-    _endpoint(config)
-    Terminal(config, SystemClock(), Inbox(SystemClock()))
+    _build(config, SystemClock(), Inbox(SystemClock()))
+
+
+def _build(config: Config, clock: SystemClock, inbox: Inbox) -> Terminal:
+    try:
+        return Terminal(config, clock, inbox)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error  # what a driver knows better than the configuration's own bounds
 
 
 def _make(directory: Path) -> None:

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from drivers.dispenser.dart.codec import Decoder
 from drivers.dispenser.dart.frames import Ack, Data, Eot, Frame, Noise, Poll
@@ -74,7 +73,7 @@ def authorized_after(sent: list[Sent], at_ns: int) -> int | None:
 
 def _authorizes(sent: Sent) -> bool:
     frame = sent.frame
-    return not sent.out and isinstance(frame, Data) and any(t.kind == _CD1 and t.data == bytes((_AUTHORIZE,)) for t in frame.transactions)
+    return not sent.out and isinstance(frame, Data) and any(t.code == _CD1 and t.data == bytes((_AUTHORIZE,)) for t in frame.transactions)
 
 
 def rounds_ms(sent: list[Sent], from_ns: int, until_ns: int) -> list[float]:
@@ -159,7 +158,3 @@ def screens(log: list[Record], text: str) -> Iterator[Drawn]:
         if there and not was:
             yield Drawn(first_ns, record.at_ns, size)
 
-
-def median_or_zero(values: list[float]) -> float:
-    """The middle one."""
-    return median(values) if values else 0.0

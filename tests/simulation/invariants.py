@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill
 from hal_sim.dispensers.head import Head, HeadState
 from hal_sim.dispensers.hydraulics import amount_of
 from hal_sim.host.book import HostBook
 from terminal.core import records as r
 from terminal.core.account_book import AccountBook, UseState
+from terminal.core.effects import AskHost, Effect, Send
 from terminal.core.fuelling_point import PointState
 from terminal.core.pin import PinEntry
 from terminal.core.sale import OPEN_STATES
@@ -208,6 +210,20 @@ class WatchedVault(KeyVault):
 
 
 # --- after every step -------------------------------------------------------------------------------------------------------
+
+
+def check_sending(effect: Effect, facts: Facts) -> None:
+    """Write, then act: what leaves stands on what is durable."""
+    if isinstance(effect, AskHost):
+        if effect.sale not in facts.sales:
+            raise Broken("sale exists", f"the host is asked about {effect.sale}, which is not in the ledger")
+    elif isinstance(effect, Send):
+        command = effect.command
+        sale = facts.released.get(command.fp) if isinstance(command, AuthorizeFuellingPoint | ConfirmFill) else None
+        if isinstance(command, AuthorizeFuellingPoint) and sale is None:
+            raise Broken("released after commit", f"fp {command.fp} is told to release without a released sale in the ledger")
+        if isinstance(command, ConfirmFill) and sale is not None:
+            raise Broken("erased after commit", f"fp {command.fp} is told to forget its fill and {sale} is not ended")
 
 
 def check_pump(fp: int, head: Head, facts: Facts, now: int, overrun_ml: int) -> None:
