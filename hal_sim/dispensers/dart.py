@@ -269,8 +269,12 @@ class DartBus:
 
     def next_wakeup(self) -> int | None:
         """When the next running flow ends, or None."""
-        due = [at for p in self.positions.values() if (at := p.head.next_change()) is not None]
-        return min(due) if due else None
+        earliest: int | None = None
+        for position in self.positions.values():
+            at = position.head.next_change()
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def take_output(self) -> list[tuple[int, bytes]]:
         """Answers, each once: (instant at which it starts, bytes)."""

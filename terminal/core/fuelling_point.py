@@ -142,11 +142,17 @@ class FuellingPoint:
     # --- arming and release ------------------------------------------------------------------------------------------------
 
     def arm(self, event: SaleArmed, at: Instant) -> None:
-        """The sale waits here for its nozzle; one that is already up is considered at once."""
+        """The sale waits here for its nozzle.
+
+        The totalisers are read now, while the driver walks: what left a resting nozzle before must never be this sale's. A nozzle
+        that is up already is considered behind that reading.
+        """
         self.sale = event.sale
         self.end = EndCause.NOZZLE
         self.desk.start(LiftOverdue(self.number), self.times.lift_ms)
-        self._consider_release()
+        sale = self.awaiting()
+        if sale is not None:
+            self.reader.begin([ref.nozzle for ref in sale.nozzles if sale.may_use(ref.nozzle) is not None], fill=False)
 
     def lifted(self, event: NozzleLifted, at: Instant) -> None:
         self.nozzle_out = event.nozzle

@@ -107,7 +107,7 @@ BASELINE = {"row": "baseline", "subject": SUBJECT, "window": "2026-03", "measure
 PRODUCT = {"row": "product", "product": "GAZOLE", "restricted": False}
 
 
-def lines_for(rows: Iterable[dict[str, Any] | bytes], **end: Any) -> tuple[list[bytes], str, int]:
+def lines_for(rows: Iterable[dict[str, Any] | bytes], /, **end: Any) -> tuple[list[bytes], str, int]:
     """The lines of a snapshot, its hash and its number of rows; ``end`` changes the last row."""
     lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows]
     digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()

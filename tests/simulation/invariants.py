@@ -333,7 +333,7 @@ def check_host(facts: Facts, book: HostBook) -> None:
     reversed_ = {reversal["sale"] for reversal in book.reversals()}
     booked: dict[str, tuple[int, int]] = {}
     for record in book.records():
-        unused = record["sale"] in book._authorized and record["decided_by"] == "offline" and record["end"] != "declined"
+        unused = record["sale"] in book._authorized and record["decided_by"] == "offline"
         if unused and record["sale"] not in reversed_:
             raise Broken("reversal", f"{record['sale']}: approved by the host, decided without it, never reversed")
         if record["sale"] in booked:
