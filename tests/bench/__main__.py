@@ -74,7 +74,17 @@ def _play(folder: Path, library: Path, fuellings: int, page_size: int) -> dict[s
     """One run of ``tests.bench.virtual`` with its writes counted."""
     folder.mkdir(parents=True)
     environment = {**os.environ, **writes.prepare(folder / "writes"), "LD_PRELOAD": str(library)}
-    command = [sys.executable, "-m", "tests.bench.virtual", "--folder", str(folder), "--fuellings", str(fuellings), "--page-size", str(page_size)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.virtual",
+        "--folder",
+        str(folder),
+        "--fuellings",
+        str(fuellings),
+        "--page-size",
+        str(page_size),
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1_800)
     if done.returncode:
         raise StationError(f"the virtual world ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
@@ -88,7 +98,13 @@ def _virtual(found: Mapping[str, Any]) -> list[Figure]:
     detail = {"per_second_of_wall": round(count / found["wall_s"], 1), "ms_of_core_each": round(found["cpu_s"] / count * 1000, 2)}
     return [
         Figure("virtual fuellings", "/s and core", count / found["cpu_s"], how, bar=100, at_least=True, detail=detail),
-        Figure("written, served online", "KiB/fuelling", found["bytes"] / count / 1024, "the same run, checkpoints and uploads included", bar=64),
+        Figure(
+            "written, served online",
+            "KiB/fuelling",
+            found["bytes"] / count / 1024,
+            "the same run, checkpoints and uploads included",
+            bar=64,
+        ),
         Figure("syncs, served online", "/fuelling", found["syncs"] / count, "the same run, checkpoints and uploads included", bar=6),
     ]
 

@@ -80,7 +80,9 @@ def interpreter_kib(code: str) -> int:
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).resolve().parents[2]).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120, cwd=Path(__file__).resolve().parents[2]
+    ).stdout.strip()
 
 
 class Process:

@@ -178,7 +178,10 @@ class Rig:
         found.idle_until_ns = time.monotonic_ns()
         seconds = (found.idle_until_ns - found.idle_from_ns) / 1e9
         rows = [
-            {"cpu_percent": round((cpu_after[task] - cpu[task]) / 1e7 / seconds, 3), "wakes_per_s": round((wakes_after[task] - wakes[task]) / seconds, 1)}
+            {
+                "cpu_percent": round((cpu_after[task] - cpu[task]) / 1e7 / seconds, 3),
+                "wakes_per_s": round((wakes_after[task] - wakes[task]) / seconds, 1),
+            }
             for task in cpu
             if task in cpu_after and task in wakes and task in wakes_after
         ]
@@ -190,7 +193,11 @@ class Rig:
 def figures(rig: Rig, found: Found) -> list[Figure]:
     """The raw values as figures beside their floors."""
     wire = rig.station.wires
-    return [_go_to_pump(found, wires.records(wire / "display.wire")), _authorize(found, wires.frames(wires.records(wire / "dart1.wire"))), *_process(rig, found)]
+    return [
+        _go_to_pump(found, wires.records(wire / "display.wire")),
+        _authorize(found, wires.frames(wires.records(wire / "dart1.wire"))),
+        *_process(rig, found),
+    ]
 
 
 def _go_to_pump(found: Found, log: list[wires.Record]) -> Figure:
@@ -288,9 +295,19 @@ def _process(rig: Rig, found: Found) -> list[Figure]:
             written.bytes / fuellings / 1024,
             "bytes given to write on ledger and log, checkpoints and uploads included, served offline",
             bar=64,
-            detail={"fuellings": fuellings, "log_share": round(written.log_bytes / max(1, written.bytes), 2), "writes": round(written.writes / fuellings, 1)},
+            detail={
+                "fuellings": fuellings,
+                "log_share": round(written.log_bytes / max(1, written.bytes), 2),
+                "writes": round(written.writes / fuellings, 1),
+            },
         ),
-        Figure("syncs of the ledger", "/fuelling", written.syncs / fuellings, "fsync and fdatasync, checkpoints and uploads included, served offline", bar=6),
+        Figure(
+            "syncs of the ledger",
+            "/fuelling",
+            written.syncs / fuellings,
+            "fsync and fdatasync, checkpoints and uploads included, served offline",
+            bar=6,
+        ),
         Figure(
             "start to READY",
             "ms",

@@ -36,7 +36,9 @@ SCENARIO: dict[str, Any] = {
         {"fp": fp, "nozzle": 1, "product": "DIESEL", "price": 17_290, "minimum_ml": 2_000, "protocol": "dart"} for fp in (1, 2)
     ],
     "customers": [{"customer": "C1", "status": "active", "offline": "ALLOWED", "zone": None}],
-    "cards": [{"number": f"04A1B2C3D4E5{card:02X}", "medium": "badge", "customer": "C1", "status": "active", "pin": PIN} for card in range(16)],
+    "cards": [
+        {"number": f"04A1B2C3D4E5{card:02X}", "medium": "badge", "customer": "C1", "status": "active", "pin": PIN} for card in range(16)
+    ],
     "limits": [],
     "balances": [],
     "host_counts": [],
@@ -124,12 +126,19 @@ def measure(folder: Path, fuellings: int) -> dict[str, Any]:
 @click.command()
 @click.option("--folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the ledger is made.")
 @click.option("--fuellings", default=300, show_default=True, help="How many, after a warm-up.")
-@click.option("--page-size", default=ledger.PAGE_SIZE, show_default=True, help="Of the ledger, for comparison; the log is checkpointed at equal bytes.")
+@click.option(
+    "--page-size",
+    default=ledger.PAGE_SIZE,
+    show_default=True,
+    help="Of the ledger, for comparison; the log is checkpointed at equal bytes.",
+)
 def main(folder: Path, fuellings: int, page_size: int) -> None:
     """Measure, and print one JSON object."""
     if page_size != ledger.PAGE_SIZE:
         pages = ledger.AUTOCHECKPOINT_PAGES * ledger.PAGE_SIZE // page_size
-        ledger._SETTINGS = tuple((name, str(pages), pages) if name == "wal_autocheckpoint" else (name, value, kept) for name, value, kept in ledger._SETTINGS)
+        ledger._SETTINGS = tuple(
+            (name, str(pages), pages) if name == "wal_autocheckpoint" else (name, value, kept) for name, value, kept in ledger._SETTINGS
+        )
         ledger.PAGE_SIZE = page_size
     folder.mkdir(parents=True, exist_ok=True)
     print(json.dumps(measure(folder, fuellings)))

@@ -157,4 +157,3 @@ def screens(log: list[Record], text: str) -> Iterator[Drawn]:
         was, there = there, display.lines()[0].startswith(text)
         if there and not was:
             yield Drawn(first_ns, record.at_ns, size)
-

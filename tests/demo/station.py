@@ -165,7 +165,9 @@ class Station:
 
     def _serves(self) -> bool:
         status = self.status()
-        return status.get("state") == "serving" and status["lists"]["version"] > 0 and all(p["available"] for p in status["fuelling_points"])
+        return (
+            status.get("state") == "serving" and status["lists"]["version"] > 0 and all(p["available"] for p in status["fuelling_points"])
+        )
 
     @property
     def pid(self) -> int:
@@ -257,7 +259,9 @@ class Station:
     def wait_screen(self, text: str, timeout_ms: int = 10_000) -> None:
         """Until the display shows ``text``. Raises ``StationError``."""
         self.wait(
-            lambda: any(text in line for line in self.screen()), timeout_ms, lambda: f"the display does not say {text!r} but {self.screen()}"
+            lambda: any(text in line for line in self.screen()),
+            timeout_ms,
+            lambda: f"the display does not say {text!r} but {self.screen()}",
         )
 
     def verify(self) -> tuple[bool, dict[str, Any], str]:
