@@ -113,10 +113,10 @@ class Control:
             "publish": self._publish,
             "wall_clock": self._wall_clock,
             "pass_time": self._pass_time,
-            "pumps": self._pumps,
-            "display": self._display,
+            "pumps": self._shown(pumps_view),
+            "display": self._shown(display_view),
             "pictures": self._pictures,
-            "quiet": self._quiet,
+            "quiet": self._shown(lambda court: {"quiet": court.quiet()}),
             "host_books": self._host_books,
             "wait_flow": self._wait_flow,
             "wait_display": self._wait_display,
@@ -351,22 +351,17 @@ class Control:
 
     # --- what can be seen
 
-    def _pumps(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return pumps_view(self._court)
+    def _shown(self, view: Callable[[Forecourt], Answer]) -> Callable[[_Arguments], Answer]:
+        def look(args: _Arguments) -> Answer:
+            args.nothing_else()
+            return view(self._court)
 
-    def _display(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return display_view(self._court)
+        return look
 
     def _pictures(self, args: _Arguments) -> Answer:
         since = args.whole("since", 0)
         args.nothing_else()
         return pictures_view(self._court, since)
-
-    def _quiet(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return {"quiet": self._court.quiet()}
 
     def _host_books(self, args: _Arguments) -> Answer:
         args.nothing_else()

@@ -1,4 +1,4 @@
-"""The bench in a tiny size: every part runs and says what it must. No figure is judged here: a test never depends on the machine's speed."""
+"""The bench in a tiny size: every part runs and says what it must. No figure is judged: a test never depends on the machine's speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the emulators' wire logs say: when the display had which screen, when a frame's last byte was on the pump line, how long a round is."""
+"""What the emulators' wire logs say: when the display had which screen, when a frame's last byte was on the line, how long a round is."""
 
 from __future__ import annotations
 
@@ -122,11 +122,12 @@ def exchange_before(sent: list[Sent], place: int) -> Exchange | None:
 def between(sent: list[Sent], from_ns: int, place: int) -> list[str]:
     """The frames from an instant to a place, in words, for reading."""
     names = {Poll: "POLL", Eot: "EOT", Ack: "ACK", Data: "DATA"}
-    return [
-        f"{(each.at_ns - from_ns) / NS_PER_MS:.1f} {'<' if each.out else '>'} {names.get(type(each.frame), type(each.frame).__name__)} {each.size}"
-        for each in sent[: place + 1]
-        if each.at_ns >= from_ns
-    ]
+    found = []
+    for each in sent[: place + 1]:
+        if each.at_ns >= from_ns:
+            name = names.get(type(each.frame), type(each.frame).__name__)
+            found.append(f"{(each.at_ns - from_ns) / NS_PER_MS:.1f} {'<' if each.out else '>'} {name} {each.size}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

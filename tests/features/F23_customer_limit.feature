@@ -1,4 +1,3 @@
-@later
 Feature: F23 All cards of a customer share his limit
 
   Background:

@@ -45,7 +45,9 @@ class Pki:
         """``name.crt`` and ``name.key`` for an address."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        certificate = self._builder(_name(name), key.public_key(), end).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        certificate = (
+            self._builder(_name(name), key.public_key(), end).add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        )
         (self.folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         plain = serialization.NoEncryption()
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)

@@ -103,7 +103,15 @@ CUSTOMER = {"row": "customer", "customer": "C1", "status": "active", "offline": 
 SUBJECT = {"customer": "C1"}
 LIMIT = {"row": "limit", "subject": SUBJECT, "period": "DAY", "measure": "QUANTITY", "amount": 100_000, "products": None}
 BALANCE = {"row": "balance", "subject": SUBJECT, "kind": "prepaid", "measure": "VALUE", "amount": 25_000, "products": None, "watermark": 41}
-BASELINE = {"row": "baseline", "subject": SUBJECT, "window": "2026-03", "measure": "VALUE", "products": None, "amount": 12_000, "watermark": 41}
+BASELINE = {
+    "row": "baseline",
+    "subject": SUBJECT,
+    "window": "2026-03",
+    "measure": "VALUE",
+    "products": None,
+    "amount": 12_000,
+    "watermark": 41,
+}
 PRODUCT = {"row": "product", "product": "GAZOLE", "restricted": False}
 
 

@@ -115,7 +115,8 @@ def test_a_host_that_is_away_is_no_line_and_then_there_again(site: Site) -> None
     """Refused connections never left; the next call finds the host by itself."""
     site.client.call(LANE.probe(), LONG_MS)
     site.server.set_reachable(False)
-    assert trouble(site.client.call(site.question(1), LONG_MS)) is HostTrouble.NO_LINE
+    came = site.client.call(site.question(1), LONG_MS)
+    assert came == Trouble(HostTrouble.NO_LINE, "the host refuses the connection or cannot be found")
     site.server.set_reachable(True)
     assert isinstance(site.client.call(site.question(1), LONG_MS), Answer)
 
@@ -238,7 +239,9 @@ def test_a_queue_that_is_full_is_no_line(pki: Path) -> None:
         assert in_short(client_of(pki, url, connect_ms=200)) is HostTrouble.NO_LINE
 
 
-@pytest.mark.parametrize("url", ["https://no-such-host.invalid", "https://127.0.0.1:1", "https://[::1", "https://a b", "https://127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "url", ["https://no-such-host.invalid", "https://127.0.0.1:1", "https://[::1", "https://a b", "https://127.0.0.1:99999"]
+)
 def test_an_address_that_leads_nowhere_is_no_line(pki: Path, url: str) -> None:
     """Unknown name, closed port, no url."""
     assert trouble(client_of(pki, url).call(ASK, LONG_MS)) is HostTrouble.NO_LINE

@@ -24,7 +24,15 @@ from tests.hal_sim.host_kit import openapi, validator
 from tests.host.kit import CARD, LANE, NUMBER, SPRING, TOKEN, authorize, booking, reverse
 
 TIME = "2026-03-28T22:50:00.120Z"
-DECIDED = {"time": TIME, "decision": "approved", "authorization": "A17", "quantity_ml": 60000, "value_minor": None, "products": None, "reason": None}
+DECIDED = {
+    "time": TIME,
+    "decision": "approved",
+    "authorization": "A17",
+    "quantity_ml": 60000,
+    "value_minor": None,
+    "products": None,
+    "reason": None,
+}
 SCHEMAS = {"/completion": "Completion", "/reversal": "Reversal", "/v1/transactions": "Transactions"}
 
 
@@ -78,7 +86,15 @@ def test_a_wish_is_volume_or_money(wish: dict[str, int], written: dict[str, int]
 def test_bookings_are_of_the_contract(kind: MessageKind, end: EndCause) -> None:
     """However the sale ended, with fuel and without."""
     assert sent(booking(kind, end=end.value))["end"] == end.value
-    nothing = {"nozzle": None, "product": None, "price": None, "quantity_ml": 0, "value_minor": 0, "total_start_ml": None, "total_end_ml": None}
+    nothing = {
+        "nozzle": None,
+        "product": None,
+        "price": None,
+        "quantity_ml": 0,
+        "value_minor": 0,
+        "total_start_ml": None,
+        "total_end_ml": None,
+    }
     assert sent(booking(kind, end=end.value, **nothing))["quantity_ml"] == 0
 
 
@@ -138,7 +154,11 @@ def test_the_contracts_decisions_are_read(body: dict[str, Any]) -> None:
     validator("Decision").validate(body)
     answer, _ = LANE.authorized(json.dumps(body).encode())
     assert answer.decision.value == body["decision"]
-    assert (answer.quantity_ml, answer.value_minor, answer.authorization) == (body["quantity_ml"], body["value_minor"], body["authorization"])
+    assert (answer.quantity_ml, answer.value_minor, answer.authorization) == (
+        body["quantity_ml"],
+        body["value_minor"],
+        body["authorization"],
+    )
 
 
 @pytest.mark.parametrize("result", list(UploadResult))

@@ -74,7 +74,9 @@ def test_a_list_cut_short_is_refused(cut: int) -> None:
         list(read(lines[:cut], digest))
 
 
-@pytest.mark.parametrize("end", [{"rows": 8}, {"rows": 10}, {"sha256": "0" * 64}, {"rows": -1}, {"sha256": ""}, {"extra": 1}, {"rows": "9"}])
+@pytest.mark.parametrize(
+    "end", [{"rows": 8}, {"rows": 10}, {"sha256": "0" * 64}, {"rows": -1}, {"sha256": ""}, {"extra": 1}, {"rows": "9"}]
+)
 def test_a_wrong_end_row_is_refused(end: dict[str, Any]) -> None:
     """Rows or hash differ, or it is no end row."""
     with pytest.raises(SnapshotError):

@@ -105,9 +105,10 @@ class VirtualLine:
         if sending is None:
             return None
         self.exchanges += 1
+        self._collect()
+        # Who has heard something may want to act before these bytes arrive: then they go the long way.
         until = now if self._noticed else min(horizon, master.next_wakeup() or horizon)
         delivered = self.wire.deliver(sending, now, until)
-        self._collect()
         if delivered is None:
             return None
         self._heap.now = delivered

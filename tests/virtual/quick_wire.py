@@ -17,7 +17,10 @@ class QuickWire(Wire):
         return due
 
     def deliver(self, data: bytes, now: int, until: int) -> int | None:
-        """Send, and let the device have it at once if nothing happens before it arrives: the instant of that; else None, and it is on its way."""
+        """Send, and let the device have it at once if nothing happens before it arrives.
+
+        The instant of that; else None, and it is on its way.
+        """
         self.send(data, now)
         down = self._down
         if self.cut or down.faults is not None or len(down.arrivals) != 1 or self._up.arrivals:
