@@ -14,7 +14,9 @@ from drivers.dispenser.dart.codec import encode
 from drivers.dispenser.dart.frames import Data, Eot, Poll, Transaction
 from tests.bench import wires
 from tests.bench.figures import Figure, percentile, table
+from tests.bench.virtual import Run
 from tests.demo.station import ROOT
+from tests.virtual.quick_wire import QuickWire
 
 KEYS = {"name", "unit", "value", "how", "floor", "floor_how", "ratio", "bar", "bar_is", "bar_unit", "met", "detail"}
 
@@ -64,6 +66,20 @@ def test_the_virtual_world_gives_its_figures(tmp_path: Path) -> None:
     _check(result, {"virtual fuellings", "written, served online", "syncs, served online"})
     assert [row["page_size"] for row in result["page_sizes"]] == [512, 1024, 2048, 4096]
     assert all(row["kib_per_fuelling"] > 0 for row in result["page_sizes"])
+
+
+def test_the_short_way_of_the_wire_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(folder: Path) -> tuple[object, ...]:
+        folder.mkdir()
+        run = Run(folder)
+        for _ in range(3):
+            run.fuelling()
+        return run.heap.now, run.station.lines[1].exchanges, run.terminal.screens, run.station.book.records()
+
+    short = play(tmp_path / "short")
+    send = QuickWire.send
+    monkeypatch.setattr(QuickWire, "send_alone", lambda wire, data, now, until: send(wire, data, now))
+    assert play(tmp_path / "long") == short
 
 
 def test_bars() -> None:

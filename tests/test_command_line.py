@@ -51,7 +51,7 @@ def station(tmp_path: Path) -> Path:
     return path
 
 
-# --- help -----------------------------------------------------------------------------------------------------------------------------
+# --- help -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -89,7 +89,7 @@ def test_every_example_of_the_help_is_a_call_that_exists() -> None:
                 assert "No such option" not in said, line
 
 
-# --- configuration ----------------------------------------------------------------------------------------------------------------------
+# --- configuration ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["run", "check-config", "status", "verify"])
@@ -155,7 +155,7 @@ def test_a_good_configuration_is_said_to_be_good(station: Path) -> None:
     assert "terminal OPT1 at site S1, fuelling points 1, 2, host https://fleet.example:8443" in done.stdout
 
 
-# --- status -----------------------------------------------------------------------------------------------------------------------------
+# --- status -----------------------------------------------------------------------------------------------------------
 
 SERVING: dict[str, Any] = {
     "state": "serving",
@@ -216,7 +216,7 @@ def test_no_status_at_all_says_how_to_start(station: Path) -> None:
     assert "status.json" in refused("status", "--config", str(station))
 
 
-# --- verify and explain -------------------------------------------------------------------------------------------------------------------
+# --- verify and explain -----------------------------------------------------------------------------------------------
 
 
 def test_verify_finds_a_ledger_sound(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_explain_of_a_folder(tmp_path: Path) -> None:
     assert str(folder) in refused("explain", str(folder))
 
 
-# --- the real process ------------------------------------------------------------------------------------------------------------------------
+# --- the real process -------------------------------------------------------------------------------------------------
 
 
 def test_as_its_own_process() -> None:

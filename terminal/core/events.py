@@ -161,6 +161,11 @@ class UploadDue:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgementsDue:
+    """Acknowledgements have waited long enough for another commit to take them along."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDue:
     """It is time to ask the host for the time."""
 
@@ -170,7 +175,18 @@ class ListCheckDue:
     """It is time to ask the host for newer lists."""
 
 
-Deadline = SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue
+Deadline = (
+    SessionTimedOut
+    | NoticeOver
+    | HostOverdue
+    | LiftOverdue
+    | FlowOverdue
+    | RecordOverdue
+    | UploadDue
+    | AcknowledgementsDue
+    | ProbeDue
+    | ListCheckDue
+)
 
 
 # --- continuations (posted by the runtime right after a step's commit) ---------------------------------------------------

@@ -93,7 +93,14 @@ def client_of(folder: Path, url: str, *, authority: str = "ca.crt", pair: str = 
 
 def card_row(number: int = 1, **changes: Any) -> dict[str, Any]:
     """A row of the card list as the contract has it."""
-    row = {"row": "card", "token": f"{number:032x}", "account": f"{number:032x}", "customer": "C1", "medium": "badge", "status": "active"}
+    row: dict[str, Any] = {
+        "row": "card",
+        "token": f"{number:032x}",
+        "account": f"{number:032x}",
+        "customer": "C1",
+        "medium": "badge",
+        "status": "active",
+    }
     row |= {"valid_from": None, "valid_to": None, "products": None, "offline": "ALLOWED", "prompts": [], "tank_ml": None, "sites": None}
     row |= {"hours": None, "pair": None, "language": None, "last4": "E5F6"}
     return row | {"pin": {"scheme": "opin1", "epoch": 1, "verifier": "f249d4d327fe6330e59d4d320784e60c", "tries": 3}} | changes

@@ -5,61 +5,25 @@ What must hold everywhere: ``NO_LINE`` only where the question surely did not le
 
 from __future__ import annotations
 
-import gzip
 import json
 import socket
 import ssl
 import threading
-import tracemalloc
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hal_sim.host import HostServer
-from terminal.core.events import HostTrouble, UploadFailed
-from terminal.core.ids import MessageKey
+from terminal.core.events import HostTrouble
 from terminal.host import client as client_module
-from terminal.host.client import ANSWER_CAP, Answer, Endpoint, HostClient, Trouble
+from terminal.host.client import Answer, Endpoint, HostClient, Trouble
 from terminal.host.json_lane import Call
-from terminal.host.workers import upload_result
 from tests.hal_sim.host_kit import Terminal, world
-from tests.host.hostile import Conduct, answer, context_of, host_with, plain_host, request_of
+from tests.host.calls import ASK, LONG_MS, LOOSE_MS, PATIENCE_S, SHORT_MS, body_of, in_short, silence, told, trouble
+from tests.host.hostile import Conduct, Host, answer, context_of, host_with, plain_host, request_of
 from tests.host.kit import LANE, client_of, now_ms
-
-ASK = Call("POST", "/v1/authorizations", b'{"key":"OPT1-1-1/authorize"}', "OPT1-1-1/authorize")
-LONG_MS, SHORT_MS = 8_000, 300
-LOOSE_MS = 4_000
-"""A deadline of SHORT_MS must be over by then even on a machine that is busy; without one these calls would last for ever."""
-PATIENCE_S = 10.0
-
-
-def told(conduct: Conduct) -> Conduct:
-    """Read the request, then misbehave."""
-
-    def serve(connection: ssl.SSLSocket) -> None:
-        if request_of(connection):
-            conduct(connection)
-
-    return serve
-
-
-def trouble(came: Answer | Trouble) -> HostTrouble:
-    """The kind of trouble that came."""
-    assert isinstance(came, Trouble), came
-    assert came.why
-    assert "\n" not in came.why
-    return came.kind
-
-
-def in_short(client: HostClient, call: Call = ASK) -> HostTrouble:
-    """The trouble of a call with a short deadline, which is kept."""
-    began = now_ms()
-    kind = trouble(client.call(call, SHORT_MS))
-    assert now_ms() - began < LOOSE_MS
-    return kind
-
 
 # --- the host of the tests --------------------------------------------------------------------------------------------------------
 
@@ -100,15 +64,10 @@ def test_an_answer_comes_whole(site: Site) -> None:
 
 def test_a_list_comes_unpacked(site: Site) -> None:
     """It travels with gzip and is capped by what comes out."""
-    heads = json.loads(_body(site.client.call(LANE.list_heads(), LONG_MS)))["lists"]["cards"]
+    heads = json.loads(body_of(site.client.call(LANE.list_heads(), LONG_MS)))["lists"]["cards"]
     pieces = list(site.client.stream(LANE.snapshot(heads["epoch"], heads["version"]), LONG_MS, 1 << 20))
     assert pieces[0] == 200
     assert sum(len(piece) for piece in pieces if isinstance(piece, bytes)) == heads["bytes"]
-
-
-def _body(came: Answer | Trouble) -> bytes:
-    assert isinstance(came, Answer), came
-    return came.body
 
 
 def test_a_host_that_is_away_is_no_line_and_then_there_again(site: Site) -> None:
@@ -154,7 +113,12 @@ def test_files_that_are_no_certificates_are_no_line(site: Site, pki: Path, tmp_p
     """A person has to mend it; until then it is offline, without an exception."""
     wrong = tmp_path / "wrong.pem"
     wrong.write_bytes(content)
-    files = {"authority": Path(site.server.ca_path), "certificate": pki / "client.crt", "key": pki / "client.key"} | {name: wrong}
+    files: dict[str, Any] = {
+        "authority": Path(site.server.ca_path),
+        "certificate": pki / "client.crt",
+        "key": pki / "client.key",
+        name: wrong,
+    }
     assert trouble(HostClient(Endpoint(site.server.url, **files), now_ms).call(ASK, LONG_MS)) is HostTrouble.NO_LINE
 
 
@@ -251,174 +215,6 @@ def _wait(over: threading.Event) -> None:
     over.wait(PATIENCE_S)
 
 
-# --- answers that are none ----------------------------------------------------------------------------------------------------------
-
-
-def dripping(head: bytes, drop: bytes) -> Conduct:
-    """``head``, then ``drop`` again and again without an end."""
-
-    def serve(connection: ssl.SSLSocket) -> None:
-        connection.sendall(head)
-        while True:  # the client's end of the connection ends it
-            connection.sendall(drop)
-            threading.Event().wait(0.02)
-
-    return told(serve)
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
-SLOW: dict[str, Conduct] = {
-    "silence": told(lambda connection: _silence(connection)),
-    "status line": dripping(b"HTTP/1.1 200 ", b"O"),
-    "headers": dripping(OK + b"X-Slow: ", b"x"),
-    "many headers": dripping(OK, b"X-Slow: x\r\n"),
-    "continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "body": dripping(OK + b"Content-Length: 100000\r\n\r\n", b" "),
-    "body without length": dripping(OK + b"\r\n", b" "),
-    "chunks": dripping(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-    "packed": dripping(OK + b"Content-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff"),
-}
-
-
-def _silence(connection: ssl.SSLSocket) -> None:
-    connection.recv(1)
-
-
-@pytest.mark.parametrize("what", [name for name in SLOW if name != "many headers"])
-def test_whatever_drips_ends_with_the_deadline(pki: Path, what: str) -> None:
-    """Each byte in time, the whole never: the question may have arrived."""
-    with host_with(context_of(pki), SLOW[what]) as host:
-        assert in_short(client_of(pki, host.url)) is HostTrouble.TIMED_OUT
-
-
-def test_headers_without_end_are_broken_off(pki: Path) -> None:
-    """By the deadline or by the library's own bound."""
-    with host_with(context_of(pki), SLOW["many headers"]) as host:
-        assert in_short(client_of(pki, host.url)) in (HostTrouble.TIMED_OUT, HostTrouble.TECHNICAL)
-
-
-def _reset(connection: ssl.SSLSocket) -> None:
-    connection.sendall(answer(b'{"time":"2026', length=500))
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    connection.close()
-
-
-def _not_tls(connection: ssl.SSLSocket) -> None:
-    socket.socket.send(connection, b"\x17\x03\x03\x00\x20" + b"\xee" * 32)
-    connection.recv(1)
-
-
-BROKEN: dict[str, Conduct] = {
-    "nothing": told(lambda connection: None),
-    "half a status line": told(lambda connection: connection.sendall(b"HTTP/1.1 20")),
-    "no status line": told(lambda connection: connection.sendall(b"\x00\xff\xfe\r\n\r\n")),
-    "body cut short": told(lambda connection: connection.sendall(answer(b'{"time":', length=100))),
-    "reset in the body": told(_reset),
-    "two lengths": told(lambda connection: connection.sendall(answer(b"{}", "Content-Length: 7"))),
-    "chunk without size": told(lambda connection: connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n")),
-    "packed garbage": told(lambda connection: connection.sendall(answer(b"no gzip at all", "Content-Encoding: gzip"))),
-    "many packings": told(lambda connection: connection.sendall(answer(b"{}", "Content-Encoding: " + ", ".join(["gzip"] * 50)))),
-    "garbled record": told(_not_tls),
-}
-
-
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_answer_may_have_been_heard(pki: Path, what: str) -> None:
-    """Never ``NO_LINE``: the host has read the question."""
-    with host_with(context_of(pki), BROKEN[what]) as host:
-        assert trouble(client_of(pki, host.url).call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
-
-
-def test_half_the_headers_are_no_booking(pki: Path) -> None:
-    """The library takes the end of the line for the end of the headers: then there is no body, and the lane refuses that."""
-    with host_with(context_of(pki), told(lambda connection: connection.sendall(OK + b"Content-Len"))) as host:
-        came = client_of(pki, host.url).call(ASK, LONG_MS)
-    assert came == Answer(200, b"")
-    assert upload_result(LANE, "OPT1-1-1/complete", Answer(200, b"")) == UploadFailed(
-        MessageKey("OPT1-1-1/complete"), HostTrouble.TECHNICAL, "not an answer of the contract: Input data was truncated"
-    )
-
-
-def _endless(*headers: str, status: str = "200 OK") -> Conduct:
-    def serve(connection: ssl.SSLSocket) -> None:
-        connection.sendall("\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode())
-        while True:
-            connection.sendall(b" " * 65536)
-
-    return told(serve)
-
-
-@pytest.mark.parametrize("headers", [(), ("Content-Length: 999999999999",)])
-def test_an_endless_body_is_cut_at_the_cap(pki: Path, headers: tuple[str, ...]) -> None:
-    """With and without a length."""
-    with host_with(context_of(pki), _endless(*headers)) as host:
-        came = client_of(pki, host.url).call(ASK, LONG_MS)
-    assert came == Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed")
-
-
-def test_the_cap_is_exact(pki: Path) -> None:
-    """The largest body that is allowed comes whole; a byte more does not."""
-    with host_with(context_of(pki), told(lambda connection: connection.sendall(answer(b" " * ANSWER_CAP)))) as host:
-        assert len(_body(client_of(pki, host.url).call(ASK, LONG_MS))) == ANSWER_CAP
-    with host_with(context_of(pki), told(lambda connection: connection.sendall(answer(b" " * (ANSWER_CAP + 1))))) as host:
-        assert trouble(client_of(pki, host.url).call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_bomb_is_capped_by_what_comes_out(pki: Path, encoding: str) -> None:
-    """200 MiB of blanks in 200 KiB, which nobody asked to be packed: neither read whole nor held."""
-    packer = zlib.compressobj(9, wbits=31 if encoding == "gzip" else 15)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
-    with host_with(context_of(pki), told(lambda connection: connection.sendall(answer(bomb, f"Content-Encoding: {encoding}")))) as host:
-        client = client_of(pki, host.url)
-        tracemalloc.start()
-        try:
-            assert trouble(client.call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 8 * ANSWER_CAP
-
-
-@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_an_answer_and_not_followed(pki: Path, status: str) -> None:
-    """The question goes to nobody else."""
-    asked: list[bytes] = []
-    with host_with(context_of(pki), lambda connection: asked.append(request_of(connection))) as other:
-
-        def elsewhere(connection: ssl.SSLSocket) -> None:
-            connection.sendall(answer(b"", f"Location: {other.url}/v1/authorizations", status=status))
-
-        with host_with(context_of(pki), told(elsewhere)) as host:
-            came = client_of(pki, host.url).call(ASK, LONG_MS)
-    assert isinstance(came, Answer)
-    assert came.status == int(status[:3])
-    assert asked == []
-
-
-@pytest.mark.parametrize("location", ["/", "https://[::1", "\x7f", ""])
-def test_a_redirect_with_an_endless_body_is_capped_too(pki: Path, location: str) -> None:
-    """The library would read it whole before it does not follow it."""
-    with host_with(context_of(pki), _endless(f"Location: {location}", status="302 Found")) as host:
-        assert trouble(client_of(pki, host.url).call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
-
-
-def test_nothing_of_the_host_is_kept(pki: Path) -> None:
-    """Cookies are not sent back."""
-    heard: list[bytes] = []
-
-    def serve(connection: ssl.SSLSocket) -> None:
-        for _ in range(2):
-            heard.append(request_of(connection))
-            connection.sendall(answer(b"{}", "Set-Cookie: a=b"))
-
-    with host_with(context_of(pki), serve) as host:
-        client = client_of(pki, host.url)
-        assert all(isinstance(client.call(ASK, LONG_MS), Answer) for _ in range(2))
-        assert host.connections == 1
-    assert [b"cookie" in request.lower() for request in heard] == [False, False]
-
-
 # --- the kept connection ----------------------------------------------------------------------------------------------------------------
 
 
@@ -438,23 +234,27 @@ def test_a_connection_that_the_host_closed_is_made_anew(pki: Path) -> None:
     """Closed while nobody looked: the next question is answered all the same."""
     with host_with(context_of(pki), _once(lambda connection: None), SECOND) as host:
         client = client_of(pki, host.url)
-        assert _body(client.call(ASK, LONG_MS)) == b'"first"'
+        assert body_of(client.call(ASK, LONG_MS)) == b'"first"'
         assert host.ended.get(timeout=PATIENCE_S) == 0
-        assert _body(client.call(ASK, LONG_MS)) == b'"second"'
+        assert body_of(client.call(ASK, LONG_MS)) == b'"second"'
+
+
+def _hears(connection: ssl.SSLSocket) -> None:
+    request_of(connection)
 
 
 def test_a_connection_that_ends_under_the_question_is_made_anew(pki: Path) -> None:
     """The end crosses the question on its way: no byte of an answer came, and the key makes the second try harmless."""
-    with host_with(context_of(pki), _once(lambda connection: request_of(connection) and None), SECOND) as host:
+    with host_with(context_of(pki), _once(_hears), SECOND) as host:
         client = client_of(pki, host.url)
-        assert _body(client.call(ASK, LONG_MS)) == b'"first"'
-        assert _body(client.call(ASK, LONG_MS)) == b'"second"'
+        assert body_of(client.call(ASK, LONG_MS)) == b'"first"'
+        assert body_of(client.call(ASK, LONG_MS)) == b'"second"'
         assert host.connections == 2
 
 
 def test_the_second_try_does_not_unsay_the_first(pki: Path) -> None:
     """The kept connection took the question, then nobody listens any more: it may have arrived."""
-    hosts = []
+    hosts: list[Host] = []
 
     def vanish(connection: ssl.SSLSocket) -> None:
         request_of(connection)
@@ -463,7 +263,7 @@ def test_the_second_try_does_not_unsay_the_first(pki: Path) -> None:
     with host_with(context_of(pki), _once(vanish)) as host:
         hosts.append(host)
         client = client_of(pki, host.url)
-        assert _body(client.call(ASK, LONG_MS)) == b'"first"'
+        assert body_of(client.call(ASK, LONG_MS)) == b'"first"'
         assert trouble(client.call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
         assert host.connections == 1
 
@@ -509,8 +309,12 @@ def _serve_on(connection: ssl.SSLSocket) -> None:
 def test_silence_ends_a_big_answer_long_before_its_deadline(pki: Path) -> None:
     """A list may take minutes, but not in silence."""
     began = now_ms()
-    conduct = told(lambda connection: (connection.sendall(answer(b"row\n", length=1000)), _silence(connection))[1])
-    with host_with(context_of(pki), conduct) as host:
+
+    def half(connection: ssl.SSLSocket) -> None:
+        connection.sendall(answer(b"row\n", length=1000))
+        silence(connection)
+
+    with host_with(context_of(pki), told(half)) as host:
         *pieces, last = client_of(pki, host.url).stream(LANE.snapshot("e1", 1), 600_000, 1 << 20, SHORT_MS)
     assert pieces[0] == 200
     assert isinstance(last, Trouble)
@@ -524,7 +328,7 @@ def test_close_cuts_the_call_under_way(pki: Path) -> None:
 
     def silent(connection: ssl.SSLSocket) -> None:
         heard.set()
-        _silence(connection)
+        silence(connection)
 
     came: list[Answer | Trouble] = []
     with host_with(context_of(pki), told(silent)) as host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -158,10 +159,12 @@ def test_a_wrong_row_refuses_the_whole_list(what: str) -> None:
 def test_no_content_gets_into_the_error(place: str) -> None:
     """Neither as a value nor as a field's name."""
     for wrong in (CUSTOMER | {place: NUMBER}, CUSTOMER | {place: [NUMBER]}, CUSTOMER | {f"x' - at `{NUMBER}`": 1}):
-        try:
+        with contextlib.suppress(SnapshotError):
             rows_of(wrong)
-        except SnapshotError as error:
-            assert NUMBER not in str(error)
+            continue  # a customer may be called as it likes
+        with pytest.raises(SnapshotError) as refusal:
+            rows_of(wrong)
+        assert NUMBER not in str(refusal.value)
 
 
 @settings(max_examples=200, deadline=None)

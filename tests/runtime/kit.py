@@ -10,10 +10,12 @@ from terminal.core.account_book import AccountBook
 from terminal.core.clock import TerminalClock
 from terminal.core.effects import Effect
 from terminal.core.faults import FaultBook
+from terminal.core.host_link import HostTimes
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import FaultRaised, Record
 from terminal.core.step import Desk
 from terminal.core.units import Instant
+from terminal.core.uploads import Uploads
 from terminal.host.json_lane import Lane
 from terminal.runtime.engine import Engine
 from terminal.store.ledger import Ledger, QueuedMessage
@@ -37,6 +39,7 @@ class ScriptedSite:
 
     def __init__(self) -> None:
         self.desk = Desk(AccountBook(), TerminalClock(), FaultBook())
+        self.uploads = Uploads(self.desk, HostTimes(), 0)
         self.script: dict[object, list[Effect]] = {}
         self.handled: list[tuple[object, int]] = []
 

@@ -1,4 +1,4 @@
-"""The one rule of the program, on a real ledger: what is to be remembered is durable before anything leaves, and nothing leaves otherwise."""
+"""The one rule of the program, on a real ledger: what is to be remembered is durable before anything leaves."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_many_threads() -> None:
     threads = [threading.Thread(target=post, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
-    taken = []
+    taken: list[Stamped] = []
     while len(taken) < 8_000:
         item = inbox.take(int(PATIENCE_S * 1000))
         assert item is not None

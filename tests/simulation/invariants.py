@@ -277,8 +277,10 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
         raise Broken("account book", f"book {_apart(delivered, wanted)} journal")
     if found.minting.next_sequence != facts.last_sequence + 1 or site.teller.minting.next_sequence != facts.last_sequence + 1:
         raise Broken("sequence", f"next is {site.teller.minting.next_sequence}, the ledger's last {facts.last_sequence}")
-    if found.waiting != site.uploads.waiting:
-        raise Broken("outbox", f"{site.uploads.waiting} messages wait in memory, {found.waiting} in the ledger")
+    unwritten = len(site.uploads.acknowledged)
+    if found.waiting != site.uploads.waiting + unwritten:
+        here = f"{site.uploads.waiting} messages wait and {unwritten} acknowledgements are not written"
+        raise Broken("outbox", f"{here}, {found.waiting} messages are in the ledger")
     open_now = sorted(one.id for one in site.desk.sales.values() if one.state in OPEN_STATES)
     if open_now != sorted(facts.held()):
         raise Broken("open sales", f"memory has {open_now}, the ledger {sorted(facts.held())}")

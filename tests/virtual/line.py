@@ -108,10 +108,11 @@ class VirtualLine:
         self._collect()
         # Who has heard something may want to act before these bytes arrive: then they go the long way.
         until = now if self._noticed else min(horizon, master.next_wakeup() or horizon)
-        delivered = self.wire.deliver(sending, now, until)
-        if delivered is None:
+        arrives = self.wire.send_alone(sending, now, until)
+        if arrives is None:
             return None
-        self._heap.now = delivered
+        self._heap.now = arrives
+        self.wire.arrive()
         return None if self._noticed else self.wire.answer(until)
 
     def _collect(self) -> None:

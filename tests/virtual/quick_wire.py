@@ -16,23 +16,21 @@ class QuickWire(Wire):
                 due = direction.arrivals[0][0]
         return due
 
-    def deliver(self, data: bytes, now: int, until: int) -> int | None:
-        """Send, and let the device have it at once if nothing happens before it arrives.
-
-        The instant of that; else None, and it is on its way.
-        """
+    def send_alone(self, data: bytes, now: int, until: int) -> int | None:
+        """Send; when it will arrive, if nothing else happens before that, else None."""
         self.send(data, now)
         down = self._down
         if self.cut or down.faults is not None or len(down.arrivals) != 1 or self._up.arrivals:
             return None
         arrives = down.arrivals[0][0]
         waking = self.device.next_wakeup()
-        if arrives >= until or (waking is not None and waking <= arrives):
-            return None
-        down.arrivals.clear()
-        self.device.on_bytes(data, arrives)
+        return None if arrives >= until or (waking is not None and waking <= arrives) else arrives
+
+    def arrive(self) -> None:
+        """Let the device have what was sent alone."""
+        at, data = self._down.arrivals.popleft()
+        self.device.on_bytes(data, at)
         self._collect()
-        return arrives
 
     def answer(self, until: int) -> tuple[int, bytes] | None:
         """Take the one answer that is on its way, if nothing happens before it arrives; else None, and it stays on its way."""
