@@ -108,6 +108,10 @@ class VirtualLine:
         self._collect()
         # Who has heard something may want to act before these bytes arrive: then they go the long way.
         until = now if self._noticed else min(horizon, master.next_wakeup() or horizon)
+        answer = self.wire.idle_poll(sending, now, until)
+        if answer is not None:
+            self._heap.now = answer[0]
+            return answer
         arrives = self.wire.send_alone(sending, now, until)
         if arrives is None:
             return None
