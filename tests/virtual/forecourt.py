@@ -15,8 +15,8 @@ from hal_sim.host.book import HostBook
 from terminal.core.card_data import Nozzle
 from terminal.core.clock import ClockState
 from terminal.core.facts import Policy
-from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.host_link import HostTimes
+from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
