@@ -62,6 +62,8 @@ class VirtualLine:
         period = None if master is None else master.idle_period()
         if master is None or not period:
             return own
+        if any(not self.bus.positions[address].silent for address in master.lost_addresses()):
+            return own  # it answers again, and the master is about to notice
         ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now), horizon) if at is not None]
         rounds = (min(ends) - own) // period if ends else 0
         if rounds > 0:
