@@ -39,8 +39,8 @@ play: setup ## play features: FEATURE="a.feature b.feature" WORLD=virtual|rig
 	@test -n "$(FEATURE)" || { echo 'Which? make play FEATURE="tests/features/name.feature ..." WORLD=virtual|rig'; exit 2; }
 	@$(RUN) tests.play $(FEATURE) --world $(WORLD)
 
-features: setup ## play every feature and print the table of features with a tick a row
-	@$(RUN) tests.play --table
+features: setup ## play every feature, then print the table of features with a tick a row: WORLD=virtual|rig
+	@$(RUN) tests.play tests/features --world $(WORLD) --table
 
 swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1
 	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST)

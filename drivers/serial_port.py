@@ -85,8 +85,11 @@ class SerialPort:
         if written != len(data):
             raise PortLost(self.path, f"write: {written} of {len(data)} bytes taken")
 
-    def wait(self, timeout_ms: int | None) -> None:
-        """Return when bytes are there, the port died, ``wake`` was called or the time is over (None: no limit). Raises PortLost."""
+    def wait(self, timeout_ms: int | None) -> bool:
+        """Return when bytes are there, the port died, ``wake`` was called or the time is over (None: no limit). Raises PortLost.
+
+        True when ``read`` has something to say: bytes, or that the port died.
+        """
         self._opened()
         try:
             ready = self._poll.poll(timeout_ms)
@@ -94,6 +97,7 @@ class SerialPort:
                 os.read(self._wake_read, _READ_LIMIT)
         except _ESCAPES as error:
             raise PortLost(self.path, f"wait: {error}") from error
+        return any(descriptor != self._wake_read for descriptor, _ in ready)
 
     def wake(self) -> None:
         """End a running or the next ``wait``. From any thread; does nothing while the port is closed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hal_sim.arguments import Arguments, Refused
 from hal_sim.badge.tags import tag_for_number
 from hal_sim.clock import monotonic_ms
 from hal_sim.forecourt import Forecourt, Point
@@ -27,10 +28,6 @@ HOLD_MS = 700
 """How long a badge is held against the reader when nothing else is said: a person's touch."""
 
 
-class Refused(Exception):
-    """The command cannot be obeyed; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """An answer that comes later: ``look`` gives it, or None while there is none; at ``until`` (monotonic ms) it is an error."""
@@ -40,51 +37,6 @@ class Waiting:
     what: str
 
 
-class _Arguments:
-    """The fields of one command, checked as they are asked for."""
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self._fields = dict(fields)
-        self._name = self._fields.pop("do")
-
-    @property
-    def empty(self) -> bool:
-        return not self._fields
-
-    def has(self, name: str) -> bool:
-        return name in self._fields
-
-    def _take(self, name: str, default: object, kind: type, what: str) -> Any:
-        value = self._fields.pop(name, default)
-        if type(value) is not kind:
-            raise Refused(f"{self._name}: {name} is missing or not {what}")
-        return value
-
-    def whole(self, name: str, default: int | None = None, low: int = 0, high: int = 10**12) -> int:
-        value: int = self._take(name, default, int, "a whole number")
-        if not low <= value <= high:
-            raise Refused(f"{self._name}: {name} is {low} to {high}")
-        return value
-
-    def flag(self, name: str, default: bool | None = None) -> bool:
-        value: bool = self._take(name, default, bool, "true or false")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value: str = self._take(name, default, str, "text")
-        return value
-
-    def texts(self, name: str) -> list[str]:
-        values: list[Any] = self._take(name, None, list, "a list of texts")
-        if not all(isinstance(value, str) for value in values):
-            raise Refused(f"{self._name}: {name} is not a list of texts")
-        return values
-
-    def nothing_else(self) -> None:
-        if self._fields:
-            raise Refused(f"{self._name}: unknown field {', '.join(sorted(self._fields))}")
-
-
 class Control:
     """Obeys commands on one forecourt. ``waiting`` is the command that is not answered yet; until then no further one is taken."""
 
@@ -92,7 +44,7 @@ class Control:
         self._court = forecourt
         self.waiting: Waiting | None = None
         self._waiting_id: object = None
-        self._commands: dict[str, Callable[[_Arguments], Answer | Waiting]] = {
+        self._commands: dict[str, Callable[[Arguments], Answer | Waiting]] = {
             "lift": self._lift,
             "hang_up": self._hang_up,
             "squeeze": self._squeeze,
@@ -114,10 +66,10 @@ class Control:
             "spoil_lists": self._spoil_lists,
             "wall_clock": self._wall_clock,
             "pass_time": self._pass_time,
-            "pumps": self._pumps,
-            "display": self._display,
+            "pumps": self._shown(pumps_view),
+            "display": self._shown(display_view),
             "pictures": self._pictures,
-            "quiet": self._quiet,
+            "quiet": self._shown(lambda court: {"quiet": court.quiet()}),
             "host_books": self._host_books,
             "wait_flow": self._wait_flow,
             "wait_display": self._wait_display,
@@ -139,7 +91,7 @@ class Control:
         if command is None:
             return self._signed({"error": f"unknown command; known are {', '.join(self._commands)}"}, identity)
         try:
-            answer = command(_Arguments(fields))
+            answer = command(Arguments(fields))
         except (Refused, ValueError, KeyError) as error:
             return self._signed({"error": str(error)}, identity)
         if isinstance(answer, Waiting):
@@ -165,43 +117,43 @@ class Control:
 
     # --- pumps
 
-    def _point(self, args: _Arguments) -> Point:
+    def _point(self, args: Arguments) -> Point:
         point = self._court.points.get(args.whole("fp"))
         if point is None:
             raise Refused(f"no such fuelling point; there are {', '.join(map(str, sorted(self._court.points)))}")
         return point
 
-    def _lift(self, args: _Arguments) -> Answer:
+    def _lift(self, args: Arguments) -> Answer:
         point, nozzle = self._point(args), args.whole("nozzle")
         args.nothing_else()
         point.head.lift(nozzle, monotonic_ms())
         return {"ok": True}
 
-    def _hang_up(self, args: _Arguments) -> Answer:
+    def _hang_up(self, args: Arguments) -> Answer:
         point = self._point(args)
         args.nothing_else()
         point.head.hang_up(monotonic_ms())
         return {"ok": True}
 
-    def _squeeze(self, args: _Arguments) -> Answer:
+    def _squeeze(self, args: Arguments) -> Answer:
         point, volume_ml = self._point(args), args.whole("volume_ml", low=1)
         args.nothing_else()
         point.head.squeeze(volume_ml, monotonic_ms())
         return {"ok": True}
 
-    def _release(self, args: _Arguments) -> Answer:
+    def _release(self, args: Arguments) -> Answer:
         point = self._point(args)
         args.nothing_else()
         point.head.release_trigger(monotonic_ms())
         return {"ok": True}
 
-    def _stop(self, args: _Arguments) -> Answer:
+    def _stop(self, args: Arguments) -> Answer:
         point = self._point(args)
         args.nothing_else()
         point.head.press_stop(monotonic_ms())
         return {"ok": True}
 
-    def _power(self, args: _Arguments) -> Answer:
+    def _power(self, args: Arguments) -> Answer:
         point, on = self._point(args), args.flag("on")
         args.nothing_else()
         if on:
@@ -210,13 +162,13 @@ class Control:
             point.head.power_off(monotonic_ms())
         return {"ok": True}
 
-    def _line(self, args: _Arguments) -> Answer:
+    def _line(self, args: Arguments) -> Answer:
         point, connected = self._point(args), args.flag("connected")
         args.nothing_else()
         point.position.connected = connected
         return {"ok": True}
 
-    def _noise(self, args: _Arguments) -> Answer:
+    def _noise(self, args: Arguments) -> Answer:
         point, on, ppm = self._point(args), args.flag("on"), args.whole("ppm", 50_000)
         args.nothing_else()
         self._court.set_noise(point.fp, on, ppm)
@@ -224,7 +176,7 @@ class Control:
 
     # --- people at the terminal
 
-    def _present(self, args: _Arguments) -> Answer:
+    def _present(self, args: Arguments) -> Answer:
         reader = self._court.reader
         if reader is None:
             raise Refused("present: there is no badge reader")
@@ -237,11 +189,11 @@ class Control:
         reader.present(tag_for_number(number, type_4=kind == "type 4"), monotonic_ms(), hold_ms)
         return {"ok": True, "held": len(reader.tags)}
 
-    def _remove(self, args: _Arguments) -> Answer:
+    def _remove(self, args: Arguments) -> Answer:
         args.nothing_else()
         return {"ok": True, "removed": 0 if self._court.reader is None else self._court.reader.remove()}
 
-    def _reader(self, args: _Arguments) -> Answer:
+    def _reader(self, args: Arguments) -> Answer:
         reader = self._court.reader
         if reader is None:
             raise Refused("reader: there is no badge reader")
@@ -262,7 +214,7 @@ class Control:
             "looks": reader.commands.count(LIST_PASSIVE),
         }
 
-    def _keys(self, args: _Arguments) -> Answer:
+    def _keys(self, args: Arguments) -> Answer:
         keypad = self._court.keypad
         if keypad is None:
             raise Refused("keys: there is no keypad")
@@ -281,7 +233,7 @@ class Control:
             raise Refused("there is no host in this scenario")
         return self._court.server
 
-    def _host(self, args: _Arguments) -> Answer:
+    def _host(self, args: Arguments) -> Answer:
         server, faults = self._server(), self._server().faults
         if args.empty:
             return host_view(server)
@@ -302,7 +254,7 @@ class Control:
             server.set_reachable(reachable)
         return {"ok": True, "url": server.url, "reachable": server.reachable}
 
-    def _blocked(self, args: _Arguments, *, blocked: bool) -> Answer:
+    def _blocked(self, args: Arguments, *, blocked: bool) -> Answer:
         server = self._server()
         card = args.text("card") if args.has("card") else None
         customer = args.text("customer") if args.has("customer") else None
@@ -316,27 +268,27 @@ class Control:
             version = server.book.publish() if publish else server.book.list_version
         return {"ok": True, "list_version": version}
 
-    def _unlock_pin(self, args: _Arguments) -> Answer:
+    def _unlock_pin(self, args: Arguments) -> Answer:
         server, card = self._server(), args.text("card")
         args.nothing_else()
         with server.lock:
             server.book.unlock_pin(card)
             return {"ok": True, "list_version": server.book.publish()}
 
-    def _price(self, args: _Arguments) -> Answer:
+    def _price(self, args: Arguments) -> Answer:
         server, product, price = self._server(), args.text("product"), args.whole("price")
         args.nothing_else()
         with server.lock:
             server.book.change_price(product, price)
         return {"ok": True}
 
-    def _publish(self, args: _Arguments) -> Answer:
+    def _publish(self, args: Arguments) -> Answer:
         server = self._server()
         args.nothing_else()
         with server.lock:
             return {"ok": True, "list_version": server.book.publish()}
 
-    def _spoil_lists(self, args: _Arguments) -> Answer:
+    def _spoil_lists(self, args: Arguments) -> Answer:
         server, fault = self._server(), args.text("fault")
         args.nothing_else()
         with server.lock:
@@ -345,13 +297,13 @@ class Control:
 
     # --- clocks
 
-    def _wall_clock(self, args: _Arguments) -> Answer:
+    def _wall_clock(self, args: Arguments) -> Answer:
         offset_ns = args.whole("offset_ns", low=-FARTHEST_NS, high=FARTHEST_NS)
         args.nothing_else()
         self._court.set_wall_offset(offset_ns)
         return {"ok": True}
 
-    def _pass_time(self, args: _Arguments) -> Answer:
+    def _pass_time(self, args: Arguments) -> Answer:
         by_ms = args.whole("ms")
         args.nothing_else()
         self._court.pass_time(by_ms)
@@ -359,30 +311,25 @@ class Control:
 
     # --- what can be seen
 
-    def _pumps(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return pumps_view(self._court)
+    def _shown(self, view: Callable[[Forecourt], Answer]) -> Callable[[Arguments], Answer]:
+        def look(args: Arguments) -> Answer:
+            args.nothing_else()
+            return view(self._court)
 
-    def _display(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return display_view(self._court)
+        return look
 
-    def _pictures(self, args: _Arguments) -> Answer:
+    def _pictures(self, args: Arguments) -> Answer:
         since = args.whole("since", 0)
         args.nothing_else()
         return pictures_view(self._court, since)
 
-    def _quiet(self, args: _Arguments) -> Answer:
-        args.nothing_else()
-        return {"quiet": self._court.quiet()}
-
-    def _host_books(self, args: _Arguments) -> Answer:
+    def _host_books(self, args: Arguments) -> Answer:
         args.nothing_else()
         return books_view(self._court, self._server())
 
     # --- waiting
 
-    def _wait_flow(self, args: _Arguments) -> Waiting:
+    def _wait_flow(self, args: Arguments) -> Waiting:
         point, volume_ml = self._point(args), args.whole("volume_ml", 1)
         until = monotonic_ms() + args.whole("timeout_ms", 10_000)
         args.nothing_else()
@@ -393,7 +340,7 @@ class Control:
 
         return Waiting(look, until, "that much flow")
 
-    def _wait_display(self, args: _Arguments) -> Waiting:
+    def _wait_display(self, args: Arguments) -> Waiting:
         text = args.text("contains")
         until = monotonic_ms() + args.whole("timeout_ms", 10_000)
         args.nothing_else()
@@ -405,7 +352,7 @@ class Control:
 
         return Waiting(look, until, "that text on the display")
 
-    def _wait_quiet(self, args: _Arguments) -> Waiting:
+    def _wait_quiet(self, args: Arguments) -> Waiting:
         until = monotonic_ms() + args.whole("timeout_ms", 10_000)
         args.nothing_else()
         return Waiting(lambda: {"ok": True, "quiet": True} if self._court.quiet() else None, until, "quiet")

@@ -105,20 +105,23 @@ class _Direction:
     def __init__(self, rate: LineRate, faults: Faults | None) -> None:
         self._rate = rate
         self.faults = faults
-        self._busy_until = 0
+        self.busy_until = 0
         self.arrivals: deque[tuple[int, bytes]] = deque()
 
     def put(self, data: bytes, start: int) -> None:
-        start = max(start, self._busy_until)
+        start = max(start, self.busy_until)
         if self.faults is None:
-            self._busy_until = start + self._rate.duration_ms(len(data))
-            self.arrivals.append((self._busy_until, data))
+            self.busy_until = start + self._rate.duration_ms(len(data))
+            self.arrivals.append((self.busy_until, data))
             return
         sent = 0
         for piece in self.faults.apply(data):
             sent += len(piece)
             self.arrivals.append((start + self._rate.duration_ms(sent), piece))
-        self._busy_until = start + self._rate.duration_ms(max(sent, len(data)))
+        self.busy_until = start + self._rate.duration_ms(max(sent, len(data)))
+
+    def duration_ms(self, count: int) -> int:
+        return self._rate.duration_ms(count)
 
     def first(self) -> int | None:
         return self.arrivals[0][0] if self.arrivals else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
+import msgspec
 
 from terminal.config import Config, ConfigError, load
 from terminal.runtime import logs
@@ -16,7 +16,7 @@ from terminal.store.ledger import LedgerError, StorageFailed
 CONFIG = click.option(
     "--config",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=Path("/etc/forecourt-terminal/terminal.toml"),
     show_default=True,
     help="The terminal's TOML file.",
@@ -28,6 +28,37 @@ class _Stop(click.ClickException):
     """Something a person must mend, in one line; systemd does not start us again for it."""
 
     exit_code = 2
+
+
+class _Lists(msgspec.Struct):
+    epoch: str
+    version: int
+
+
+class _Point(msgspec.Struct):
+    fp: int
+    state: str
+    sale: str | None
+
+
+class _Fault(msgspec.Struct):
+    code: str
+    subject: str
+    detail: str
+
+
+class _Status(msgspec.Struct):
+    """What is shown of ``runtime/status.py``'s file; while it waits for its disk the terminal has nothing but state and faults to tell."""
+
+    state: str
+    pid: int
+    faults: list[_Fault]
+    version: str = "?"
+    host: str = "?"
+    unsent: int = 0
+    clock: str = "?"
+    lists: _Lists | None = None
+    fuelling_points: list[_Point] = []
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +78,12 @@ def main() -> None:
 @main.command("run")
 @CONFIG
 def run_command(path: Path) -> None:
-    """Serve drivers until stopped (SIGTERM, Ctrl-C)."""
+    """Serve drivers until stopped (SIGTERM, Ctrl-C).
+
+    \b
+    Example:
+      python -m terminal run --config terminal.toml
+    """
     from terminal import app
 
     config = _load(path)
@@ -61,7 +97,12 @@ def run_command(path: Path) -> None:
 @main.command("check-config")
 @CONFIG
 def check_config(path: Path) -> None:
-    """Read the configuration as `run` would, and say what is wrong or what it means."""
+    """Read the configuration as `run` would, and say what is wrong or what it means.
+
+    \b
+    Example:
+      python -m terminal check-config --config terminal.toml
+    """
     from terminal import app
 
     config = _load(path)
@@ -77,16 +118,25 @@ def check_config(path: Path) -> None:
 @CONFIG
 @AS_JSON
 def status_command(path: Path, as_json: bool) -> None:
-    """Show what the running terminal says of itself. Ends 1 when it does not serve."""
+    """Show what the running terminal says of itself. Ends 1 when it does not serve.
+
+    \b
+    Examples:
+      python -m terminal status --config terminal.toml
+      python -m terminal status --config terminal.toml --json
+    """
     config = _load(path)
     file = Path(config.terminal.runtime_dir) / "status.json"
     try:
-        found: dict[str, Any] = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+        raw = file.read_bytes()
+        found = msgspec.json.decode(raw, type=_Status)
+    except OSError as error:
         raise _Stop(f"{file}: there is no status; is the terminal running? (python -m terminal run --config {path})") from error
-    found["running"] = Path(f"/proc/{found.get('pid')}").exists()
-    click.echo(json.dumps(found) if as_json else "\n".join(_words(found)))
-    sys.exit(0 if found["running"] and found["state"] == "serving" else 1)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise _Stop(f"{file}: not a terminal's status; start the terminal again (python -m terminal run --config {path})") from error
+    running = Path(f"/proc/{found.pid}").exists()
+    click.echo(json.dumps({**json.loads(raw), "running": running}) if as_json else "\n".join(_words(found, running)))
+    sys.exit(0 if running and found.state == "serving" else 1)
 
 
 @main.command("verify")
@@ -94,7 +144,13 @@ def status_command(path: Path, as_json: bool) -> None:
 @click.option("--ledger", type=click.Path(path_type=Path), help="A ledger file or backup; else the configuration's.")
 @AS_JSON
 def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
-    """Check a stopped terminal's ledger: journal chain, sequences, tables, sums against the totalisers. Ends 1 on a finding."""
+    """Check a stopped terminal's ledger: journal chain, sequences, tables, sums against the totalisers. Ends 1 on a finding.
+
+    \b
+    Examples:
+      python -m terminal verify --config terminal.toml
+      python -m terminal verify --ledger backup/ledger.db --json
+    """
     from terminal.store.integrity import verify as verify_ledger
 
     file = ledger or Path(_load(path).terminal.state_dir) / "ledger.db"
@@ -107,9 +163,14 @@ def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
 
 
 @main.command("explain")
-@click.argument("case", type=click.Path(dir_okay=False))
+@click.argument("case", type=click.Path())
 def explain_command(case: str) -> None:
-    """Decide the case of a .json file, or each line of a .jsonl file, and say every step, reason and remainder."""
+    """Decide the case of a .json file, or each line of a .jsonl file, and say every step, reason and remainder.
+
+    \b
+    Example:
+      python -m terminal explain case.json
+    """
     from terminal.explain import main as explain
 
     sys.exit(explain(case))
@@ -122,18 +183,14 @@ def _load(path: Path) -> Config:
         raise _Stop(str(error)) from error
 
 
-def _words(found: dict[str, Any]) -> list[str]:
-    running = "running" if found["running"] else "NOT running (this is its last word)"
-    lines = [f"terminal {found.get('version', '?')}: {found['state']}, process {found.get('pid')} {running}"]
-    if "host" in found:
-        lists = f"{found['lists']['epoch']}/{found['lists']['version']}"
-        lines.append(f"host {found['host']}, {found['unsent']} messages wait, lists {lists}, clock {found['clock']}")
-        lines += [
-            f"fuelling point {one['fp']}: {one['state']}" + (f", sale {one['sale']}" if one["sale"] else "")
-            for one in found["fuelling_points"]
-        ]
-    lines += [f"fault {one['code']} {one['subject']}: {one['detail']}" for one in found["faults"]] or ["no faults"]
-    return lines
+def _words(found: _Status, running: bool) -> list[str]:
+    life = "running" if running else "NOT running (this is its last word)"
+    lines = [f"terminal {found.version}: {found.state}, process {found.pid} {life}"]
+    if found.lists is not None:
+        lists = f"{found.lists.epoch}/{found.lists.version}"
+        lines.append(f"host {found.host}, {found.unsent} messages wait, lists {lists}, clock {found.clock}")
+    lines += [f"fuelling point {one.fp}: {one.state}" + (f", sale {one.sale}" if one.sale else "") for one in found.fuelling_points]
+    return lines + ([f"fault {one.code} {one.subject}: {one.detail}" for one in found.faults] or ["no faults"])
 
 
 if __name__ == "__main__":

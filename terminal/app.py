@@ -298,7 +298,7 @@ def run(config: Config) -> None:
     while not stop.asked:
         inbox = Inbox(clock)
         stop.post = inbox.post
-        terminal = Terminal(config, clock, inbox)
+        terminal = _build(config, clock, inbox)
         terminal.start_devices()
         try:
             _serve_once(terminal, boot, notifier, status)
@@ -345,9 +345,14 @@ class _Stop:
 
 def check(config: Config) -> None:
     """Everything that ``run`` would refuse before it opens a device. Raises ``ConfigError``."""
-    _vault(config)
-    _endpoint(config)
-    Terminal(config, SystemClock(), Inbox(SystemClock()))
+    _build(config, SystemClock(), Inbox(SystemClock()))
+
+
+def _build(config: Config, clock: SystemClock, inbox: Inbox) -> Terminal:
+    try:
+        return Terminal(config, clock, inbox)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error  # what a driver knows better than the configuration's own bounds
 
 
 def _make(directory: Path) -> None:

@@ -10,12 +10,12 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import urlsplit
 
 import msgspec
 
 from terminal.core.card_data import Nozzle
-from terminal.core.currencies import decimals_of
+from terminal.core.currencies import CURRENCIES, decimals_of
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import Policy
 from terminal.core.host_link import HostTimes
@@ -24,11 +24,33 @@ from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
 from terminal.core.texts import LANGUAGES
+from terminal.core.windows import UnknownZone, zone_of
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
 Millilitre = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
+Device = Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9/_.:+-]+\Z")]
+Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Decimals = Annotated[int, msgspec.Meta(ge=0, le=8)]
+File = Annotated[str, msgspec.Meta(min_length=1)]
+Folder = Annotated[str, msgspec.Meta(pattern=r"^/")]
+CODE_PAGES = ("iso-8859-1", "cp1251")
+NUMBER_PROFILES = ("uid", "auto")
+BAUDRATES = (9600, 19200)
+ADDRESSES = range(0x50, 0x70)
+"""What the drivers know (drivers/display/lk204.py, badge/uid.py, dispenser/dart/profile.py and frames.py); a test holds both together."""
 _PRICE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
+_KEY_ITSELF = re.compile(r"[0-9A-Fa-f]{32,}")
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_WORDS = (
+    ("^[A-Za-z0-9]{1,16}", "1 to 16 letters and digits"),
+    ("^[A-Za-z0-9._-]{1,32}", "1 to 32 letters, digits, dots, hyphens and underscores"),
+    ("^/[A-Za-z0-9/_.:+-]+", "a device's whole path, as /dev/forecourt/pump-line-1"),
+    ("^[0-9a-f]{32}", "an account's token, 32 hex digits"),
+    ("^/", "a whole path that begins with /"),
+    ("^[A-Z]{3}", "three capital letters, as EUR"),
+    ("^https://", "https://NAME or https://NAME:PORT with nothing behind it"),
+)
 
 
 class ConfigError(Exception):
@@ -42,12 +64,12 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TerminalTable(_Table, frozen=True):
     """Who and where this terminal is."""
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,16}$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,16}\Z")]
     site: Name
     zone: str
-    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")]
-    state_dir: str
-    runtime_dir: str
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]
+    state_dir: Folder
+    runtime_dir: Folder
     language: str = "fr"
 
 
@@ -57,8 +79,8 @@ class PolicyTable(_Table, frozen=True):
     terminal_cap_ml: Millilitre = 990_000
     terminal_cap_minor: Annotated[int, msgspec.Meta(ge=1)] | None = None
     only_terminal: bool = False
-    emergency_accounts: tuple[str, ...] = ()
-    restricted_products: tuple[str, ...] = ()
+    emergency_accounts: tuple[Account, ...] = ()
+    restricted_products: tuple[Name, ...] = ()
     max_open: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
     on_deny: OnDeny = OnDeny.STOP
 
@@ -66,10 +88,10 @@ class PolicyTable(_Table, frozen=True):
 class HostTable(_Table, frozen=True):
     """Where the fleet-card host is, how we prove ourselves, how long we wait."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^https://[^/]+$")]
-    authority: str
-    certificate: str
-    key: str
+    url: Annotated[str, msgspec.Meta(pattern=r"^https://[A-Za-z0-9.:\[\]-]+\Z")]
+    authority: File
+    certificate: File
+    key: File
     authorize_ms: Ms = 8_000
     upload_ms: Ms = 15_000
     connect_ms: Ms = 3_000
@@ -82,11 +104,11 @@ class HostTable(_Table, frozen=True):
 class KeysTable(_Table, frozen=True):
     """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change."""
 
-    token: str
-    pin: str
-    card: str
-    list_current: str
-    list_next: str | None = None
+    token: File
+    pin: File
+    card: File
+    list_current: File
+    list_next: File | None = None
 
 
 class TimesTable(_Table, frozen=True):
@@ -111,14 +133,14 @@ class LineTable(_Table, frozen=True):
     """One serial line with dispensers. Timing in milliseconds, see firmware_notes/dart.md."""
 
     name: Name
-    port: str
+    port: Device
     protocol: str = "dart"
     baudrate: int = 9600
-    turn_round_ms: int = 35
-    ack_turn_round_ms: int = 5
-    answer_window_ms: int = 120
-    misses_until_lost: int = 5
-    live_interval_ms: int = 1_000
+    turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 35
+    ack_turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
+    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 120
+    misses_until_lost: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    live_interval_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = 1_000
     echo: bool = False
 
 
@@ -138,10 +160,10 @@ class FuellingPointTable(_Table, frozen=True):
     address: Annotated[int, msgspec.Meta(ge=0, le=255)]
     nozzles: Annotated[tuple[NozzleTable, ...], msgspec.Meta(min_length=1)]
     minimum_ml: Millilitre = 2_000
-    volume_decimals: int = 2
-    amount_decimals: int = 2
-    price_decimals: int = 3
-    total_decimals: int = 2
+    volume_decimals: Decimals = 2
+    amount_decimals: Decimals = 2
+    price_decimals: Annotated[int, msgspec.Meta(ge=0, le=4)] = 3
+    total_decimals: Decimals = 2
     combined_start: bool = True
     prices_twice: bool = False
 
@@ -149,23 +171,23 @@ class FuellingPointTable(_Table, frozen=True):
 class BadgeReaderTable(_Table, frozen=True):
     """A PN532 on a serial port."""
 
-    port: str
+    port: Device
     profile: str = "auto"
 
 
 class KeypadTable(_Table, frozen=True):
     """A keypad by event device or, better, by the physical path of its socket."""
 
-    path: str | None = None
+    path: Device | None = None
     phys: str | None = None
 
 
 class DisplayTable(_Table, frozen=True):
     """A 20 x 4 serial display."""
 
-    port: str
+    port: Device
     code_page: str = "iso-8859-1"
-    baudrate: int = 19200
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=115_200)] = 19200
 
 
 class SideTable(_Table, frozen=True):
@@ -242,8 +264,11 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {_plain(str(error))}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text") from error
-    for problem in _problems(config):
-        raise ConfigError(f"{path}: {problem}")
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    problems = _problems(config)
+    if problems:
+        raise ConfigError(f"{path}: {'; '.join(problems)}")
     return config
 
 
@@ -252,6 +277,8 @@ def resolve(name: str) -> Path:
     kind, colon, rest = name.partition(":")
     if not colon or kind != "credential":
         return Path(name)
+    if not _CREDENTIAL.fullmatch(rest):
+        raise ConfigError(f"{name!r}: behind credential: comes a plain name, as credential:tls.key")
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory is None:
         raise ConfigError(f"{name}: there is no $CREDENTIALS_DIRECTORY; start the terminal by its systemd unit or name a file")
@@ -259,47 +286,99 @@ def resolve(name: str) -> Path:
 
 
 def _plain(text: str) -> str:
-    """The library's words with the key where a person looks for it: ``$.host.url`` reads ``host.url``."""
-    return (
-        text.replace("$.", "")
-        .replace("Object contains unknown field", "unknown name")
-        .replace("Object missing required field", "missing name")
-    )
+    """The library's words with the key in front, where a person looks for it: ``host.url: …``."""
+    said, at, place = text.partition(" - at `")
+    where = place.rstrip("`").removeprefix("$").removeprefix(".") if at else ""
+    said = said.replace("Object contains unknown field", "unknown name").replace("Object missing required field", "missing name")
+    for pattern, words in _WORDS:
+        if said.startswith(f"Expected `str` matching regex '{pattern}") or said.startswith(
+            f"Expected `str | null` matching regex '{pattern}"
+        ):
+            said = f"{words} is expected"
+            break
+    for kind, words in (("array", "list"), ("object", "table"), ("str", "text"), ("int", "whole number"), ("float", "number with a point")):
+        said = re.sub(rf"\b{kind}\b(?=[^`]*`)", words, said) if said.startswith("Expected") else said
+    said = said.replace(" | null", "")
+    return f"{where}: {said}" if where else said
 
 
 def _problems(config: Config) -> list[str]:
+    return [*_terminal_problems(config), *_line_problems(config), *_point_problems(config), *_side_problems(config)]
+
+
+def _terminal_problems(config: Config) -> list[str]:
     found: list[str] = []
     terminal = config.terminal
     try:
-        ZoneInfo(terminal.zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        found.append(f"terminal.zone: {terminal.zone!r} is no time zone of this machine")
+        zone_of(terminal.zone)
+    except UnknownZone:
+        found.append(f"terminal.zone: {terminal.zone!r} is no time zone of this machine, as Europe/Paris would be")
+    if terminal.currency not in CURRENCIES:
+        found.append(f"terminal.currency: {terminal.currency!r} is no currency of ISO 4217")
     if terminal.language not in LANGUAGES:
         found.append(f"terminal.language: {terminal.language!r}; known are {', '.join(LANGUAGES)}")
-    lines = [line.name for line in config.line]
-    found += _twice("line.name", lines)
-    found += [f"line.protocol: {line.protocol!r} of line {line.name}; known is dart" for line in config.line if line.protocol != "dart"]
-    found += _twice("fuelling_point.number", [point.number for point in config.fuelling_point])
-    found += _twice("fuelling_point address on one line", [(point.line, point.address) for point in config.fuelling_point])
-    found += _twice("side.number", [side.number for side in config.side])
+    try:
+        url = urlsplit(config.host.url)
+        named = url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        named = False
+    if not named:
+        found.append("host.url: https://NAME or https://NAME:PORT with nothing behind it is expected")
+    for name in ("token", "pin", "card"):
+        if _KEY_ITSELF.fullmatch(getattr(config.keys, name)):
+            found.append(f"keys.{name}: this is a key, and the name of a file that holds it is expected; take the key for known by others")
+    return found
+
+
+def _line_problems(config: Config) -> list[str]:
+    found = _twice("line.name", [line.name for line in config.line])
+    for line in config.line:
+        if line.protocol != "dart":
+            found.append(f"line.protocol: {line.protocol!r} of line {line.name}; known is dart")
+        if line.baudrate not in BAUDRATES:
+            found.append(f"line.baudrate: {line.baudrate} of line {line.name}; known are {', '.join(map(str, BAUDRATES))}")
+        if all(point.line != line.name for point in config.fuelling_point):
+            found.append(f"line.name: no fuelling_point is on line {line.name}")
+    return found
+
+
+def _point_problems(config: Config) -> list[str]:
+    lines = {line.name for line in config.line}
+    found = _twice("fuelling_point.number", [point.number for point in config.fuelling_point])
+    found += _twice("fuelling_point.address on one line", [(point.line, point.address) for point in config.fuelling_point])
     for point in config.fuelling_point:
         if point.line not in lines:
-            found.append(f"fuelling_point {point.number}: there is no line {point.line!r}")
-        found += _twice(f"fuelling_point {point.number}, nozzle", [row.nozzle for row in point.nozzles])
+            found.append(f"fuelling_point.line: fuelling point {point.number} is on {point.line!r}, and there is no such line")
+        if point.address not in ADDRESSES:
+            found.append(f"fuelling_point.address: {point.address} of fuelling point {point.number}; DART has 80 to 111 (0x50 to 0x6F)")
+        found += _twice(f"fuelling_point.nozzles.nozzle of fuelling point {point.number}", [row.nozzle for row in point.nozzles])
         found += [
-            f'fuelling_point {point.number}, nozzle {row.nozzle}: price {row.price!r} is not written as "1.729"'
+            f'fuelling_point.nozzles.price: {row.price!r} of fuelling point {point.number}, nozzle {row.nozzle}, is not written as "1.729"'
             for row in point.nozzles
             if not _PRICE.fullmatch(row.price)
         ]
-    found += _twice(
-        "port (two devices on one)", [line.port for line in config.line] + [port for side in config.side for port in _ports(side)]
-    )
     return found
+
+
+def _side_problems(config: Config) -> list[str]:
+    found = _twice("side.number", [side.number for side in config.side])
+    ports = [line.port for line in config.line]
+    for side in config.side:
+        ports += _ports(side)
+        if side.badge_reader is not None and side.badge_reader.profile not in NUMBER_PROFILES:
+            found.append(f"side.badge_reader.profile: {side.badge_reader.profile!r}; known are {', '.join(NUMBER_PROFILES)}")
+        if side.display is not None and side.display.code_page not in CODE_PAGES:
+            found.append(f"side.display.code_page: {side.display.code_page!r}; known are {', '.join(CODE_PAGES)}")
+        if side.keypad is not None and bool(side.keypad.path) == bool(side.keypad.phys):
+            found.append(f"side.keypad: side {side.number}'s needs either path or phys")
+    found += _twice("port (two devices on one)", [os.path.realpath(port) for port in ports])
+    return found + _twice("side.keypad.phys", [side.keypad.phys for side in config.side if side.keypad is not None and side.keypad.phys])
 
 
 def _ports(side: SideTable) -> list[str]:
     devices = (side.badge_reader, side.display)
-    return [device.port for device in devices if device is not None]
+    found = [device.port for device in devices if device is not None]
+    return found if side.keypad is None or not side.keypad.path else [*found, side.keypad.path]
 
 
 def _twice(what: str, values: list[object] | list[str] | list[int] | list[tuple[str, int]]) -> list[str]:

@@ -19,6 +19,8 @@ Tap = Callable[[str, bytes], None]
 """Called with "rx" or "tx" and the bytes, from the line's thread."""
 
 MAX_WAITING = 256
+GATHER_MS = 3
+"""Wait so long from the first byte on for those behind it: two more characters at 9600 baud, so that a short answer is read whole."""
 
 
 class LineMaster(Protocol):
@@ -64,6 +66,7 @@ class LineThread(DeviceThread):
         self._lock = threading.Lock()
         self._commands: deque[PumpCommand] = deque()
         self._open = False
+        self._readable = True
 
     def submit(self, command: PumpCommand) -> None:
         """Give the line a command, from any thread. Answered CommandFailed at once while the port is closed or too many wait."""
@@ -87,6 +90,7 @@ class LineThread(DeviceThread):
         self._port.open()
         with self._lock:
             self._open = True
+        self._readable = True
         try:
             while not self.stopping:
                 self._turn()
@@ -108,7 +112,12 @@ class LineThread(DeviceThread):
     def _turn(self) -> None:
         """Everything that is due, then wait for bytes, a command or the master's next instant."""
         now = self.clock()
-        data = self._port.read()
+        data = b""
+        if self._readable:
+            # Without this every byte of an answer would wake us for itself: an idle line would cost a third more of the processor.
+            self.pause(GATHER_MS)
+            now = self.clock()
+            data = self._port.read()
         if data:
             self.is_healthy()
             if self._tap is not None:
@@ -124,7 +133,7 @@ class LineThread(DeviceThread):
         for event in self._master.take_events():
             self.post(event)
         wakeup = self._master.next_wakeup()
-        self._port.wait(None if wakeup is None else max(0, wakeup - self.clock()))
+        self._readable = self._port.wait(None if wakeup is None else max(0, wakeup - self.clock()))
 
     def _next_command(self) -> PumpCommand | None:
         with self._lock:

@@ -64,7 +64,7 @@ class DartPosition:
         self._price_unit = 10 ** (4 - price_decimals)
         self._amount_up = 10 ** max(0, amount_decimals - head.options.currency_decimals)
         self._amount_down = 10 ** max(0, head.options.currency_decimals - amount_decimals)
-        self._eot = codec.encode(address, codec.EOT)
+        self.eot = codec.encode(address, codec.EOT)
         self._acks = tuple(codec.encode(address, codec.ACK | number) for number in range(16))
         self._queue: deque[bytes] = deque(maxlen=64)
         self._outstanding: bytes | None = None
@@ -135,7 +135,7 @@ class DartPosition:
         self.head.advance(now)
         if self._outstanding is None:
             if not self._queue:
-                return self._eot
+                return self.eot
             data = bytearray(self._queue.popleft())
             while self._queue and len(data) + len(self._queue[0]) <= LONGEST_DATA:
                 data += self._queue.popleft()
@@ -262,6 +262,13 @@ class DartBus:
                 if answer is not None:
                     self._answer(answer, now)
 
+    def idle_answer(self, address: int) -> bytes | None:
+        """EOT, when that is what a poll of this address is answered with as long as no head changes; else None."""
+        position = self.positions.get(address)
+        if position is None or position.silent or position.has_something or self.lead_in or not self._reader.idle:
+            return None
+        return position.eot
+
     def on_time(self, now: int) -> None:
         """Let every head live up to ``now`` (ms)."""
         for position in self.positions.values():
@@ -269,8 +276,12 @@ class DartBus:
 
     def next_wakeup(self) -> int | None:
         """When the next running flow ends, or None."""
-        due = [at for p in self.positions.values() if (at := p.head.next_change()) is not None]
-        return min(due) if due else None
+        earliest: int | None = None
+        for position in self.positions.values():
+            at = position.head.next_change()
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
 
     def take_output(self) -> list[tuple[int, bytes]]:
         """Answers, each once: (instant at which it starts, bytes)."""

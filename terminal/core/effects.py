@@ -42,7 +42,7 @@ class AskHost:
 
 @dataclass(frozen=True, slots=True)
 class UploadNext:
-    """Send the outbox's first message."""
+    """Send the outbox's first message that the host has not answered."""
 
 
 @dataclass(frozen=True, slots=True)

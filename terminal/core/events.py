@@ -244,6 +244,11 @@ class UploadDue:
 
 
 @dataclass(frozen=True, slots=True)
+class AcknowledgementsDue:
+    """Acknowledgements have waited long enough for another commit to take them along."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDue:
     """It is time to ask the host for the time."""
 
@@ -259,7 +264,17 @@ class AckDue:
 
 
 Deadline = (
-    SessionTimedOut | NoticeOver | HostOverdue | LiftOverdue | FlowOverdue | RecordOverdue | UploadDue | ProbeDue | ListCheckDue | AckDue
+    SessionTimedOut
+    | NoticeOver
+    | HostOverdue
+    | LiftOverdue
+    | FlowOverdue
+    | RecordOverdue
+    | UploadDue
+    | AcknowledgementsDue
+    | ProbeDue
+    | ListCheckDue
+    | AckDue
 )
 
 

@@ -31,7 +31,7 @@ from terminal.core.internal_events import (
     SaleArmed,
     SaleWithdrawn,
 )
-from terminal.core.point_config import PointConfig, PointState, PointTimes
+from terminal.core.point_config import STOPS_BEFORE_FAULT, PointConfig, PointState, PointTimes
 from terminal.core.pump_record import RecordReader, settle
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
@@ -39,9 +39,6 @@ from terminal.core.step import Desk
 from terminal.core.units import Instant
 
 __all__ = ["FuellingPoint", "PointConfig", "PointState", "PointTimes"]
-
-STOPS_BEFORE_FAULT = 3
-"""Stops that a head may leave unanswered before somebody is told; it goes on being told to stop."""
 
 
 class FuellingPoint:
@@ -142,11 +139,17 @@ class FuellingPoint:
     # --- arming and release ------------------------------------------------------------------------------------------------
 
     def arm(self, event: SaleArmed, at: Instant) -> None:
-        """The sale waits here for its nozzle; one that is already up is considered at once."""
+        """The sale waits here for its nozzle.
+
+        The totalisers are read now, while the driver walks: what left a resting nozzle before must never be this sale's. A nozzle
+        that is up already is considered behind that reading.
+        """
         self.sale = event.sale
         self.end = EndCause.NOZZLE
         self.desk.start(LiftOverdue(self.number), self.times.lift_ms)
-        self._consider_release()
+        sale = self.awaiting()
+        if sale is not None:
+            self.reader.begin([ref.nozzle for ref in sale.nozzles if sale.may_use(ref.nozzle) is not None], fill=False)
 
     def lifted(self, event: NozzleLifted, at: Instant) -> None:
         self.nozzle_out = event.nozzle

@@ -83,6 +83,7 @@ class Grid(Generic[S]):
             ignore_invalid_triggers=False,
         )
         self._live = {(source, rule.event) for rule in rules for source in rule.sources}
+        self._stays = self._index_stays()
 
     def fire(self, model: Model, event: object, at: Instant) -> bool:
         """Let ``event`` act on ``model``; True when a rule applied.
@@ -91,7 +92,14 @@ class Grid(Generic[S]):
         """
         kind = type(event)
         cell = (model.state, kind)
-        if cell in self._live and self._machine.events[kind.__name__].trigger(model, event, at):
+        stays = self._stays.get(cell)
+        if stays is not None:
+            for rule in stays:
+                if rule.guard is None or rule.guard(model, event, at):
+                    if rule.action is not None:
+                        rule.action(model, event, at)
+                    return True
+        elif cell in self._live and self._machine.events[kind.__name__].trigger(model, event, at):
             return True
         if cell in self._reasons:
             return False
@@ -114,6 +122,14 @@ class Grid(Generic[S]):
                 if (state, event) not in self._reasons and not any(rule.guard is None for rule in moves):
                     empty.append((state, event))
         return empty
+
+    def _index_stays(self) -> dict[tuple[S, type], tuple[Rule[S], ...]]:
+        """Cells whose rules all stay: no state changes there, so the library has nothing to add. Live readings come by the dozen."""
+        cells: dict[tuple[S, type], tuple[Rule[S], ...]] = {}
+        for rule in self.rules:
+            for source in rule.sources:
+                cells[source, rule.event] = (*cells.get((source, rule.event), ()), rule)
+        return {cell: rules for cell, rules in cells.items() if all(rule.target is None for rule in rules)}
 
     def _index_ignored(self, ignored: tuple[Ignored[S], ...]) -> Mapping[tuple[S, type], str]:
         reasons: dict[tuple[S, type], str] = {}

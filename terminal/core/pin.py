@@ -10,7 +10,7 @@ OPIN1_DOMAIN = b"fleet/opin/v1\0"
 
 
 class PinEntry:
-    """The digits of one PIN. Python may copy bytes behind our back; the wipe is best effort (firmware_notes/threat-model)."""
+    """The digits of one PIN. Python may copy bytes behind our back; the wipe is best effort."""
 
     __slots__ = ("_digits", "_length")
 

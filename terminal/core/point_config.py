@@ -9,6 +9,9 @@ from drivers.commands import AuthorizeFuellingPoint
 from terminal.core.card_data import Nozzle
 from terminal.core.records import Allowed
 
+STOPS_BEFORE_FAULT = 3
+"""Stops that a head may leave unanswered before somebody is told; it goes on being told to stop."""
+
 
 class PointState(Enum):
     """IFSF's fuelling point states (reference model-codebases 8)."""

@@ -17,7 +17,7 @@ from terminal.core.account_book import AccountBook, SaleUse
 from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.clock import TerminalClock
 from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
-from terminal.core.effects import Effect, Enqueue, UploadNext
+from terminal.core.effects import Effect, Enqueue, Persist
 from terminal.core.facts import Request
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
@@ -179,6 +179,7 @@ class Site:
             ev.UploadAnswered: self._upload_answered,
             ev.UploadFailed: self._upload_failed,
             ev.UploadDue: lambda event, at: self.uploads.kick(),
+            ev.AcknowledgementsDue: lambda event, at: self.uploads.write_acknowledgements(),
             ev.ProbeDue: lambda event, at: self.link.probe(),
             ev.ProbeAnswered: self._probe_answered,
             ev.ProbeFailed: lambda event, at: self.link.probe_failed(event.trouble, event.why),
@@ -360,6 +361,8 @@ class Site:
         self._check_service(at)
         self._count_messages()  # a stop of service may end a sale
         self._counted = 0
+        if any(isinstance(effect, Persist | Enqueue) for effect in self.desk.effects):
+            self.uploads.write_acknowledgements()  # this step has a commit of its own to go with
         return self.desk.take()
 
     def _count_messages(self) -> None:
@@ -384,4 +387,4 @@ class Site:
             del self.desk.sales[sale_id]
 
 
-__all__ = ["Recovered", "Site", "SiteConfig", "UploadNext"]
+__all__ = ["Recovered", "Site", "SiteConfig"]

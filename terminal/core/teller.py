@@ -221,11 +221,12 @@ class Teller:
         self.desk.book.drop(sale.id)
         decision = self._decide(request, host, at, self._policy(point))
         self.desk.book.hold(sale.held())
+        if host is not None and host.decision is not HostDecision.DECLINED:
+            # The host holds something now: whatever we make of it, the end is its authorization's completion.
+            sale.decided_by, sale.authorization = "host", host.authorization
         if decision.reason is not None:
             self._decline(sale, decision.reason, EndCause.DECLINED)
         elif not point.available:
-            if host is not None:
-                sale.decided_by, sale.authorization = "host", host.authorization
             self._decline(sale, Reason.FUELLING_POINT_NOT_AVAILABLE, EndCause.CANCELLED)
         else:
             self._grant(sale, decision, host)

@@ -2,6 +2,9 @@
 
 The queue itself is in the ledger; here is only how many wait and when to try again. Nothing is dropped: what the host refuses for
 good is set aside with a fault, and too many waiting messages close the terminal. (features.md F43.)
+
+An acknowledgement waits for the next commit instead of having one of its own: when the power is cut before, the same message goes again
+under the same key, and the host says that it has it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 
 from terminal.core.effects import UploadNext
-from terminal.core.events import UploadAnswered, UploadDue, UploadFailed, UploadResult
+from terminal.core.events import AcknowledgementsDue, UploadAnswered, UploadDue, UploadFailed, UploadResult
 from terminal.core.faults import FaultCode
 from terminal.core.host_link import HostTimes
 from terminal.core.ids import MessageKind, SaleId
@@ -18,6 +21,8 @@ from terminal.core.records import MessageAcknowledged, MessageQuarantined
 from terminal.core.step import Desk
 
 OUTBOX_CAP = 50_000
+ACKNOWLEDGEMENTS_WAIT_MS = 60_000
+ACKNOWLEDGEMENTS_AT_ONCE = 50
 SUBJECT = "outbox"
 
 
@@ -30,6 +35,7 @@ class Uploads:
         self.waiting = waiting
         self.in_flight = False
         self.attempt = 0
+        self.acknowledged: list[MessageAcknowledged] = []  # by the host; not written yet
 
     def begin(self) -> None:
         """At start: what waits is sent."""
@@ -67,12 +73,27 @@ class Uploads:
             self.desk.persist(MessageQuarantined(event.key, event.result.value))
             self.desk.raise_fault(FaultCode.MESSAGE_QUARANTINED, event.key, "refused by the host for good")
         else:
-            self.desk.persist(MessageAcknowledged(event.key, event.result.value))
+            self._acknowledge(MessageAcknowledged(event.key, event.result.value))
             sale, _, kind = event.key.rpartition("/")
             if kind in (MessageKind.COMPLETE.value, MessageKind.ADVICE.value):
                 self.desk.tell(SaleAcknowledged(SaleId(sale)))
         self._check_cap()
         self.kick()
+
+    def write_acknowledgements(self) -> None:
+        """With this step's commit."""
+        if self.acknowledged:
+            self.desk.cancel(AcknowledgementsDue())
+            for record in self.acknowledged:
+                self.desk.persist(record)
+            self.acknowledged.clear()
+
+    def _acknowledge(self, record: MessageAcknowledged) -> None:
+        if not self.acknowledged:
+            self.desk.start(AcknowledgementsDue(), ACKNOWLEDGEMENTS_WAIT_MS)
+        self.acknowledged.append(record)
+        if len(self.acknowledged) >= ACKNOWLEDGEMENTS_AT_ONCE:
+            self.write_acknowledgements()
 
     def failed(self, event: UploadFailed) -> None:
         """No usable answer: the same message again, later."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as LibraryTimeout
 
 from terminal.core.events import HostTrouble
@@ -43,6 +43,10 @@ _REFUSED_BY_HOST = (
     "UNSUPPORTED_CERTIFICATE",
 )
 """Alerts by which a TLS 1.3 host ends its half of the handshake: what we sent behind ours was never read (RFC 8446, 4.4.2 and 6.2)."""
+
+
+_TIMEOUTS = (TimeoutError, LibraryTimeout, requests.Timeout)
+"""The library counts ``NewConnectionError``, a refused connection, among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +269,7 @@ class HostClient:
 def _trouble(error: Exception, exchange: _Exchange) -> Trouble:
     """Did the question leave? Only a certain no is ``NO_LINE``."""
     causes = list(_causes(error))
-    timed_out = any(isinstance(one, TimeoutError | LibraryTimeout | requests.Timeout) for one in causes)
+    timed_out = any(isinstance(one, _TIMEOUTS) and not isinstance(one, NewConnectionError) for one in causes)
     if not exchange.sent:
         return Trouble(HostTrouble.NO_LINE, "the connection was not accepted in time" if timed_out else _why_not(causes))
     if timed_out:

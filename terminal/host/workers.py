@@ -61,7 +61,7 @@ class HostWorker:
         self._thread.start()
 
     def submit(self, task: Task, otherwise: object) -> None:
-        """Run this after what waits already. ``otherwise`` is posted should it die of a bug: whoever waits for it must not wait for ever."""
+        """Run this after what waits already. ``otherwise`` is posted should it die of a bug: whoever waits for it must not wait on."""
         self._tasks.put((task, otherwise))
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class HostDesk:
             worker.stop()
 
     def ask(self, question: Authorize) -> None:
-        """See ``Outside.ask_host``. The deadline counts from here, so that one slow answer does not make the next drivers' questions late."""
+        """See ``Outside.ask_host``. Its time counts from here, so that one slow answer does not make the next drivers' questions late."""
         client = self._questions.client
         due = client.clock() + self._authorize_ms
 

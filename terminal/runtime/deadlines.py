@@ -7,6 +7,9 @@ import heapq
 from terminal.core.events import Deadline
 from terminal.core.units import Instant
 
+ROOM = 64
+"""So many old places may stay in the heap before it is built anew."""
+
 
 class Deadlines:
     """Due instants by deadline, in the order of falling due and, within one instant, of starting."""
@@ -21,6 +24,10 @@ class Deadlines:
         self._order += 1
         self._due[deadline] = (due, self._order)
         heapq.heappush(self._heap, (due, self._order, deadline))
+        if len(self._heap) > ROOM + 2 * len(self._due):
+            # One that is moved again and again leaves its old places behind the running ones, where nothing would ever take them out.
+            self._heap = [(at, order, name) for name, (at, order) in self._due.items()]
+            heapq.heapify(self._heap)
 
     def cancel(self, deadline: Deadline) -> None:
         """Forget it; nothing happens when it is not running."""
@@ -47,3 +54,7 @@ class Deadlines:
     def running(self) -> int:
         """How many run."""
         return len(self._due)
+
+    def kept(self) -> int:
+        """How many places the heap has, old ones included."""
+        return len(self._heap)

@@ -148,7 +148,7 @@ class Engine:
             self.outside.ask_host(sale.question(clock.utc(at), clock.state(at).value))
 
     def _upload_next(self, effect: object, at: Instant) -> None:
-        message = self.ledger.next_message()
+        message = self.ledger.next_message(len(self.site.uploads.acknowledged))
         if message is None:
             raise AssertionError("the core believes that a message waits and the ledger has none")
         self.outside.upload(message)

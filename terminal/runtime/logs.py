@@ -95,8 +95,9 @@ def start(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("transitions", "urllib3", "nfc"):
+    for chatty in ("transitions", "nfc"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote what the host sent; the client says what came of it
     logging.raiseExceptions = False
     sys.excepthook = _last_words
     threading.excepthook = lambda args: _last_words(args.exc_type, args.exc_value, args.exc_traceback)

@@ -10,7 +10,6 @@ from terminal.runtime.clock import Clock
 from terminal.runtime.engine import Engine
 from terminal.runtime.inbox import Inbox
 from terminal.runtime.watchdog import Notifier
-from terminal.store.ledger import StorageFailed
 
 IDLE_MS = 250
 """The longest nap: the status file and the service manager are told so often, also when nothing happens."""
@@ -39,11 +38,7 @@ def run(engine: Engine, inbox: Inbox, clock: Clock, notifier: Notifier, after_st
             continue
         if isinstance(item.event, Shutdown):
             return
-        try:
-            engine.step(item.event, item.at)
-        except StorageFailed:
-            inbox.post(item.event)  # whoever stands there with a medium is told why, once there is nobody left to serve him
-            raise
+        engine.step(item.event, item.at)
 
 
 def _until(inbox: Inbox, now: Instant) -> Instant:

@@ -141,9 +141,11 @@ class Ledger:
                 raise
             raise StorageFailed(str(error)) from error
 
-    def next_message(self) -> QueuedMessage | None:
-        """The first message that the host has not answered."""
-        row = self._connection.execute("SELECT key, body FROM outbox WHERE quarantined = 0 ORDER BY id LIMIT 1").fetchone()
+    def next_message(self, answered: int = 0) -> QueuedMessage | None:
+        """The first message that the host has not answered; ``answered`` ones stand before it whose acknowledgement is not written yet."""
+        row = self._connection.execute(
+            "SELECT key, body FROM outbox WHERE quarantined = 0 ORDER BY id LIMIT 1 OFFSET ?", (answered,)
+        ).fetchone()
         return None if row is None else QueuedMessage(row[0], row[1])
 
     def close(self) -> None:

@@ -9,176 +9,47 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
-from drivers.events import MediumKind
-from terminal.core.card_data import Balance, BalanceKind, Baseline, Limit, Measure, Offline, Period, Status, Subject, SubjectKind
+from terminal.core.card_data import Balance, Baseline, Limit, Measure, Period, Subject, SubjectKind
 from terminal.core.card_lists import ListOp
 from terminal.core.windows import BadWindowKey, UnknownZone, window_of_key, zone_of
 from terminal.store.plain_words import complaint
+from terminal.store.row_shapes import (
+    AnyRow,
+    BalanceKey,
+    BalanceRow,
+    BaselineKey,
+    BaselineRow,
+    CardKey,
+    CardRow,
+    CustomerKey,
+    CustomerRow,
+    DenyKey,
+    DenyRow,
+    EndRow,
+    LimitKey,
+    LimitRow,
+    ProductKey,
+    ProductRow,
+    RemoveRow,
+    SubjectName,
+)
 
 MAX_LINE = 16_384
 Key = tuple[bytes | str, ...]
-
-# Bounds of the contract, so that nothing of a list can break what stores it. Hex digits are checked where the key is made: a pattern here
-# costs more than everything else that is done with a row.
-Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
-Token = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
-Name = Annotated[str, msgspec.Meta(max_length=256)]
-Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class ListError(Exception):
     """The list is not what it claims to be; the text names the line and the field, never a number of a card."""
 
 
-class _Subject(msgspec.Struct, forbid_unknown_fields=True):
-    card: Token | None = None
-    customer: Name | None = None
-
-
-class _Row(msgspec.Struct, forbid_unknown_fields=True, tag_field="row"):
-    pass
-
-
-class CustomerRow(_Row, tag="customer"):
-    """A customer."""
-
-    customer: Name
-    status: Status
-    offline: Offline
-    zone: str | None = None
-
-
-class _Pin(msgspec.Struct, forbid_unknown_fields=True):
-    scheme: str
-    epoch: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
-    verifier: Token
-    tries: Annotated[int, msgspec.Meta(ge=1, le=9)]
-
-
-class CardRow(_Row, tag="card"):
-    """A medium with everything that is particular to it."""
-
-    token: Token
-    account: Token
-    customer: Name | None
-    medium: MediumKind
-    status: Status
-    offline: Offline
-    last4: Annotated[str, msgspec.Meta(max_length=4)]
-    valid_from: date | None = None
-    valid_to: date | None = None
-    pin: _Pin | None = None
-    products: list[Name] | None = None
-    prompts: list[Name] = []
-    tank_ml: Amount | None = None
-    sites: list[Name] | None = None
-    hours: Name | None = None
-    pair: Name | None = None
-    language: Name | None = None
-
-
-class _LimitKey(msgspec.Struct, forbid_unknown_fields=True):
-    subject: _Subject
-    period: Period
-    measure: Measure
-    products: list[Name] | None = None
-
-
-class LimitRow(_Row, tag="limit"):
-    """At most so much a period."""
-
-    subject: _Subject
-    period: Period
-    measure: Measure
-    amount: Amount
-    products: list[Name] | None = None
-
-
-class _BalanceKey(msgspec.Struct, forbid_unknown_fields=True):
-    subject: _Subject
-    kind: BalanceKind
-    measure: Measure
-    products: list[Name] | None = None
-
-
-class BalanceRow(_Row, tag="balance"):
-    """What may still be taken."""
-
-    subject: _Subject
-    kind: BalanceKind
-    measure: Measure
-    amount: Amount
-    products: list[Name] | None = None
-    watermark: Sequence | None = None
-
-
-class _BaselineKey(msgspec.Struct, forbid_unknown_fields=True):
-    subject: _Subject
-    window: str
-    measure: Measure
-    products: list[Name] | None = None
-
-
-class BaselineRow(_Row, tag="baseline"):
-    """What the host has counted in a window."""
-
-    subject: _Subject
-    window: str
-    measure: Measure
-    amount: Amount
-    products: list[Name] | None = None
-    watermark: Sequence | None = None
-
-
-class _DenyKey(msgspec.Struct, forbid_unknown_fields=True):
-    card: Token | None = None
-    customer: Name | None = None
-    range: tuple[Name, Name] | None = None
-
-
-class DenyRow(_Row, tag="deny"):
-    """A denied card, customer or range of numbers."""
-
-    card: Token | None = None
-    customer: Name | None = None
-    range: tuple[Name, Name] | None = None
-
-
-class _ProductKey(msgspec.Struct, forbid_unknown_fields=True):
-    product: Name
-
-
-class ProductRow(_Row, tag="product"):
-    """A product that rows of the list may name."""
-
-    product: Name
-    restricted: bool = False
-
-
-class EndRow(_Row, tag="end"):
-    """How many rows there were, and SHA-256 of all bytes before this line."""
-
-    rows: int
-    sha256: str
-
-
-class RemoveRow(_Row, tag="remove"):
-    """Only in deltas: the row of this kind with this key goes. The key has the fields of the row by which it is known."""
-
-    kind: str
-    key: msgspec.Raw
-
-
 class _NotPlain(Exception):
     """A row that is not a card of the ordinary kind."""
 
 
-AnyRow = CustomerRow | CardRow | LimitRow | BalanceRow | BaselineRow | DenyRow | ProductRow | EndRow
 _decode_row = msgspec.json.Decoder(AnyRow).decode
 _decode_change = msgspec.json.Decoder(AnyRow | RemoveRow).decode
 
@@ -212,7 +83,7 @@ def subject_of(card: str | None, customer: str | None) -> Subject:
     return Subject(SubjectKind.CUSTOMER, customer or "")
 
 
-def _bound(kind: str, subject: _Subject, *parts: str, products: list[str] | None) -> Key:
+def _bound(kind: str, subject: SubjectName, *parts: str, products: list[str] | None) -> Key:
     found = subject_of(subject.card, subject.customer)
     group = "*" if products is None else msgspec.json.encode(sorted(products)).decode()
     return subject_key(found.kind, found.id), kind, " ".join((*parts, group))
@@ -272,26 +143,24 @@ _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
 }
 
 
-class _CardName(msgspec.Struct, forbid_unknown_fields=True):
-    token: Token
-
-
-class _CustomerName(msgspec.Struct, forbid_unknown_fields=True):
-    customer: Name
-
-
 _REMOVED: dict[str, tuple[str, type, Callable[[Any], Key]]] = {
-    "card": ("card", _CardName, lambda row: (token_bytes(row.token),)),
-    "customer": ("customer", _CustomerName, lambda row: (row.customer,)),
-    "limit": ("bound", _LimitKey, _limit_key),
-    "balance": ("bound", _BalanceKey, _balance_key),
-    "baseline": ("bound", _BaselineKey, _baseline_key),
-    "deny": ("deny", _DenyKey, _deny_key),
-    "product": ("product", _ProductKey, lambda row: (row.product,)),
+    "card": ("card", CardKey, lambda row: (token_bytes(row.token),)),
+    "customer": ("customer", CustomerKey, lambda row: (row.customer,)),
+    "limit": ("bound", LimitKey, _limit_key),
+    "balance": ("bound", BalanceKey, _balance_key),
+    "baseline": ("bound", BaselineKey, _baseline_key),
+    "deny": ("deny", DenyKey, _deny_key),
+    "product": ("product", ProductKey, lambda row: (row.product,)),
 }
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------------
+
+
+def _is_verifier(text: str) -> bool:
+    """Sixteen bytes in small hex digits, as the contract writes them."""
+    raw = bytes.fromhex(text)
+    return len(raw) == 16 and raw.hex() == text
 
 
 class RowReader:
@@ -351,7 +220,7 @@ class RowReader:
                     raise _NotPlain
                 token, pin = row.token, row.pin
                 raw = raw_of(token)
-                if raw.hex() != token or row.account != token or row.products is not None or (pin and len(raw_of(pin.verifier)) != 16):
+                if raw.hex() != token or row.account != token or row.products is not None or (pin and not _is_verifier(pin.verifier)):
                     raise _NotPlain
                 cards.append((raw, line))
                 self.lines += 1

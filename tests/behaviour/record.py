@@ -5,6 +5,7 @@ Shape: ``{world: {file name: {title: {"outcome": "passed" | "failed", "seconds":
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -44,6 +45,13 @@ def load(file: Path = RESULTS) -> Results:
 
 def keep(outcomes: Iterable[Outcome], file: Path = RESULTS) -> None:
     """Add these outcomes of our own files to the last ones; forget scenarios that their file no longer holds."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several plays may end at once
+        _keep(outcomes, file)
+
+
+def _keep(outcomes: Iterable[Outcome], file: Path) -> None:
     results = load(file)
     touched: set[tuple[str, Path]] = set()
     for outcome in outcomes:

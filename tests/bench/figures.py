@@ -86,7 +86,10 @@ def table(figures: Sequence[Figure]) -> list[str]:
     rows = [("figure", "value", "floor", "ratio", "bar", ""), *(figure.row() for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     return [
-        "  ".join(f"{cell:<{width}}" if place in (0, 4, 5) else f"{cell:>{width}}" for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            f"{cell:<{width}}" if place in (0, 4, 5) else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 

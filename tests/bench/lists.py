@@ -244,7 +244,7 @@ def bare_seconds(folder: Path, built: Path) -> float:
 
 
 def while_it_runs(asked: Asked, work: Callable[[], object]) -> tuple[list[float], float]:
-    """Decisions while ``work`` runs in a thread, in small groups as drivers come, and by how many MiB this process has grown since before."""
+    """Decisions while ``work`` runs in a thread, in small groups as drivers come, and by how many MiB this process has grown."""
     before = _resident_mib()
     done = threading.Event()
 
@@ -350,8 +350,8 @@ def _busy_figures(lists: LiveLists, job: Job, cards: int) -> list[Figure]:
 def _delta_figure(lists: LiveLists, cards: int) -> Figure:
     took = delta_ms(lists, cards)
     return Figure(
-        f"delta of {DELTA_ROWS:,} rows to live, median of {DELTAS}", "ms", percentile(took, 0.5), "read, hashed, applied, committed and synced",
-        bar=100, detail={"delta_ms": spread(took)},
+        f"delta of {DELTA_ROWS:,} rows to live, median of {DELTAS}",
+        "ms", percentile(took, 0.5), "read, hashed, applied, committed and synced", bar=100, detail={"delta_ms": spread(took)},
     )  # fmt: skip
 
 

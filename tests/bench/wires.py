@@ -1,4 +1,4 @@
-"""What the emulators' wire logs say: when the display had which screen, when a frame's last byte was on the pump line, how long a round is."""
+"""What the emulators' wire logs say: when the display had which screen, when a frame's last byte was on the line, how long a round is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from drivers.dispenser.dart.codec import Decoder
 from drivers.dispenser.dart.frames import Ack, Data, Eot, Frame, Noise, Poll
@@ -74,7 +73,7 @@ def authorized_after(sent: list[Sent], at_ns: int) -> int | None:
 
 def _authorizes(sent: Sent) -> bool:
     frame = sent.frame
-    return not sent.out and isinstance(frame, Data) and any(t.kind == _CD1 and t.data == bytes((_AUTHORIZE,)) for t in frame.transactions)
+    return not sent.out and isinstance(frame, Data) and any(t.code == _CD1 and t.data == bytes((_AUTHORIZE,)) for t in frame.transactions)
 
 
 def rounds_ms(sent: list[Sent], from_ns: int, until_ns: int) -> list[float]:
@@ -123,11 +122,12 @@ def exchange_before(sent: list[Sent], place: int) -> Exchange | None:
 def between(sent: list[Sent], from_ns: int, place: int) -> list[str]:
     """The frames from an instant to a place, in words, for reading."""
     names = {Poll: "POLL", Eot: "EOT", Ack: "ACK", Data: "DATA"}
-    return [
-        f"{(each.at_ns - from_ns) / NS_PER_MS:.1f} {'<' if each.out else '>'} {names.get(type(each.frame), type(each.frame).__name__)} {each.size}"
-        for each in sent[: place + 1]
-        if each.at_ns >= from_ns
-    ]
+    found = []
+    for each in sent[: place + 1]:
+        if each.at_ns >= from_ns:
+            name = names.get(type(each.frame), type(each.frame).__name__)
+            found.append(f"{(each.at_ns - from_ns) / NS_PER_MS:.1f} {'<' if each.out else '>'} {name} {each.size}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,3 @@ def screens(log: list[Record], text: str) -> Iterator[Drawn]:
         was, there = there, display.lines()[0].startswith(text)
         if there and not was:
             yield Drawn(first_ns, record.at_ns, size)
-
-
-def median_or_zero(values: list[float]) -> float:
-    """The middle one."""
-    return median(values) if values else 0.0

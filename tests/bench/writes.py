@@ -1,6 +1,7 @@
-"""Counts the bytes that a process gives to write on the ledger's files, and its syncs: a preloaded shim (``writes.c``) and the file of its counters.
+"""Counts what a process gives to write on the ledger's files, and its syncs: a preloaded shim (``writes.c``) and the file of its counters.
 
-Not /proc/PID/io, which counts every file, and not the disk, which counts in its own blocks: what the program asks for is what it answers for.
+Not /proc/PID/io, which counts every file, and not the disk, which counts in its own blocks: what the program asks for is what it
+answers for.
 """
 
 from __future__ import annotations

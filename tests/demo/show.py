@@ -90,5 +90,8 @@ class Show:
         """Columns beside each other, the first row as their heads; the first column to the left, the others to the right."""
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for number, row in enumerate(rows):
-            cells = [f"{cell:<{width}}" if place == 0 else f"{cell:>{width}}" for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
+            cells = [
+                f"{cell:<{width}}" if place == 0 else f"{cell:>{width}}"
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
             self._write("  " + "   ".join(cells), _BOLD if number == 0 else "")

@@ -64,6 +64,9 @@ nozzles = [{nozzles}]
 """
 
 
+_NOZZLE = '{{ nozzle = {nozzle}, product = "{product}", price = "{euros}.{rest:04}" }}'
+
+
 class StationError(Exception):
     """Something did not happen; the text is for people."""
 
@@ -110,14 +113,15 @@ class Station:
         self.folder.mkdir(parents=True, exist_ok=True)
         scenario = self.folder / "forecourt.json"
         scenario.write_text(json.dumps(self.scenario), encoding="utf-8")
-        self._pump_program = subprocess.Popen(
-            [sys.executable, "-m", "hal_sim", "forecourt", "--scenario", str(scenario), "--dir", str(self.wires)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "forecourt.log").open("wb"),
-            start_new_session=True,  # Ctrl-C is for us: we end them in order
-        )
+        with (self.folder / "forecourt.log").open("wb") as log:
+            self._pump_program = subprocess.Popen(
+                [sys.executable, "-m", "hal_sim", "forecourt", "--scenario", str(scenario), "--dir", str(self.wires)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: we end them in order
+            )
         self._ready = self._answer(START_MS, "the simulated forecourt did not start")
         self._write_config()
 
@@ -137,10 +141,7 @@ class Station:
         )
         for point in ready["fuelling_points"]:
             rows = [row for row in self.scenario["fuelling_points"] if row["fp"] == point["fp"]]
-            nozzles = ", ".join(
-                f'{{ nozzle = {row["nozzle"]}, product = "{row["product"]}", price = "{row["price"] // 10_000}.{row["price"] % 10_000:04}" }}'
-                for row in rows
-            )
+            nozzles = ", ".join(_NOZZLE.format(**row, euros=row["price"] // 10_000, rest=row["price"] % 10_000) for row in rows)
             text += _POINT.format(fp=point["fp"], address=point["address"], nozzles=nozzles)
         self.config.write_text(text + self._extra, encoding="utf-8")
 
@@ -166,7 +167,9 @@ class Station:
 
     def _serves(self) -> bool:
         status = self.status()
-        return status.get("state") == "serving" and status["lists"]["version"] > 0 and all(p["available"] for p in status["fuelling_points"])
+        return (
+            status.get("state") == "serving" and status["lists"]["version"] > 0 and all(p["available"] for p in status["fuelling_points"])
+        )
 
     @property
     def pid(self) -> int:
@@ -258,7 +261,9 @@ class Station:
     def wait_screen(self, text: str, timeout_ms: int = 10_000) -> None:
         """Until the display shows ``text``. Raises ``StationError``."""
         self.wait(
-            lambda: any(text in line for line in self.screen()), timeout_ms, lambda: f"the display does not say {text!r} but {self.screen()}"
+            lambda: any(text in line for line in self.screen()),
+            timeout_ms,
+            lambda: f"the display does not say {text!r} but {self.screen()}",
         )
 
     def verify(self) -> tuple[bool, dict[str, Any], str]:
@@ -301,3 +306,6 @@ def _end(program: subprocess.Popen[bytes]) -> int:
     except subprocess.TimeoutExpired:
         program.kill()
         return program.wait()
+    finally:
+        if program.stdout is not None:
+            program.stdout.close()

@@ -51,7 +51,14 @@ SCENARIO: dict[str, Any] = {
     ],
     "customers": [{"customer": name, "status": "active", "offline": "ALLOWED", "zone": None} for name in ("HAULIER", "BAKERY")],
     "cards": [
-        {"number": driver.badge, "medium": "badge", "customer": driver.customer, "status": driver.status, "pin": driver.pin, "offline": "ALLOWED"}
+        {
+            "number": driver.badge,
+            "medium": "badge",
+            "customer": driver.customer,
+            "status": driver.status,
+            "pin": driver.pin,
+            "offline": "ALLOWED",
+        }
         for driver in DRIVERS
     ],
     "limits": [
@@ -160,7 +167,9 @@ class Story:
     def _wait_for_host(self, driver: Driver, fp: int) -> None:
         self.station.wait(lambda: bool(self._arrived(fp)), HOST_LIMIT_MS, f"{driver.name}'s sale did not reach the host")
         sale = self._arrived(fp)[-1]
-        self.show.say(f"The host has {driver.name}'s sale: {litres(sale['quantity_ml'])}, {money(sale['value_minor'])}, number {sale['sale']}")
+        self.show.say(
+            f"The host has {driver.name}'s sale: {litres(sale['quantity_ml'])}, {money(sale['value_minor'])}, number {sale['sale']}"
+        )
 
     def _arrived(self, fp: int) -> list[dict[str, Any]]:
         return [sale for sale in self.station.do("host")["sales"] if sale["fuelling_point"] == fp]

@@ -1,4 +1,3 @@
-@later
 Feature: F19 A product that is not allowed is never released
 
   Background:

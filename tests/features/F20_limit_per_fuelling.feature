@@ -1,4 +1,3 @@
-@later
 Feature: F20 A limit on each fuelling
 
   Background:

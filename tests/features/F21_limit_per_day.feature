@@ -1,4 +1,3 @@
-@later
 Feature: F21 A limit on each calendar day
 
   Background:

@@ -1,4 +1,3 @@
-@later
 Feature: F22 A limit on each calendar month
 
   Background:

@@ -1,4 +1,3 @@
-@later
 Feature: F23 All cards of a customer share his limit
 
   Background:
@@ -31,8 +30,8 @@ Feature: F23 All cards of a customer share his limit
     And the driver lifts nozzle 1 at fuelling point 2
     Then fuelling point 1 is released for at most 60.00 L
     And fuelling point 2 is released for at most 40.00 L
-    When 80.00 L flow at fuelling point 1
-    And 80.00 L flow at fuelling point 2
+    When 80.00 L flow at fuelling point 2
+    And 80.00 L flow at fuelling point 1
     And the driver hangs up at fuelling point 1
     And the driver hangs up at fuelling point 2
     Then the ledger holds 2 sales

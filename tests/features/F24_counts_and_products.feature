@@ -1,4 +1,3 @@
-@later
 Feature: F24 Limits on the number of fuellings and on single products
 
   Background:

@@ -1,4 +1,3 @@
-@later
 Feature: F25 Prepaid balances and credit ceilings
 
   Background:

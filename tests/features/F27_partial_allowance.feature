@@ -1,4 +1,3 @@
-@later
 Feature: F27 A driver who may take less than he wants is told, and gets that
 
   Background:

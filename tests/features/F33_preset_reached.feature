@@ -1,4 +1,3 @@
-@later
 Feature: F33 The preset ends the fuelling and is posted in full
 
   Background:

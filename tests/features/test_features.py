@@ -1,6 +1,6 @@
-"""Plays every feature file of this folder in both worlds; what is tagged @later is not built yet and stays out here.
+"""Plays every feature file of this folder in the virtual world; what is tagged @later is not built yet and stays out here.
 
-``python -m tests.play`` plays the same files, the @later ones too.
+``tests/rig/test_rig_features.py`` plays them on the rig, a few at once; ``python -m tests.play`` plays the same files, the @later ones too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ pytest_plugins = ["tests.behaviour.steps", "tests.behaviour.plugin"]
 
 SCENES: list[Scene] = [scene for file in sorted(FEATURES.glob("*.feature")) for scene in read(file)]
 
-bind([scene for scene in SCENES if LATER not in scene.tags], WORLDS, globals())
+bind([scene for scene in SCENES if LATER not in scene.tags], [world for world in WORLDS if world != "rig"], globals())
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[f"{scene.file.stem}: {scene.key}" for scene in SCENES])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import time
@@ -12,8 +11,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hal_sim.host import HostServer
 from hal_sim.host.book import Answer as BookAnswer
@@ -23,11 +20,12 @@ from terminal.core.events import HostTrouble, ListsCurrent, ListsReady, ListsRef
 from terminal.host import workers
 from terminal.host.client import Answer, Endpoint, HostClient, Trouble
 from terminal.host.json_lane import Call, Lane
-from terminal.host.list_head import DOMAIN, HeadRefused, KeyFileError, ListKeys
+from terminal.host.list_head import HeadRefused, KeyFileError, ListKeys
 from terminal.host.list_sync import Fetched, Known, ListSync, ListTrouble
 from terminal.store.card_file import CardFile
 from terminal.store.card_import import ImportProcess, build
 from tests.hal_sim.host_kit import Clock, card, scenario
+from tests.host.kit import HEAD, NEW_KEY, OLD_KEY, STRANGER, raw, signed
 from tests.store.list_kit import canonical
 
 LANE = Lane("OPT1", "S1", "EUR")
@@ -158,22 +156,6 @@ def test_a_disk_that_takes_nothing_is_no_fault_of_the_list(site: Site) -> None:
 
 
 # --- who signed it ----------------------------------------------------------------------------------------------------------------
-
-OLD_KEY, NEW_KEY, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2, 3))
-HEAD: dict[str, Any] = {
-    "list": "cards", "terminal": "OPT1", "epoch": "e1", "version": 7, "base": None, "rows": 0, "bytes": 100, "sha256": "ab" * 32,
-    "content_hash": "cd" * 32, "issued_at": "2026-03-28T22:50:00.000Z", "not_after": "2026-03-31T22:50:00.000Z", "confirm_shrink": True,
-}  # fmt: skip
-
-
-def raw(key: Ed25519PrivateKey) -> bytes:
-    """The public half."""
-    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-
-
-def signed(key: Ed25519PrivateKey, head: dict[str, Any] = HEAD, domain: bytes = DOMAIN) -> bytes:
-    """A head as it travels."""
-    return json.dumps({**head, "signature": base64.b64encode(key.sign(domain + canonical(head))).decode()}, indent=1).encode()
 
 
 def test_the_current_and_the_next_key_may_sign_and_no_other() -> None:

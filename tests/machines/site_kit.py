@@ -167,6 +167,7 @@ class Bench:
     on_deny: OnDeny = OnDeny.STOP
     now: Instant = Instant(1_000_000)
     boot_id: str = "boot-a"
+    answers_arming: bool = True
 
     def __post_init__(self) -> None:
         rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny)
@@ -189,7 +190,16 @@ class Bench:
             effects = self._keep(self.site.handle(waiting.pop(0), self.now))
             found += effects
             waiting[:0] = [effect.event for effect in effects if isinstance(effect, fx.Continue)]
+            waiting += self._arming_answers(effects)
         return found
+
+    def _arming_answers(self, effects: list[fx.Effect]) -> list[TotalReported]:
+        """What the pump answers to the reading with which a sale is armed: nothing has moved, unless a test says otherwise."""
+        asked = [command for command in sends(effects, ReadTotal) if isinstance(command, ReadTotal)]
+        if not self.answers_arming:
+            return []
+        points = self.site.points
+        return [TotalReported(c.fp, c.nozzle, points[c.fp].totals.get(c.nozzle, 0)) for c in asked if points[c.fp].awaiting() is not None]
 
     def wait(self, ms: int) -> list[fx.Effect]:
         """Let time pass; deadlines fall due on the way, at their instants."""

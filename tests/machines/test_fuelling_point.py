@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, ReadFill, ReadTotal, SetPrices, StopFuellingPoint
-from drivers.events import FillProgressed, NozzleLifted, PumpStatus
+from drivers.events import FillProgressed, NozzleLifted, PumpStatus, TotalReported
 from terminal.core.authorization import Policy
-from terminal.core.records import NozzleRef, Refused, SaleDelivered, SaleEnded, SaleReleased
+from terminal.core.records import NozzleRef, Refused, SaleDelivered, SaleEnded, SaleReleased, Unattributed
 from terminal.core.sale import SaleState
 from tests.machines.site_kit import DYED, GAZOLE, Bench, messages, names, records, screen, sends
 
@@ -303,3 +303,36 @@ def test_equal_consecutive_fills_are_two_sales(bench: Bench) -> None:
 def test_prices_and_nozzles_of_the_point_stand_in_the_sale(bench: Bench) -> None:
     sale = bench.arm()
     assert bench.sale(sale).nozzles == (NozzleRef(1, "GAZOLE", 17290), NozzleRef(2, "SP95", 18590))
+
+
+def test_what_left_a_resting_nozzle_before_the_arming_is_never_the_sales(bench: Bench) -> None:
+    bench.answers_arming = False
+    sale = bench.arm()
+    asked = bench.steps[-1]
+    assert [command.nozzle for command in sends(asked, ReadTotal)] == [1, 2], "read while the driver walks"
+    effects = bench.do(TotalReported(1, 1, 105_190), TotalReported(1, 2, 100_000))
+    (stray,) = records(effects, Unattributed)
+    assert (stray.nozzle, stray.volume_ml) == (1, 5_190)
+    bench.lift(1)
+    bench.status(1, PumpStatus.AUTHORIZED)
+    end = bench.read(1, bench.status(1, PumpStatus.COMPLETED), totals=105_190, fill=(0, 0))
+    (ended,) = records(end, SaleEnded)
+    assert ended.sale == sale
+
+
+def test_a_nozzle_that_is_up_already_is_released_behind_the_reading(bench: Bench) -> None:
+    bench.answers_arming = False
+    bench.lift(1)
+    bench.arm()
+    assert sends(bench.steps[-1], AuthorizeFuellingPoint) == []
+    effects = bench.do(TotalReported(1, 1, 100_000), TotalReported(1, 2, 100_000))
+    assert [command.nozzle for command in sends(effects, AuthorizeFuellingPoint)] == [1]
+
+
+def test_an_unanswered_reading_at_the_arming_is_asked_for_again(bench: Bench) -> None:
+    bench.answers_arming = False
+    bench.arm()
+    bench.lift(1)
+    effects = bench.wait(3_000)
+    assert len(sends(effects, ReadTotal)) == 2
+    assert sends(effects, AuthorizeFuellingPoint) == []

@@ -111,6 +111,7 @@ def test_an_approval_below_the_minimum_is_a_refusal(bench: Bench) -> None:
     ask(bench)
     effects = bench.approve(next(iter(bench.site.desk.sales)), HostDecision.PARTIAL, quantity_ml=1_000)
     assert [refused.reason for refused in records(effects, Refused)] == ["HOST"]
+    assert messages(effects) == ["T-1-1/complete"], "the host holds something: its authorization is completed with nothing"
 
 
 def test_an_approval_for_a_point_lost_meanwhile_frees_everything(bench: Bench) -> None:

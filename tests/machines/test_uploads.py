@@ -46,9 +46,9 @@ def answer(bench: Bench, result: UploadResult, key: MessageKey = KEY) -> list[Ef
 @pytest.mark.parametrize("result", [UploadResult.ACCEPTED, UploadResult.DUPLICATE, UploadResult.ACCEPTED_FLAGGED])
 def test_what_the_host_has_is_acknowledged_and_the_sale_is_booked(bench: Bench, result: UploadResult) -> None:
     sale = next(iter(bench.site.desk.sales.values()))
-    effects = answer(bench, result)
-    assert records(effects, MessageAcknowledged) == [MessageAcknowledged(KEY, result.value)]
+    answer(bench, result)
     assert sale.state is SaleState.BOOKED
+    assert records(bench.wait(uploads.ACKNOWLEDGEMENTS_WAIT_MS), MessageAcknowledged) == [MessageAcknowledged(KEY, result.value)]
     assert bench.site.desk.sales == {}
     assert bench.site.uploads.waiting == 0
 
@@ -118,9 +118,19 @@ def test_a_reversal_is_acknowledged_without_ending_the_sale() -> None:
     bench.badge("A")
     bench.keys("1#")
     bench.wait(8_000)
-    effects = answer(bench, UploadResult.ACCEPTED, MessageKey("T-1-1/reverse"))
-    assert [record.key for record in records(effects, MessageAcknowledged)] == ["T-1-1/reverse"]
+    answer(bench, UploadResult.ACCEPTED, MessageKey("T-1-1/reverse"))
     assert next(iter(bench.site.desk.sales.values())).state is SaleState.AUTHORIZED
+    written = records(bench.lift(1), MessageAcknowledged)
+    assert [record.key for record in written] == ["T-1-1/reverse"], "with the next commit, whatever it is for"
+
+
+def test_many_acknowledgements_do_not_wait_for_ever(bench: Bench) -> None:
+    bench.site.uploads.waiting = uploads.ACKNOWLEDGEMENTS_AT_ONCE + 1
+    effects: list[Effect] = []
+    for number in range(uploads.ACKNOWLEDGEMENTS_AT_ONCE):
+        assert effects == [] or records(effects, MessageAcknowledged) == []
+        effects = answer(bench, UploadResult.ACCEPTED, MessageKey(f"T-1-{number}/reverse"))
+    assert len(records(effects, MessageAcknowledged)) == uploads.ACKNOWLEDGEMENTS_AT_ONCE
 
 
 def test_too_many_waiting_messages_close_the_terminal_in_the_same_step(bench: Bench) -> None:

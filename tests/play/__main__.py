@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from tests.behaviour.binding import Scene, feature_id, shown
+from tests.behaviour.binding import LATER, Scene, feature_id, shown
 from tests.behaviour.record import Outcome, write_json
 from tests.behaviour.worlds import WORLDS, NoSuchWorld, load_world
+from tests.play.jobs import Plays, Told
 from tests.play.run import files_of, play, understand
 from tests.play.table import table
 
@@ -21,6 +22,7 @@ EXAMPLES = """
 Examples:
   python -m tests.play F14                                   one of our features, in the virtual world
   python -m tests.play F01 F09 --world rig                   the real program on ptys and HTTPS
+  python -m tests.play tests/features --world rig --jobs 3   all of them, three files at a time
   python -m tests.play ~/station.feature                     a file of your own
   python -m tests.play tests/features --json results.json    all of them, results in a file
   python -m tests.play --table                               what was played last, as a table
@@ -32,18 +34,18 @@ then it names file, line and the nearest step, and has played nothing.
 """
 
 
-def _tell(outcome: Outcome) -> None:
-    word = "ok  " if outcome.passed else "FAIL"
-    click.echo(f"{word} {feature_id(outcome.scene.file)} {outcome.title}  ({outcome.seconds:.3f} s)")
-    if not outcome.passed:
-        where = f"{shown(outcome.scene.file)}:{outcome.line}: {outcome.step}" if outcome.line else shown(outcome.scene.file)
-        click.echo(f"       {where}")
-        for text in outcome.reason.splitlines() or [""]:
+def _tell(told: Told) -> None:
+    word = "ok  " if told["outcome"] == "passed" else "FAIL"
+    click.echo(f"{word} {told['id']} {told['scenario']}  ({told['seconds']:.3f} s)")
+    if told["outcome"] != "passed":
+        file = shown(Path(told["file"]))
+        click.echo(f"       {file}:{told['line']}: {told['step']}" if told["line"] else f"       {file}")
+        for text in (told["reason"] or "").splitlines() or [""]:
             click.echo(f"       {text}")
     sys.stdout.flush()
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: Outcome) -> Told:
     return {
         "file": str(outcome.scene.file),
         "id": feature_id(outcome.scene.file),
@@ -69,8 +71,12 @@ def _left_out(scenes: list[Scene], world: str) -> None:
 @click.option("--world", default="virtual", show_default=True, metavar="virtual|rig", help="Where to play (also module:Class).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
 @click.option("--table", "show_table", is_flag=True, help="Print the table of features (after playing, if a file is named).")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1, 16), help="Play so many files at once, each in its own process."
+)
+@click.option("--built", is_flag=True, help="Leave out what is tagged @later.")
 @click.option("--trace", is_flag=True, help="For developers: print tracebacks of failures.")
-def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_table: bool, trace: bool) -> None:
+def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_table: bool, jobs: int, built: bool, trace: bool) -> None:
     """Play feature files: plain sentences that say what drivers, pumps and the host do, and what must then be so."""
     if show_table and not feature:
         _show_table()
@@ -86,7 +92,9 @@ def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_tabl
         sys.exit(2)
     if world not in WORLDS and ":" not in world:
         raise click.UsageError(f"there is no world {world!r}; known are {', '.join(WORLDS)}")
-    status = _play(scenes, world, json_file, trace)
+    if built:
+        scenes = [scene for scene in scenes if LATER not in scene.tags]
+    status = _play(scenes, world, json_file, trace) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built)
     if show_table:
         _show_table()
     sys.exit(status)
@@ -101,27 +109,55 @@ def _show_table() -> None:
 
 def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) -> int:
     """Play what was understood; returns the exit status."""
+    told: list[Told] = []
+
+    def tell(outcome: Outcome) -> None:
+        told.append(_as_json(outcome))
+        _tell(told[-1])
+
     try:
         load_world(world)
         _left_out(scenes, world)
-        outcomes = play(scenes, world, _tell, trace)
+        play(scenes, world, tell, trace)
     except (NoSuchWorld, RuntimeError) as broken:
         click.echo(str(broken), err=True)
         return 1
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return 1
-    failed = sum(not outcome.passed for outcome in outcomes)
+    return _summary(told, world, json_file)
+
+
+def _play_at_once(scenes: list[Scene], world: str, json_file: Path | None, jobs: int, built: bool) -> int:
+    """The same with several processes; scenarios are told file by file."""
+    told: list[Told] = []
+    _left_out(scenes, world)
+    files = dict.fromkeys(scene.file for scene in scenes if scene.plays_in(world))
+    plays = Plays(list(files), world, jobs, built)
+    try:
+        for one in plays.outcomes():
+            told.append(one)
+            _tell(one)
+    except RuntimeError as broken:
+        click.echo(str(broken), err=True)
+        return 1
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 1
+    finally:
+        plays.close()
+    return _summary(told, world, json_file)
+
+
+def _summary(told: list[Told], world: str, json_file: Path | None) -> int:
+    failed = sum(one["outcome"] != "passed" for one in told)
     if json_file is not None:
         try:
-            write_json(
-                json_file.resolve(),
-                {"world": world, "passed": len(outcomes) - failed, "failed": failed, "scenarios": [_as_json(o) for o in outcomes]},
-            )
+            write_json(json_file.resolve(), {"world": world, "passed": len(told) - failed, "failed": failed, "scenarios": told})
         except OSError as unwritable:
             click.echo(f"the results cannot be written: {unwritable}", err=True)
             return 1
-    click.echo(f"{len(outcomes) - failed} passed, {failed} failed in the {world} world")
+    click.echo(f"{len(told) - failed} passed, {failed} failed in the {world} world")
     return 1 if failed else 0
 
 

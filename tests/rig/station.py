@@ -25,6 +25,8 @@ from tests.rig.process import TerminalProcess
 
 READY_S = 30.0
 DISK_MIB = 24
+STATE = "state"
+KEPT = "kept"
 KEEP = "RIG_KEEP"
 """With this environment variable the folder with configuration, logs and ledger stays, for reading after a failure."""
 
@@ -39,8 +41,9 @@ class Station:
     def __init__(self, setup: Setup, *, start: bool = True, toml: Callable[[str], str] = lambda text: text, **scenario: Any) -> None:
         """``toml`` may change the configuration, ``scenario`` the forecourt. Raises NotBuilt, ForecourtFailed, NotReady, TerminalEnded."""
         self.setup = setup
-        self.folder = Path(tempfile.mkdtemp(prefix="rig-"))
-        self.state_dir = self.folder / "state"
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"rig-{os.getpid()}-"))
+        self.state_dir = self.folder / STATE
         self._mounted = False
         self._ballast = self.state_dir / "ballast"
         self._forecourt: ForecourtClient | None = None
@@ -169,13 +172,26 @@ class Station:
                 self._remove()
 
     def _remove(self) -> None:
-        keep = os.environ.get(KEEP)
+        keep = KEEP in os.environ
         if keep and self._mounted:
             shutil.copytree(self.state_dir, self.folder / "state-kept", dirs_exist_ok=True, ignore=shutil.ignore_patterns("ballast"))
-        if self._mounted:
-            subprocess.run(["umount", "-l", str(self.state_dir)], capture_output=True, check=False)
-            self._mounted = False
         if keep:
+            (self.folder / KEPT).touch()
             print(f"the rig's files stay in {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        _take_down(self.folder, self._mounted, keep=keep)
+        self._mounted = False
+
+
+def _take_down(folder: Path, mounted: bool, *, keep: bool = False) -> None:
+    if mounted:
+        subprocess.run(["umount", "-l", str(folder / STATE)], capture_output=True, check=False)
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """A play that was killed could not put anything away: take down what belongs to no process any more."""
+    for folder in Path(tempfile.gettempdir()).glob("rig-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and not (folder / KEPT).exists():
+            _take_down(folder, (folder / STATE).is_mount())

@@ -97,7 +97,7 @@ def test_the_service_manager_hears_ready_the_watchdog_and_the_end(build: Build) 
             times += [time.monotonic()] * _heard(manager).count("WATCHDOG=1")
             time.sleep(0.02)
         gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-        assert len(times) >= 6
+        assert len(times) >= 4
         assert max(gaps) < WATCHDOG_USEC / 1e6
         begun = time.monotonic()
         assert station.terminal.stop() == 0

@@ -12,31 +12,16 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from drivers.display.lk204 import CodePage
 from terminal.core.screens import Screen
 from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
 from tests.behaviour.world import Amount, Books, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.books import LedgerCopy
-from tests.rig.display import QUESTIONS, Seen, recognise
+from tests.rig.person import Person
 from tests.rig.settings import NotBuilt
 from tests.rig.station import Station
 
 POLL_S = 0.04
-TOUCH_MS = 700
-"""A person's touch of a badge to a reader that shows nothing."""
-READ_MS = 350
-"""Nobody is quicker than this, and the reader needs half of it."""
-HOLD_MS = 6_000
-"""So long somebody holds a badge to a terminal that does not look."""
-LOOKS = 5
-LOOKS_UNTIL_GONE = 3
-GONE_MS = 600
-EFFECT_MS = 1_500
-"""After ENTER the terminal has so long to show something else."""
-STILL_MS = 120
-"""A picture that has stood so long is what the terminal has come to."""
-KEY_MS = 150
 NOISE_MS = 5_000
 NOISE_PPM = 150_000
 LISTS_MS = 5_000
@@ -44,7 +29,6 @@ REST_MS = 2_200
 """``N s pass`` ends early when so much is gone ..."""
 AT_REST_MS = 700
 """... and the world was at rest for so long, by a status file that may be half a second late."""
-CLEARS = 4
 
 
 class RigWorld:
@@ -58,11 +42,10 @@ class RigWorld:
             self._forecourt = self._station.forecourt
             self._terminal = self._station.terminal
             self._ledger = LedgerCopy(self._station.state_dir, self._station.folder / "copy")
-            self._pictures: list[tuple[str, ...]] = []
-            self._new_picture_at = time.monotonic()
-            self._watch()
-            self._first_picture = len(self._pictures) - 1
             self._noise: dict[int, float] = {}
+            self._person = Person(self._forecourt, self._terminal, self.wait)
+            self._person.look()
+            self._first_picture = len(self._person.pictures) - 1
             self._names = ledger_view.names(setup, self._station.vault.token)
             self._start_ml = self._totals()
             self.set_host(setup.host)
@@ -134,48 +117,20 @@ class RigWorld:
     def _live(self) -> None:
         """Whatever a look in between must not miss: the display, the end of a noise, the end of the program."""
         self._terminal.check()
-        self._watch()
+        self._person.look()
         now = time.monotonic()
         for fp in [fp for fp, until in self._noise.items() if until <= now]:
             del self._noise[fp]
             self._forecourt.do("noise", fp=fp, on=False)
 
-    def _watch(self) -> None:
-        fresh = self._forecourt.do("pictures", since=len(self._pictures))["pictures"]
-        if fresh:
-            self._pictures += [tuple(line.rstrip() for line in picture) for picture in fresh]
-            self._new_picture_at = time.monotonic()
-
     # -- the driver ----------------------------------------------------------------------------------------------------
 
     def present_badge(self, number: str) -> None:
-        """See ``World.present_badge``. Held until the terminal shows something, or has looked and does not care."""
+        """See ``World.present_badge``."""
         row = next((card for card in self.setup.cards if card.number == number), None)
         if row is not None and row.medium != "badge":
             raise NotBuilt(f"the rig has no {row.medium} yet")
-        self._live()
-        before, looks, start = len(self._pictures), self._looks(), time.monotonic()
-        self._forecourt.do("present", number=number, medium="badge", stays=True)
-
-        def seen() -> bool:
-            held_ms = (time.monotonic() - start) * 1000
-            if len(self._pictures) > before:
-                return held_ms >= READ_MS  # the new picture may have been another's: a notice that was over just now
-            return held_ms >= TOUCH_MS and (not self._terminal.powered or self._looks() - looks >= LOOKS)
-
-        self.wait(seen, HOLD_MS)
-        self._take_away()
-        self._still()
-
-    def _take_away(self) -> None:
-        """No badge is there, and the reader has seen that: the next one may be the same."""
-        self._forecourt.do("remove")
-        looks = self._looks()
-        if self._terminal.powered:
-            self.wait(lambda: self._looks() - looks > LOOKS_UNTIL_GONE, GONE_MS)
-
-    def _looks(self) -> int:
-        return int(self._forecourt.do("reader")["looks"])
+        self._person.present(number)
 
     def swipe(self, number: str) -> None:
         """See ``World.swipe``."""
@@ -190,63 +145,23 @@ class RigWorld:
 
     def enter_pin(self, pin: str) -> None:
         """See ``World.enter_pin``."""
-        self._type(pin)
+        self._person.type(pin)
 
     def answer_prompt(self, name: str, value: str) -> None:
         """See ``World.answer_prompt``."""
-        self._type(value)
+        self._person.type(value)
 
     def wish(self, amount: Amount) -> None:
-        """CLEAR goes on from the point to money, from money to litres."""
-        wanted = Screen.WISH_MONEY if amount.amount_minor is not None else Screen.WISH_VOLUME
-        for _ in range(CLEARS):
-            seen = self._seen()
-            if seen is None or QUESTIONS.get(seen.screen) != "FUELLING POINT":
-                return
-            if seen.screen is wanted:
-                break
-            self._press("clear")
-        self._type(str(amount.amount_minor if amount.amount_minor is not None else (amount.volume_ml or 0) // 10))
+        """See ``World.wish``."""
+        self._person.wish(amount)
 
     def choose(self, fp: int) -> None:
-        """A point that is offered already is cleared first."""
-        seen = self._seen()
-        if seen is not None and seen.screen is Screen.FUELLING_POINT and seen.typed:
-            self._press("clear")
-        self._type(str(fp))
+        """See ``World.choose``."""
+        self._person.choose(fp)
 
     def cancel(self) -> None:
         """See ``World.cancel``."""
-        self._press("cancel")
-
-    def _press(self, *keys: str) -> None:
-        """Press keys and look until what they do stands on the display; a terminal without power hears none."""
-        if not self._terminal.powered:
-            return
-        self._live()
-        before = len(self._pictures)
-        self._forecourt.do("keys", keys=list(keys))
-        self.wait(lambda: len(self._pictures) > before, EFFECT_MS if self._seen() is not None and self.asked() else KEY_MS)
-        self._still()
-
-    def _type(self, digits: str) -> None:
-        """Digits and ENTER; the entry that echoes them is not yet what ENTER does."""
-        question = self.asked() is not None
-        self._press(*digits, "enter")
-
-        def answered() -> bool:
-            seen = self._seen()
-            return seen is None or not (seen.typed and seen.screen in QUESTIONS)
-
-        if question:
-            self.wait(answered, EFFECT_MS)
-            self._still()
-
-    def _still(self) -> None:
-        self.wait(self._is_still, EFFECT_MS)
-
-    def _is_still(self) -> bool:
-        return time.monotonic() - self._new_picture_at >= STILL_MS / 1000
+        self._person.press("cancel")
 
     def lift(self, fp: int, nozzle: int) -> None:
         """See ``World.lift``."""
@@ -275,7 +190,7 @@ class RigWorld:
         """See ``World.return_power``."""
         if not self._terminal.powered:
             self._station.power_on()
-            self._still()
+            self._person.still()
 
     def cut_line(self, fp: int) -> None:
         """See ``World.cut_line``."""
@@ -356,21 +271,16 @@ class RigWorld:
 
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 
-    def _seen(self) -> Seen | None:
-        self._watch()
-        return recognise(self._pictures[-1], CodePage.LATIN_1)
-
     def settled(self) -> bool:
         """See ``World.settled``."""
         if not self._terminal.powered:
             return True
-        seen = self._seen()
-        return self._is_still() and seen is not None and seen.screen is not Screen.ASKING
+        seen = self._person.seen()
+        return self._person.is_still() and seen is not None and seen.screen is not Screen.ASKING
 
     def asked(self) -> str | None:
         """See ``World.asked``."""
-        seen = self._seen() if self._terminal.powered else None
-        return None if seen is None else QUESTIONS.get(seen.screen)
+        return self._person.asked()
 
     def refusals(self) -> Sequence[str]:
         """See ``World.refusals``."""
@@ -380,8 +290,8 @@ class RigWorld:
 
     def screens(self) -> Sequence[str]:
         """See ``World.screens``."""
-        self._watch()
-        return ["\n".join(picture) for picture in self._pictures[self._first_picture :]]
+        self._person.look()
+        return ["\n".join(picture) for picture in self._person.pictures[self._first_picture :]]
 
     def release(self, fp: int) -> Release | None:
         """See ``World.release``."""

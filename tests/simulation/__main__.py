@@ -13,7 +13,8 @@ from functools import partial
 import click
 
 from tests.simulation.planted import PlantError, Plants, load, search
-from tests.simulation.run import Result, run
+from tests.simulation.run import run
+from tests.simulation.trace import Result
 
 FUELLINGS = 12
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill
 from hal_sim.dispensers.head import Head, HeadState
 from hal_sim.dispensers.hydraulics import amount_of
 from hal_sim.host.book import HostBook
 from terminal.core import records as r
 from terminal.core.account_book import AccountBook, UseState
+from terminal.core.effects import AskHost, Effect, Send
 from terminal.core.fuelling_point import PointState
 from terminal.core.pin import PinEntry
 from terminal.core.sale import OPEN_STATES, SaleState
@@ -210,6 +212,20 @@ class WatchedVault(KeyVault):
 # --- after every step -------------------------------------------------------------------------------------------------------
 
 
+def check_sending(effect: Effect, facts: Facts) -> None:
+    """Write, then act: what leaves stands on what is durable."""
+    if isinstance(effect, AskHost):
+        if effect.sale not in facts.sales:
+            raise Broken("sale exists", f"the host is asked about {effect.sale}, which is not in the ledger")
+    elif isinstance(effect, Send):
+        command = effect.command
+        sale = facts.released.get(command.fp) if isinstance(command, AuthorizeFuellingPoint | ConfirmFill) else None
+        if isinstance(command, AuthorizeFuellingPoint) and sale is None:
+            raise Broken("released after commit", f"fp {command.fp} is told to release without a released sale in the ledger")
+        if isinstance(command, ConfirmFill) and sale is not None:
+            raise Broken("erased after commit", f"fp {command.fp} is told to forget its fill and {sale} is not ended")
+
+
 def check_pump(fp: int, head: Head, facts: Facts, now: int, overrun_ml: int) -> None:
     """A valve is open for a released and unended sale only, and no more flows than its preset."""
     if head.state not in FLOWING or not head.powered:
@@ -285,8 +301,10 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
         raise Broken("account book", f"book {_apart(delivered, wanted)} journal")
     if found.minting.next_sequence != facts.last_sequence + 1 or site.teller.minting.next_sequence != facts.last_sequence + 1:
         raise Broken("sequence", f"next is {site.teller.minting.next_sequence}, the ledger's last {facts.last_sequence}")
-    if found.waiting != site.uploads.waiting:
-        raise Broken("outbox", f"{site.uploads.waiting} messages wait in memory, {found.waiting} in the ledger")
+    unwritten = len(site.uploads.acknowledged)
+    if found.waiting != site.uploads.waiting + unwritten:
+        here = f"{site.uploads.waiting} messages wait and {unwritten} acknowledgements are not written"
+        raise Broken("outbox", f"{here}, {found.waiting} messages are in the ledger")
     _check_deny_book(site, found)
     open_now = sorted(one.id for one in site.desk.sales.values() if one.state in OPEN_STATES)
     if open_now != sorted(facts.held()):
@@ -353,7 +371,7 @@ def check_host(facts: Facts, book: HostBook) -> None:
     reversed_ = {reversal["sale"] for reversal in book.reversals()}
     booked: dict[str, tuple[int, int]] = {}
     for record in book.records():
-        unused = record["sale"] in book._authorized and record["decided_by"] == "offline" and record["end"] != "declined"
+        unused = record["sale"] in book._authorized and record["decided_by"] == "offline"
         if unused and record["sale"] not in reversed_:
             raise Broken("reversal", f"{record['sale']}: approved by the host, decided without it, never reversed")
         if record["sale"] in booked:

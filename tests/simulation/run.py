@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -21,7 +20,7 @@ from tests.simulation.faults import FaultMaker
 from tests.simulation.invariants import Broken, Facts, WatchedVault
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
-from tests.simulation.trace import LAST, Trace, subject_of, words
+from tests.simulation.trace import LAST, Failure, Result, Trace, subject_of, words
 from tests.simulation.workload import Badge, Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
 
@@ -31,31 +30,6 @@ PEOPLE_LIMIT_MS = 4 * 3_600_000
 SETTLE_MS = 30 * 60_000
 MORE_VISITS = 15  # a station whose cards are all refused gives up then
 RAM_DISK = Path("/dev/shm")  # cuts are made here, not by the disk: a real sync would only cost time
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What broke, by the invariant's short name."""
-
-    name: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a seed ended."""
-
-    seed: int
-    failure: Failure | None
-    digest: str
-    lines: tuple[str, ...]
-    fuellings: int  # sales with a volume above 0
-    attempts: int  # nozzles lifted in order to fuel
-    sales: int
-    cuts: int
-    known: int  # sales that carry fuel which left before their release
-    virtual_ms: int
-    mix: str
 
 
 class World(Watcher):
@@ -206,6 +180,7 @@ class World(Watcher):
 
     def sending(self, effect: Effect) -> None:
         """See ``Watcher``."""
+        inv.check_sending(effect, self.facts)
         if isinstance(effect, Send):
             if not isinstance(effect.command, ShowLines):
                 self.trace.add(self.now, "send", subject_of(effect.command), words(effect.command))

@@ -1,4 +1,4 @@
-"""The trace: one line of fixed columns per event, and its hash. The same seed gives the same lines in every process.
+"""The trace (one line of fixed columns per event, the same for the same seed in every process) and the result of a run.
 
 Columns: virtual time (ms, 10 wide), actor (6 wide), subject (12 wide), what happened. Nothing in it comes from a set's order, an
 address, a clock or a card: numbers and PINs never get here, keys pressed are not named.
@@ -7,6 +7,7 @@ address, a clock or a card: numbers and PINs never get here, keys pressed are no
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from enum import Enum
 
 SHOWN = (
@@ -60,3 +61,28 @@ def words(value: object) -> str:
         if found is not None and not callable(found):
             shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
     return " ".join(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What broke, by the invariant's short name."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a seed ended."""
+
+    seed: int
+    failure: Failure | None
+    digest: str
+    lines: tuple[str, ...]
+    fuellings: int  # sales with a volume above 0
+    attempts: int  # nozzles lifted in order to fuel
+    sales: int
+    cuts: int
+    known: int  # sales that carry fuel which left before their release
+    virtual_ms: int
+    mix: str

@@ -136,6 +136,17 @@ def test_pin_tries_totals_faults_and_names(tables: Tables) -> None:
     assert tables.rows("meta") == [("cards_file", "cards-e1-2.db"), ("clock_anchor", "5 6 boot"), ("lists_checked", "8")]
 
 
+def test_the_newest_list_and_the_epochs_that_were_left(tables: Tables) -> None:
+    def adopt(epoch: str, version: int) -> str:
+        tables.take(r.ListsAdopted(f"cards-{epoch}-{version}.db", epoch, version, 9, 1_000 + version, "ab" * 32))
+        return next(str(value) for name, value in tables.rows("meta") if name == "list_mark")
+
+    common = f'"rows":9,"issued_at":{{}},"content_hash":"{"ab" * 32}"'
+    assert adopt("e1", 2) == '{"epoch":"e1","version":2,' + common.format(1_002) + ',"left":[]}'
+    assert adopt("e1", 3) == '{"epoch":"e1","version":3,' + common.format(1_003) + ',"left":[]}'
+    assert adopt("e7", 1) == '{"epoch":"e7","version":1,' + common.format(1_001) + ',"left":["e1"]}'
+
+
 def test_denies_lifts_and_what_a_list_supersedes(tables: Tables) -> None:
     card, carrier = ("card", "a1" * 16, ""), ("customer", "carrier", "")
     tables.take(r.DenyAdded(5, *card, "e1", 8, 100), r.DenyAdded(6, *carrier, "e1", 9, 200))

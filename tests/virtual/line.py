@@ -8,8 +8,8 @@ from drivers.commands import PumpCommand
 from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
 from hal_sim.dispensers.dart import DartBus
-from hal_sim.wire import Wire
 from tests.virtual.heap import Heap
+from tests.virtual.quick_wire import QuickWire
 
 Post = Callable[[object], None]
 
@@ -20,7 +20,7 @@ class VirtualLine:
     def __init__(self, name: str, bus: DartBus, positions: tuple[PositionProfile, ...], heap: Heap, *, leap: bool = True) -> None:
         self.name = name
         self.bus = bus
-        self.wire = Wire(bus)
+        self.wire = QuickWire(bus)
         self.positions = positions
         self.leap = leap
         self.master: DartLine | None = None
@@ -48,13 +48,10 @@ class VirtualLine:
 
     def next_due(self, now: int, horizon: int | None) -> int | None:
         """See ``heap.Actor``."""
-        wire = self.wire.next_event()
-        if self.master is None:
-            return wire
-        own = self.master.next_wakeup()
+        own = None if self.master is None else self.master.next_wakeup()
         if self.leap and horizon is not None and own is not None and not self.wire.in_transit:
             own = self._leap(now, own, horizon)
-            wire = self.wire.next_event()
+        wire = self.wire.next_event()
         if wire is None or own is None:
             return own if wire is None else wire
         return min(wire, own)
@@ -65,6 +62,8 @@ class VirtualLine:
         period = None if master is None else master.idle_period()
         if master is None or not period:
             return own
+        if any(not self.bus.positions[address].silent for address in master.lost_addresses()):
+            return own  # it answers again, and the master is about to notice
         ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now), horizon) if at is not None]
         rounds = (min(ends) - own) // period if ends else 0
         if rounds > 0:
@@ -74,33 +73,53 @@ class VirtualLine:
 
     def run(self, now: int, horizon: int) -> None:
         """See ``heap.Actor``. Exchanges that the terminal hears nothing of and that change no pump follow each other without the heap."""
+        arrived = self._arrivals(now)
         while True:
-            waking = self.bus.next_wakeup()
-            self._noticed = waking is not None and waking <= now
-            self._exchange(now)
+            answer = self._turn(arrived, now, horizon)
             if self._noticed or self.master is None:
                 return
-            due = self.next_due(now, horizon)
+            if answer is not None:
+                now, arrived = answer[0], [answer]
+                self._heap.now = now
+                continue
+            due = self.next_due(self._heap.now, horizon)
             if due is None or due >= horizon:
                 return
-            self._heap.now = now = max(now, due)
+            self._heap.now = now = max(self._heap.now, due)
+            arrived = self._arrivals(now)
 
-    def _exchange(self, now: int) -> None:
-        """What arrives at either end now, and what the master then has to say."""
+    def _arrivals(self, now: int) -> list[tuple[int, bytes]]:
+        """Let line and pumps live up to now; what has come back."""
+        waking = self.bus.next_wakeup()
+        self._noticed = waking is not None and waking <= now
+        return self.wire.receive(now) if self._noticed or self.wire.in_transit else []
+
+    def _turn(self, arrived: list[tuple[int, bytes]], now: int, horizon: int) -> tuple[int, bytes] | None:
+        """The master hears what arrived and says what it has to say; the answer to that, when nothing else happens before it is here."""
         master = self.master
-        arrived = self.wire.receive(now)
         if master is None:
-            return
+            return None
         for at, data in arrived:
             master.receive(data, at)
         self._collect()
         # A reaction of the terminal may have taken its power.
-        if self.master is not None:
-            sending = self.master.next_transmission(now)
-            if sending is not None:
-                self.exchanges += 1
-                self.wire.send(sending, now)
-            self._collect()
+        sending = None if self.master is None else self.master.next_transmission(now)
+        if sending is None:
+            return None
+        self.exchanges += 1
+        self._collect()
+        # Who has heard something may want to act before these bytes arrive: then they go the long way.
+        until = now if self._noticed else min(horizon, master.next_wakeup() or horizon)
+        answer = self.wire.idle_poll(sending, now, until)
+        if answer is not None:
+            self._heap.now = answer[0]
+            return answer
+        arrives = self.wire.send_alone(sending, now, until)
+        if arrives is None:
+            return None
+        self._heap.now = arrives
+        self.wire.arrive()
+        return None if self._noticed else self.wire.answer(until)
 
     def _collect(self) -> None:
         if self.master is not None:

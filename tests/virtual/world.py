@@ -14,7 +14,7 @@ from hal_sim.dispensers.head import HeadState
 from hal_sim.wire import FaultRates, Faults
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointTimes
-from terminal.core.session import SessionState, WishMode
+from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.world import Amount, Books, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
@@ -213,12 +213,12 @@ class VirtualWorld:
 
     def host_blocks(self, subject: Subject) -> None:
         """See ``World.host_blocks``."""
-        self.station.book.block(**_named(subject))
+        self.station.book.block(card=_name(subject, SubjectKind.CARD), customer=_name(subject, SubjectKind.CUSTOMER))
         self.pass_time(READ_MS)
 
     def host_unblocks(self, subject: Subject) -> None:
         """See ``World.host_unblocks``."""
-        self.station.book.unblock(**_named(subject))
+        self.station.book.unblock(card=_name(subject, SubjectKind.CARD), customer=_name(subject, SubjectKind.CUSTOMER))
         self.pass_time(READ_MS)
 
     def unlock_pin(self, account: str) -> None:
@@ -334,7 +334,7 @@ class VirtualWorld:
         self.terminal.power_off()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _session(self) -> Any:
+    def _session(self) -> CustomerSession | None:
         engine = self.terminal.engine
         return None if engine is None else engine.site.sessions[SIDE]
 
@@ -342,5 +342,5 @@ class VirtualWorld:
         return ledger_view.names(self.setup, self.station.book.token_of)
 
 
-def _named(subject: Subject) -> dict[str, Any]:
-    return {"card" if subject.kind is SubjectKind.CARD else "customer": subject.name}
+def _name(subject: Subject, kind: SubjectKind) -> str | None:
+    return subject.name if subject.kind is kind else None

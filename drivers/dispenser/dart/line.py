@@ -156,6 +156,10 @@ class DartLine:
         rounds = self.profile.lost_poll_rounds if any(position.dead for position in self._positions) else 1
         return sum((position.gap or 0) * (1 if position.dead else rounds) for position in self._positions)
 
+    def lost_addresses(self) -> list[int]:
+        """The positions that do not answer. A period that is skipped takes it that they go on so: whoever skips must know."""
+        return [position.profile.address for position in self._positions if position.dead]
+
     def skippable_until(self) -> int | None:
         """The first instant at which the master does more than idle polls by itself, None for never."""
         return None if self._timer_at == _NEVER else self._timer_at

@@ -1,0 +1,187 @@
+"""The shapes of a card list's rows: which fields each has and within which bounds. What is done with them: list_rows.py.
+
+A field that is not here is refused wherever one of these is decoded. (features.md F41, F59; firmware_notes/host-api.md, The card list.)
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from drivers.events import MediumKind
+from terminal.core.card_data import BalanceKind, Measure, Offline, Period, Status
+
+# Bounds of the contract, so that nothing of a list can break what stores it. Hex digits are checked where the key is made: a pattern here
+# costs more than everything else that is done with a row.
+Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+Token = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class SubjectName(msgspec.Struct, forbid_unknown_fields=True):
+    """Whom a bound binds: a card or a customer."""
+
+    card: Token | None = None
+    customer: Name | None = None
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True, tag_field="row"):
+    pass
+
+
+class CustomerRow(_Row, tag="customer"):
+    """A customer."""
+
+    customer: Name
+    status: Status
+    offline: Offline
+    zone: str | None = None
+
+
+class _Pin(msgspec.Struct, forbid_unknown_fields=True):
+    scheme: str
+    epoch: Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
+    verifier: Token
+    tries: Annotated[int, msgspec.Meta(ge=1, le=9)]
+
+
+class CardRow(_Row, tag="card"):
+    """A medium with everything that is particular to it."""
+
+    token: Token
+    account: Token
+    customer: Name | None
+    medium: MediumKind
+    status: Status
+    offline: Offline
+    last4: Annotated[str, msgspec.Meta(max_length=4)]
+    valid_from: date | None = None
+    valid_to: date | None = None
+    pin: _Pin | None = None
+    products: list[Name] | None = None
+    prompts: list[Name] = []
+    tank_ml: Amount | None = None
+    sites: list[Name] | None = None
+    hours: Name | None = None
+    pair: Name | None = None
+    language: Name | None = None
+
+
+class LimitKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a limit is known."""
+
+    subject: SubjectName
+    period: Period
+    measure: Measure
+    products: list[Name] | None = None
+
+
+class LimitRow(_Row, tag="limit"):
+    """At most so much a period."""
+
+    subject: SubjectName
+    period: Period
+    measure: Measure
+    amount: Amount
+    products: list[Name] | None = None
+
+
+class BalanceKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a balance is known."""
+
+    subject: SubjectName
+    kind: BalanceKind
+    measure: Measure
+    products: list[Name] | None = None
+
+
+class BalanceRow(_Row, tag="balance"):
+    """What may still be taken."""
+
+    subject: SubjectName
+    kind: BalanceKind
+    measure: Measure
+    amount: Amount
+    products: list[Name] | None = None
+    watermark: Sequence | None = None
+
+
+class BaselineKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a baseline is known."""
+
+    subject: SubjectName
+    window: str
+    measure: Measure
+    products: list[Name] | None = None
+
+
+class BaselineRow(_Row, tag="baseline"):
+    """What the host has counted in a window."""
+
+    subject: SubjectName
+    window: str
+    measure: Measure
+    amount: Amount
+    products: list[Name] | None = None
+    watermark: Sequence | None = None
+
+
+class DenyKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a denial is known."""
+
+    card: Token | None = None
+    customer: Name | None = None
+    range: tuple[Name, Name] | None = None
+
+
+class DenyRow(_Row, tag="deny"):
+    """A denied card, customer or range of numbers."""
+
+    card: Token | None = None
+    customer: Name | None = None
+    range: tuple[Name, Name] | None = None
+
+
+class ProductKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a product is known."""
+
+    product: Name
+
+
+class ProductRow(_Row, tag="product"):
+    """A product that rows of the list may name."""
+
+    product: Name
+    restricted: bool = False
+
+
+class EndRow(_Row, tag="end"):
+    """How many rows there were, and SHA-256 of all bytes before this line."""
+
+    rows: int
+    sha256: str
+
+
+class RemoveRow(_Row, tag="remove"):
+    """Only in deltas: the row of this kind with this key goes. The key has the fields of the row by which it is known."""
+
+    kind: str
+    key: msgspec.Raw
+
+
+class CardKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a card is known."""
+
+    token: Token
+
+
+class CustomerKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a customer is known."""
+
+    customer: Name
+
+
+AnyRow = CustomerRow | CardRow | LimitRow | BalanceRow | BaselineRow | DenyRow | ProductRow | EndRow

@@ -1,0 +1,118 @@
+"""The bench in a tiny size: every part runs and says what it must. No figure is judged: a test never depends on the machine's speed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.dispenser.dart.codec import encode
+from drivers.dispenser.dart.frames import Data, Eot, Poll, Transaction
+from tests.bench import wires
+from tests.bench.figures import Figure, percentile, table
+from tests.bench.virtual import Run
+from tests.demo.station import ROOT
+from tests.virtual.quick_wire import QuickWire
+
+KEYS = {"name", "unit", "value", "how", "floor", "floor_how", "ratio", "bar", "bar_is", "bar_unit", "met", "detail"}
+
+
+def _bench(folder: Path, *options: str) -> dict[str, Any]:
+    out = folder / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--out", str(out), *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(out.read_text())
+    assert [each.name for each in folder.iterdir() if each.is_dir() and each.name != "bench"] == [], "its working folder is gone"
+    return result
+
+
+def _check(result: dict[str, Any], names: set[str]) -> None:
+    assert {figure["name"] for figure in result["figures"]} == names
+    assert all(set(figure) == KEYS for figure in result["figures"])
+    assert all(figure["value"] > 0 for figure in result["figures"])
+    assert {"machine", "load_before", "load_after"} <= set(result)
+
+
+@pytest.mark.rig
+def test_the_rig_gives_its_figures(tmp_path: Path) -> None:
+    result = _bench(tmp_path, "--part", "rig", "--repetitions", "4", "--idle", "2")
+    _check(
+        result,
+        {
+            "last key to 'go to pump'",
+            "nozzle lifted to AUTHORIZE",
+            "resident memory",
+            "written on the ledger",
+            "syncs of the ledger",
+            "start to READY",
+            "import of the program",
+            "processor when idle",
+        },
+    )
+    first, second = result["figures"][:2]
+    assert first["detail"]["first_byte_ms"]["n"] == second["detail"]["ms"]["n"] == 4
+    assert first["detail"]["commit_syncs"]["min"] >= 1, "the hold is durable"
+    assert second["detail"]["slowest"][-1].split()[1:3] == [">", "DATA"]
+
+
+def test_the_virtual_world_gives_its_figures(tmp_path: Path) -> None:
+    result = _bench(tmp_path, "--part", "virtual", "--part", "pages", "--fuellings", "3")
+    _check(result, {"virtual fuellings", "written, served online", "syncs, served online"})
+    assert [row["page_size"] for row in result["page_sizes"]] == [512, 1024, 2048, 4096]
+    assert all(row["kib_per_fuelling"] > 0 for row in result["page_sizes"])
+
+
+def test_the_short_way_of_the_wire_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(folder: Path) -> tuple[object, ...]:
+        folder.mkdir()
+        run = Run(folder)
+        for _ in range(3):
+            run.fuelling()
+        return run.heap.now, run.station.lines[1].exchanges, run.terminal.screens, run.station.book.records()
+
+    short = play(tmp_path / "short")
+    send = QuickWire.send
+    monkeypatch.setattr(QuickWire, "send_alone", lambda wire, data, now, until: send(wire, data, now))
+    assert play(tmp_path / "long") == short
+
+
+def test_bars() -> None:
+    assert Figure("a", "ms", 19.0, "", bar=20).met is True
+    assert Figure("a", "ms", 20.1, "", bar=20).met is False
+    assert Figure("a", "/s", 99.0, "", bar=100, at_least=True).met is False
+    assert Figure("a", "ms", 140.0, "", floor=100.0, bar=1.5, bar_of_floor=True).met is True
+    assert Figure("a", "ms", 151.0, "", floor=100.0, bar=1.5, bar_of_floor=True).met is False
+    assert Figure("a", "ms", 1.0, "").met is None
+    assert "MISSED" in table([Figure("a", "ms", 20.1, "", bar=20)])[1]
+
+
+@pytest.mark.parametrize(("count", "share", "wanted"), [(1, 0.99, 1), (40, 0.99, 40), (100, 0.99, 99), (100, 0.5, 50), (3, 0.5, 2)])
+def test_percentiles_are_values_that_were_measured(count: int, share: float, wanted: int) -> None:
+    assert percentile([float(value) for value in range(count, 0, -1)], share) == wanted
+
+
+def test_the_line_s_log_is_read_to_the_byte() -> None:
+    ms = wires.NS_PER_MS
+    nozzle = encode(Data(0x50, 1, (Transaction(0x03, bytes((0, 0x17, 0x29, 0x11))),)))
+    authorize = encode(Data(0x50, 1, (Transaction(0x01, b"\x06"),)))
+    log = [wires.Record(at * ms, False, encode(Poll(0x50))) if data is None else wires.Record(at * ms, out, data) for at, out, data in (
+        (10, False, None), (20, True, encode(Eot(0x50, 0))), (60, False, None), (70, True, encode(Eot(0x50, 0))),
+        (110, False, None), (140, True, nozzle), (200, False, authorize[:-1]), (203, False, authorize[-1:]),
+    )]  # fmt: skip
+    sent = wires.frames(log)
+    place = wires.authorized_after(sent, 100 * ms)
+    assert place is not None
+    assert sent[place].at_ns == 203 * ms
+    assert wires.authorized_after(sent, 204 * ms) is None
+    assert wires.rounds_ms(sent, 0, 110 * ms) == [50.0, 50.0]
+    exchange = wires.exchange_before(sent, place)
+    assert exchange is not None
+    assert (exchange.data_chars, exchange.command_chars) == (len(nozzle), len(authorize))
+    chars = 6 + len(nozzle) + len(authorize)
+    assert exchange.floor_ms(35, 5) == pytest.approx(chars * wires.CHAR_MS + exchange.answer_ms + 40)
