@@ -112,6 +112,7 @@ class ListSync:
     ) -> None:
         """``tidy``: what is to be done to card files now and then on a thread where nobody waits for it."""
         self._tidy = tidy
+        self._handed: tuple[str, int] | None = None  # the version that the changes handed over last lead to
         self._lane = lane
         self._keys = keys
         self._directory = directory
@@ -121,7 +122,8 @@ class ListSync:
 
     def check(self, client: Client, known: Known) -> tuple[Fetched | Changes | None, UtcMs]:
         """A newer list than this one, or the changes to it; None when there is none. Raises ``ListTrouble``."""
-        self._tidy()
+        if not self._being_applied(known):
+            self._tidy()
         head, host_time = self._newest(client.call(self._lane.list_heads(), self._deadline_ms))
         if head is None:
             return None, host_time
@@ -131,8 +133,15 @@ class ListSync:
         if head.epoch == known.epoch and known.version and not known.whole:
             changes = self._changes(client, head, known, host_time)
             if changes is not None:
+                self._handed = (head.epoch, head.version)
                 return changes, host_time
         return self._snapshot(client, head), host_time
+
+    def _being_applied(self, known: Known) -> bool:
+        """The core may be writing the changes into the card file just now. Folding the log at that moment would be a second writer, and
+        SQLite before 3.51.3 can damage a file when a log is folded and begun anew at once (security-and-reliability, 0.3)."""
+        handed = self._handed
+        return handed is not None and not known.whole and known.epoch == handed[0] and known.version < handed[1]
 
     # --- heads ----------------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ the core's own on the live file. Rows are kept as they came, so a look-up is one
 number of rows live in the file, changed with the rows or not at all.
 
 The file's journal is a log (WAL): a delta costs the core one sequential write and one sync, after a power cut the file is old or new, and
-the log is folded into the file by another thread (``LiveLists.tidy``). Why: firmware_notes/decisions/0005-card-file-wal.md.
+the log is folded into the file by another thread (``LiveLists.tidy``). Why: firmware_notes/decisions/0007-card-file-wal.md.
 """
 
 from __future__ import annotations

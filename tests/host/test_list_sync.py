@@ -21,7 +21,7 @@ from terminal.host import workers
 from terminal.host.client import Answer, Endpoint, HostClient, Trouble
 from terminal.host.json_lane import Call, Lane
 from terminal.host.list_head import HeadRefused, KeyFileError, ListKeys
-from terminal.host.list_sync import Fetched, Known, ListSync, ListTrouble
+from terminal.host.list_sync import Changes, Fetched, Known, ListSync, ListTrouble
 from terminal.store.card_file import CardFile
 from terminal.store.card_import import ImportProcess, build
 from tests.hal_sim.host_kit import Clock, card, scenario
@@ -99,6 +99,21 @@ def test_a_list_is_fetched_packed(site: Site) -> None:
 def test_a_list_is_built_by_a_process_of_its_own(site: Site) -> None:
     site.sync = ListSync(LANE, site.keys, site.state, 5_000, ImportProcess())
     assert rows_of(site, site.check()) > MANY
+
+
+def test_the_log_is_not_folded_while_changes_may_be_being_applied(site: Site) -> None:
+    folded: list[int] = []
+    site.sync = ListSync(LANE, site.keys, site.state, 5_000, build, tidy=lambda: folded.append(1))
+    found = site.check()
+    assert isinstance(found, Fetched)
+    live = Known(found.offer.epoch, found.offer.version)
+    site.book.publish()
+    assert isinstance(site.check(live), Changes)
+    assert len(folded) == 2
+    site.check(live)
+    assert len(folded) == 2, "the core has not said that it has them"
+    site.check(Known(found.offer.epoch, found.offer.version + 1))
+    assert len(folded) == 3
 
 
 def test_a_line_that_breaks_costs_only_what_had_not_come(site: Site) -> None:
