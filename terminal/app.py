@@ -13,19 +13,9 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from drivers.badge.reader import BadgeReader
-from drivers.badge.uid import NumberProfile
 from drivers.commands import DeviceCommand, ShowLines
-from drivers.device_thread import DeviceThread
-from drivers.dispenser.dart.line import DartLine
-from drivers.dispenser.dart.profile import LineProfile, PositionProfile
-from drivers.dispenser.line_thread import LineThread
-from drivers.display.device import Display
-from drivers.display.lk204 import CodePage
 from drivers.events import MediumPresented
-from drivers.keypad.device import Keypad
-from drivers.serial_port import SerialPort
-from terminal.config import Config, ConfigError, LineTable, SideTable, resolve
+from terminal.config import Config, ConfigError, resolve
 from terminal.core.card_lists import ListDelta, ListMark
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
@@ -33,6 +23,7 @@ from terminal.core.reasons import Reason
 from terminal.core.records import Record
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
+from terminal.devices import Devices
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
 from terminal.host.list_head import KeyFileError as ListKeyFileError
@@ -98,77 +89,19 @@ class Terminal:
         self.host = HostDesk(
             self.lane, lambda: HostClient(endpoint, clock.instant), inbox.post, sync, config.host.authorize_ms, config.host.upload_ms
         )
-        self.displays: dict[int, Display] = {}
-        self.lines: dict[int, LineThread] = {}
-        self.devices: list[DeviceThread] = []
-        for line in config.line:
-            self._add_line(line)
-        for side in config.side:
-            self._add_side(side)
-
-    # --- building ---------------------------------------------------------------------------------------------------------
-
-    def _add_line(self, table: LineTable) -> None:
-        points = [point for point in self.config.fuelling_point if point.line == table.name]
-        positions = [
-            PositionProfile(
-                point.number,
-                point.address,
-                point.volume_decimals,
-                point.amount_decimals,
-                point.price_decimals,
-                point.total_decimals,
-                self.config.decimals,
-                point.combined_start,
-                prices_twice=point.prices_twice,
-            )
-            for point in points
-        ]
-        profile = LineProfile(
-            baudrate=table.baudrate,
-            turn_round_ms=table.turn_round_ms,
-            ack_turn_round_ms=table.ack_turn_round_ms,
-            answer_window_ms=table.answer_window_ms,
-            misses_until_lost=table.misses_until_lost,
-            live_interval_ms=table.live_interval_ms,
-            echo=table.echo,
-        )
-        port = SerialPort(table.port, table.baudrate, "O")
-        thread = LineThread(f"line-{table.name}", DartLine(table.name, positions, profile), port, self.inbox.post, self.clock.instant)
-        self.devices.append(thread)
-        self.lines |= {point.number: thread for point in points}
-
-    def _add_side(self, side: SideTable) -> None:
-        post, clock = self.inbox.post, self.clock.instant
-        if side.display is not None:
-            display = Display(
-                f"display-{side.number}",
-                side.number,
-                side.display.port,
-                post,
-                clock,
-                CodePage(side.display.code_page),
-                side.display.baudrate,
-            )
-            self.displays[side.number] = display
-            self.devices.append(display)
-        if side.badge_reader is not None:
-            profile = NumberProfile(side.badge_reader.profile)
-            self.devices.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, profile))
-        if side.keypad is not None:
-            self.devices.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))
+        self.devices = Devices(config, inbox.post, clock.instant)
 
     # --- running ----------------------------------------------------------------------------------------------------------
 
     def start_devices(self) -> None:
         """Start every thread."""
-        for device in self.devices:
+        for device in self.devices.threads:
             device.start()
         self.host.start()
 
     def stop_devices(self) -> None:
         """End every thread; what a pump does goes on and is read at the next start."""
-        for device in self.devices:
+        for device in self.devices.threads:
             device.stop(2_000)
         self.importing.stop()
         self.host.stop()
@@ -226,7 +159,7 @@ class Terminal:
                 self._show_all(Screen.REFUSED, reason=reason_text(Reason.TERMINAL_NOT_READY, self.config.terminal.language), code="")
 
     def _show_all(self, screen: Screen, **fields: object) -> None:
-        for side in self.displays:
+        for side in self.devices.displays:
             self.send(ShowLines(side, render(screen, self.config.terminal.language, **fields)))
 
     # --- Outside ----------------------------------------------------------------------------------------------------------
@@ -234,11 +167,11 @@ class Terminal:
     def send(self, command: DeviceCommand) -> None:
         """See ``runtime.engine.Outside``."""
         if isinstance(command, ShowLines):
-            display = self.displays.get(command.side)
+            display = self.devices.displays.get(command.side)
             if display is not None:
                 display.submit(command)
         else:
-            self.lines[command.fp].submit(command)
+            self.devices.lines[command.fp].submit(command)
 
     def ask_host(self, question: Authorize) -> None:
         """See ``runtime.engine.Outside``."""

@@ -16,7 +16,8 @@ from drivers.dispenser.dart.frames import FIRST_ADDRESS, LAST_ADDRESS
 from drivers.dispenser.dart.profile import LineProfile
 from drivers.display.lk204 import CodePage
 from terminal import config as module
-from terminal.config import Config, ConfigError, FuellingPointTable, LineTable, NozzleTable, load, resolve
+from terminal.config import Config, ConfigError, load, resolve
+from terminal.config_tables import FuellingPointTable, LineTable, NozzleTable
 from terminal.core.deny_book import OnDeny
 from terminal.core.texts import LANGUAGES
 from terminal.host.client import Endpoint

@@ -163,6 +163,14 @@ def gather(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A decision's whole input, as it is written down: the same facts give the same decision again. ``facts.request.number`` is empty."""
+
+    facts: Facts
+    policy: Policy
+
+
 _BaselineKey = tuple[Subject, str, Measure, frozenset[str] | None]
 
 

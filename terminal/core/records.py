@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
 
 
@@ -73,11 +74,13 @@ class SaleReserved:
     asked_host: bool
     authorized_at: int
     list_version: int
+    cost_centre: str | None = None
+    driver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SaleAuthorized:
-    """The sale may fuel: decided by the host or offline, with these bounds."""
+    """The sale may fuel: decided by the host or offline, with these bounds. ``judged``: everything that the decision looked at."""
 
     sale: SaleId
     decided_by: str
@@ -86,6 +89,7 @@ class SaleAuthorized:
     hold_ml: int
     hold_minor: int
     hold_products: tuple[str, ...]
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +179,15 @@ class PinCleared:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A driver was told no before any sale existed."""
+    """A driver was told no. ``code``: the six characters on the display; ``judged``: what the decision looked at, if one was made."""
 
     side: int
     reason: str
     card: MediumRef | None
     fp: int | None
+    code: str | None = None
+    sale: SaleId | None = None
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +268,59 @@ class DenyLifted:
 
 
 @dataclass(frozen=True, slots=True)
+class SaleCorrected:
+    """A sale counts otherwise from now on; its own rows stay as they are. ``kind``: cancel, refund, settle or amend (core/corrections.py).
+
+    ``event`` is the host's, 0 for one made at the site; ``correction`` is its name, which comes once. What does not change is None.
+    """
+
+    event: int
+    correction: str
+    sale: SaleId
+    kind: str
+    quantity_ml: int | None
+    value_minor: int | None
+    account: str | None
+    customer: str | None
+    prompts: tuple[tuple[str, str], ...]
+    why: str
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingSet:
+    """The site, a product or a fuelling point was closed, or opened again. ``event`` is the host's, 0 for one made at the site."""
+
+    event: int
+    scope: str
+    name: str
+    closed: bool
+    why: str
+    effective_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSent:
+    """The sums over these sequences go to the host, for the ``attempt``-th time. ``open``: sequences in between that had not ended."""
+
+    batch: int
+    attempt: int
+    epoch: int
+    first: int
+    last: int
+    open: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettled:
+    """The host agrees with a batch, or never will (``balanced`` False, and a fault says so)."""
+
+    batch: int
+    balanced: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventPassed:
     """An event of the host that changed nothing: the live list, or a later event, has said it (``why``) at the latest by then."""
 
@@ -315,6 +375,10 @@ Record = (
     | ListsChecked
     | DenyAdded
     | DenyLifted
+    | SaleCorrected
+    | ClosingSet
+    | BatchSent
+    | BatchSettled
     | EventPassed
     | EventAcknowledged
     | FaultRaised

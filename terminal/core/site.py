@@ -18,16 +18,16 @@ from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.clock import TerminalClock
 from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
 from terminal.core.effects import Effect, Enqueue, Persist
-from terminal.core.facts import Request
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
+from terminal.core.host_answers import HostAnswers
 from terminal.core.host_link import HostLink, HostTimes
-from terminal.core.ids import Minting, SaleId
+from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.push_desk import PushDesk
-from terminal.core.records import ListsChecked, Refused, TerminalStarted
+from terminal.core.records import Refused, TerminalStarted
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
@@ -39,7 +39,6 @@ from terminal.core.uploads import Uploads
 INNER_BOUND = 100
 """Internal events of one step; more is a loop and therefore a bug."""
 ENDED_KEPT = 100
-LISTS_CHECKED_EVERY_MS = 1_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +106,14 @@ class Site:
             self.desk, config.rules, self.lists, vault, storage, self.link, self.points, recovered.minting, dict(recovered.pin_tries)
         )
         self.teller.lists_checked = recovered.lists_checked
-        self._checked_stored = recovered.lists_checked or UtcMs(0)
         self.sessions = {
             side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
         }
         self.push = PushDesk(self.desk, denies, self.lists, self.link, self.sessions, config.rules.on_deny, recovered)
+        self.answers = HostAnswers(
+            self.desk, self.link, self.lists, self.list_desk, self.uploads, self.teller, self.push, self.sessions, self.points
+        )
         self.in_service = True
-        self._overdue: set[SaleId] = set()  # asked of the host, given up, and not heard of since
         self._counted = 0
         self._routes = self._build_routes()
 
@@ -173,22 +173,7 @@ class Site:
             DeviceUp: self._device_up,
             DeviceDown: self._device_down,
             LineNoise: self._noise,
-            ev.HostAnswered: self._host_answered,
-            ev.HostFailed: self._host_failed,
-            ev.HostOverdue: self._host_overdue,
-            ev.UploadAnswered: self._upload_answered,
-            ev.UploadFailed: self._upload_failed,
-            ev.UploadDue: lambda event, at: self.uploads.kick(),
-            ev.AcknowledgementsDue: lambda event, at: self.uploads.write_acknowledgements(),
-            ev.ProbeDue: lambda event, at: self.link.probe(),
-            ev.ProbeAnswered: self._probe_answered,
-            ev.ProbeFailed: lambda event, at: self.link.probe_failed(event.trouble, event.why),
-            ev.ListCheckDue: lambda event, at: self.link.check_lists(self.lists.epoch, self.lists.version),
-            ev.ListsCurrent: self._lists_current,
-            ev.ListsReady: self._lists_ready,
-            ev.ListsRefused: self._lists_refused,
-            ev.ChangesReady: self._changes_ready,
-            ev.ChangesApplied: self._changes_applied,
+            **self.answers.routes(),
             **self.push.routes(),
             inner.NozzleRefused: self._nozzle_refused,
         }
@@ -252,107 +237,6 @@ class Site:
             products = ", ".join(allowed.product for allowed in one.allowed if allowed.quantity_ml > 0)
             session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products)
             self.desk.start(ev.NoticeOver(one.side), session.times.notice_ms)
-
-    # --- the host ---------------------------------------------------------------------------------------------------------------
-
-    def _host_answered(self, event: ev.HostAnswered, at: Instant) -> None:
-        if event.sale in self._overdue:
-            self._overdue.discard(event.sale)  # too late to be of use: no proof that the next driver would be answered in time
-            return
-        self._host_spoke(event.host_time, at)
-        found = self._waiting(event.sale)
-        if found is not None:
-            self.teller.decided(found[0], event.answer, found[1], at)
-
-    def _host_failed(self, event: ev.HostFailed, at: Instant) -> None:
-        self._overdue.discard(event.sale)
-        found = self._waiting(event.sale)
-        if found is None:
-            return  # our own deadline was first and has counted it, or the driver has left
-        self.link.failed(event.trouble, event.why)
-        if event.trouble is ev.HostTrouble.NO_LINE:
-            self.teller.decided(found[0], None, found[1], at)
-        else:
-            self._give_up_on_host(event.sale, at)
-
-    def _host_overdue(self, event: ev.HostOverdue, at: Instant) -> None:
-        self._overdue.add(event.sale)
-        self.link.failed(ev.HostTrouble.TIMED_OUT, "no answer to an authorization in time")
-        self._give_up_on_host(event.sale, at)
-
-    def _give_up_on_host(self, sale_id: SaleId, at: Instant) -> None:
-        """The question may have arrived: it is reversed before the offline decision is used, and a late answer is never used."""
-        found = self._waiting(sale_id)
-        if found is not None:
-            sale.GRID.fire(found[0], inner.ReversalDue(sale_id, "TIMED_OUT"), at)
-            self.teller.decided(found[0], None, found[1], at)
-
-    def _waiting(self, sale_id: SaleId) -> tuple[Sale, Request] | None:
-        """The sale and its driver's request, when both still wait for the host."""
-        one = self.desk.sales.get(sale_id)
-        if one is None or one.state is not SaleState.RESERVED or one.reversal:
-            return None
-        session = self.sessions[one.side]
-        if session.sale != sale_id or session.medium is None:
-            return None
-        nozzles = self.points[one.fp].config.nozzles
-        return one, Request(session.token, session.medium.number, session.pin_result, nozzles, session.wish)
-
-    def _host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
-        if self.link.answered(host_time, at):
-            self.uploads.host_is_back()
-            self.push.open()
-
-    def _upload_answered(self, event: ev.UploadAnswered, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
-        self.uploads.answered(event)
-
-    def _upload_failed(self, event: ev.UploadFailed, at: Instant) -> None:
-        self.link.failed(event.trouble, event.why)
-        self.uploads.failed(event)
-
-    def _probe_answered(self, event: ev.ProbeAnswered, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
-
-    def _lists_current(self, event: ev.ListsCurrent, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
-        self.link.lists_seen()
-        self._checked(at)
-        self.push.checked(self.lists.epoch, self.lists.version)
-
-    def _lists_ready(self, event: ev.ListsReady, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
-        self.link.lists_seen()
-        if self.list_desk.ready(event, at):
-            self._adopted(event.epoch, event.version, at)
-
-    def _changes_ready(self, event: ev.ChangesReady, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
-        self.link.lists_seen()
-        self.list_desk.changes(event, at)
-
-    def _changes_applied(self, event: ev.ChangesApplied, at: Instant) -> None:
-        self.list_desk.applied(event)
-        self._adopted(event.offer.epoch, event.offer.version, at)
-
-    def _adopted(self, epoch: str, version: int, at: Instant) -> None:
-        self._checked_stored = UtcMs(0)
-        self._checked(at)
-        self.push.adopted(epoch, version)
-        self.push.checked(epoch, version)
-
-    def _lists_refused(self, event: ev.ListsRefused, at: Instant) -> None:
-        self.link.lists_seen()
-        self.list_desk.refused(event)
-
-    def _checked(self, at: Instant) -> None:
-        """Lists are fresh as of now. Stored now and then only: an older value on disk merely makes them look older after a restart."""
-        self.desk.clear_fault(FaultCode.LIST_REFUSED, "cards")
-        now = self.desk.clock.utc(at)
-        self.teller.lists_checked = now
-        if now - self._checked_stored >= LISTS_CHECKED_EVERY_MS:
-            self._checked_stored = now
-            self.desk.persist(ListsChecked(now))
 
     # --- the end of a step ------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def _sequence(sale: str) -> int:
 
 def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> None:
     execute(
-        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL)",
+        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL, NULL)",
         (
             fact.sequence,
             fact.epoch,
@@ -37,8 +37,8 @@ def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> Non
 
 def _authorized(execute: Execute, fact: r.SaleAuthorized, seq: int, utc: int) -> None:
     execute(
-        "UPDATE sale SET state = 'authorized', quantity_ml = ?, value_minor = ?, authorized_row = ? WHERE sequence = ?",
-        (fact.hold_ml, fact.hold_minor, seq, _sequence(fact.sale)),
+        "UPDATE sale SET state = 'authorized', quantity_ml = ?, value_minor = ?, authorized_row = ?, decided_by = ? WHERE sequence = ?",
+        (fact.hold_ml, fact.hold_minor, seq, fact.decided_by, _sequence(fact.sale)),
     )
 
 
@@ -174,6 +174,35 @@ def _event_acknowledged(execute: Execute, fact: r.EventAcknowledged, seq: int, u
     execute("DELETE FROM ack WHERE event = ?", (fact.event,))
 
 
+def _refused(execute: Execute, fact: r.Refused, seq: int, utc: int) -> None:
+    if fact.code:
+        execute("INSERT INTO refusal VALUES (?, ?) ON CONFLICT (code) DO UPDATE SET row = excluded.row", (fact.code, seq))
+        execute("INSERT INTO meta VALUES ('refusals', '1') ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1", ())
+
+
+def _corrected(execute: Execute, fact: r.SaleCorrected, seq: int, utc: int) -> None:
+    execute("INSERT INTO correction VALUES (?, ?, ?) ON CONFLICT (correction) DO NOTHING", (fact.correction, _sequence(fact.sale), seq))
+    if fact.event:
+        _event(execute, fact.event, fact.effective_at)
+
+
+def _closing(execute: Execute, fact: r.ClosingSet, seq: int, utc: int) -> None:
+    if fact.closed:
+        execute("INSERT OR REPLACE INTO closing VALUES (?, ?, ?, ?, ?)", (fact.scope, fact.name, fact.why, fact.event, fact.effective_at))
+    else:
+        execute("DELETE FROM closing WHERE scope = ? AND name = ?", (fact.scope, fact.name))
+    if fact.event:
+        _event(execute, fact.event, fact.effective_at)
+
+
+def _batch_sent(execute: Execute, fact: r.BatchSent, seq: int, utc: int) -> None:
+    _meta(execute, "batch", f"{fact.batch} {fact.attempt} {fact.epoch} {fact.first} {fact.last} sent")
+
+
+def _batch_settled(execute: Execute, fact: r.BatchSettled, seq: int, utc: int) -> None:
+    execute("UPDATE meta SET value = replace(value, ' sent', ' settled') WHERE name = 'batch'", ())
+
+
 def _nothing(execute: Execute, fact: Any, seq: int, utc: int) -> None:
     """The journal row is all that is kept."""
 
@@ -191,7 +220,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.MessageQuarantined: _quarantined,
     r.PinTried: _pin_tried,
     r.PinCleared: _pin_cleared,
-    r.Refused: _nothing,
+    r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,
     r.ClockAnchored: _anchored,
@@ -199,6 +228,10 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.ListsChecked: _lists_checked,
     r.DenyAdded: _denied,
     r.DenyLifted: _denied,
+    r.SaleCorrected: _corrected,
+    r.ClosingSet: _closing,
+    r.BatchSent: _batch_sent,
+    r.BatchSettled: _batch_settled,
     r.EventPassed: _event_passed,
     r.EventAcknowledged: _event_acknowledged,
     r.FaultRaised: _fault_raised,

@@ -66,4 +66,19 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE ack (event INTEGER PRIMARY KEY, effective_at INTEGER NOT NULL) STRICT;
     """,
+    """
+    ALTER TABLE sale ADD COLUMN decided_by TEXT;
+    UPDATE sale SET decided_by =
+        (SELECT json_extract(CAST(body AS TEXT), '$.decided_by') FROM journal WHERE seq = authorized_row);
+    CREATE TABLE correction (
+        correction TEXT PRIMARY KEY,
+        sequence INTEGER NOT NULL,
+        row INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE closing (
+        scope TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, event INTEGER NOT NULL, since INTEGER NOT NULL,
+        PRIMARY KEY (scope, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE refusal (code TEXT PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    """,
 )

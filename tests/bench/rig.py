@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from terminal.config import LineTable
+from terminal.config_tables import LineTable
 from terminal.store.schema import PAGE_SIZE
 from tests.bench import floors, wires, writes
 from tests.bench.figures import Figure, percentile, spread

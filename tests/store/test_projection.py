@@ -74,7 +74,8 @@ def sale_row(
 ) -> object:
     nozzle, product = taken
     places = (*rows, None, None)[:3]
-    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places)
+    decided_by = "host" if len(rows) > 1 else None  # by the authorization's own row
+    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places, decided_by)
 
 
 def test_a_sale_from_its_hold_to_its_booking(tables: Tables) -> None:

@@ -1,0 +1,160 @@
+"""The tables of the terminal's TOML file: names, kinds, bounds and what stands where nothing is written. Read by ``terminal.config``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from terminal.core.deny_book import OnDeny
+
+Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
+Millilitre = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
+Device = Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9/_.:+-]+\Z")]
+Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Decimals = Annotated[int, msgspec.Meta(ge=0, le=8)]
+File = Annotated[str, msgspec.Meta(min_length=1)]
+Folder = Annotated[str, msgspec.Meta(pattern=r"^/")]
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table in which an unknown name stops the start."""
+
+
+class TerminalTable(Table, frozen=True):
+    """Who and where this terminal is."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,16}\Z")]
+    site: Name
+    zone: str
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]
+    state_dir: Folder
+    runtime_dir: Folder
+    language: str = "fr"
+
+
+class PolicyTable(Table, frozen=True):
+    """The operator's own rules; amounts in millilitres and minor units. Accounts are tokens (32 hex digits)."""
+
+    terminal_cap_ml: Millilitre = 990_000
+    terminal_cap_minor: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    only_terminal: bool = False
+    emergency_accounts: tuple[Account, ...] = ()
+    restricted_products: tuple[Name, ...] = ()
+    max_open: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
+    on_deny: OnDeny = OnDeny.STOP
+
+
+class HostTable(Table, frozen=True):
+    """Where the fleet-card host is, how we prove ourselves, how long we wait."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https://[A-Za-z0-9.:\[\]-]+\Z")]
+    authority: File
+    certificate: File
+    key: File
+    authorize_ms: Ms = 8_000
+    upload_ms: Ms = 15_000
+    connect_ms: Ms = 3_000
+    probe_ms: Ms = 5_000
+    lists_ms: Ms = 300_000
+    retry_first_ms: Ms = 1_000
+    retry_cap_ms: Ms = 300_000
+
+
+class KeysTable(Table, frozen=True):
+    """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change."""
+
+    token: File
+    pin: File
+    card: File
+    list_current: File
+    list_next: File | None = None
+
+
+class TimesTable(Table, frozen=True):
+    """How long drivers and pumps may take."""
+
+    lift_ms: Ms = 60_000
+    flow_ms: Ms = 90_000
+    record_ms: Ms = 3_000
+    settle_ms: Ms = 2_000
+    input_ms: Ms = 30_000
+    notice_ms: Ms = 6_000
+    same_medium_ms: Ms = 3_000
+
+
+class StorageTable(Table, frozen=True):
+    """Free space below which nothing new is sold; what runs is still recorded from it."""
+
+    reserve_mib: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 16
+
+
+class LineTable(Table, frozen=True):
+    """One serial line with dispensers. Timing in milliseconds, see firmware_notes/dart.md."""
+
+    name: Name
+    port: Device
+    protocol: str = "dart"
+    baudrate: int = 9600
+    turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 35
+    ack_turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
+    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 120
+    misses_until_lost: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    live_interval_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = 1_000
+    echo: bool = False
+
+
+class NozzleTable(Table, frozen=True):
+    """A logical nozzle, its product and its price a litre as text."""
+
+    nozzle: Annotated[int, msgspec.Meta(ge=1, le=15)]
+    product: Name
+    price: str
+
+
+class FuellingPointTable(Table, frozen=True):
+    """One pump position."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=99)]
+    line: Name
+    address: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    nozzles: Annotated[tuple[NozzleTable, ...], msgspec.Meta(min_length=1)]
+    minimum_ml: Millilitre = 2_000
+    volume_decimals: Decimals = 2
+    amount_decimals: Decimals = 2
+    price_decimals: Annotated[int, msgspec.Meta(ge=0, le=4)] = 3
+    total_decimals: Decimals = 2
+    combined_start: bool = True
+    prices_twice: bool = False
+
+
+class BadgeReaderTable(Table, frozen=True):
+    """A PN532 on a serial port."""
+
+    port: Device
+    profile: str = "auto"
+
+
+class KeypadTable(Table, frozen=True):
+    """A keypad by event device or, better, by the physical path of its socket."""
+
+    path: Device | None = None
+    phys: str | None = None
+
+
+class DisplayTable(Table, frozen=True):
+    """A 20 x 4 serial display."""
+
+    port: Device
+    code_page: str = "iso-8859-1"
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=115_200)] = 19200
+
+
+class SideTable(Table, frozen=True):
+    """One side of the terminal: what a driver stands in front of."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+    badge_reader: BadgeReaderTable | None = None
+    keypad: KeypadTable | None = None
+    display: DisplayTable | None = None

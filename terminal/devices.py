@@ -1,0 +1,84 @@
+"""The configuration's devices as threads of their drivers: pump lines, badge readers, keypads, displays. None opens before ``start``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from drivers.badge.reader import BadgeReader
+from drivers.badge.uid import NumberProfile
+from drivers.device_thread import DeviceThread
+from drivers.dispenser.dart.line import DartLine
+from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.line_thread import LineThread
+from drivers.display.device import Display
+from drivers.display.lk204 import CodePage
+from drivers.keypad.device import Keypad
+from drivers.serial_port import SerialPort
+from terminal.config import Config
+from terminal.config_tables import LineTable, SideTable
+
+
+class Devices:
+    """All threads of the hardware; ``lines`` by fuelling point and ``displays`` by side take commands."""
+
+    def __init__(self, config: Config, post: Callable[[object], None], clock: Callable[[], int]) -> None:
+        """``post`` takes what the devices tell, ``clock`` gives milliseconds. Raises ``ValueError`` for bounds of a driver."""
+        self._post = post
+        self._clock = clock
+        self.displays: dict[int, Display] = {}
+        self.lines: dict[int, LineThread] = {}
+        self.threads: list[DeviceThread] = []
+        for line in config.line:
+            self._add_line(line, config)
+        for side in config.side:
+            self._add_side(side)
+
+    def _add_line(self, table: LineTable, config: Config) -> None:
+        points = [point for point in config.fuelling_point if point.line == table.name]
+        positions = [
+            PositionProfile(
+                point.number,
+                point.address,
+                point.volume_decimals,
+                point.amount_decimals,
+                point.price_decimals,
+                point.total_decimals,
+                config.decimals,
+                point.combined_start,
+                prices_twice=point.prices_twice,
+            )
+            for point in points
+        ]
+        profile = LineProfile(
+            baudrate=table.baudrate,
+            turn_round_ms=table.turn_round_ms,
+            ack_turn_round_ms=table.ack_turn_round_ms,
+            answer_window_ms=table.answer_window_ms,
+            misses_until_lost=table.misses_until_lost,
+            live_interval_ms=table.live_interval_ms,
+            echo=table.echo,
+        )
+        port = SerialPort(table.port, table.baudrate, "O")
+        thread = LineThread(f"line-{table.name}", DartLine(table.name, positions, profile), port, self._post, self._clock)
+        self.threads.append(thread)
+        self.lines |= {point.number: thread for point in points}
+
+    def _add_side(self, side: SideTable) -> None:
+        post, clock = self._post, self._clock
+        if side.display is not None:
+            display = Display(
+                f"display-{side.number}",
+                side.number,
+                side.display.port,
+                post,
+                clock,
+                CodePage(side.display.code_page),
+                side.display.baudrate,
+            )
+            self.displays[side.number] = display
+            self.threads.append(display)
+        if side.badge_reader is not None:
+            profile = NumberProfile(side.badge_reader.profile)
+            self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, profile))
+        if side.keypad is not None:
+            self.threads.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))
