@@ -191,7 +191,9 @@ class _Examination:
             self._check_file()
             self._check_chain()
             with closing(Replay(self._acknowledged(), lambda what, where: self._error("replay", what, where))) as replay:
-                for seq, utc, kind, body in self.db.execute("SELECT seq, utc, kind, body FROM journal ORDER BY seq"):
+                for seq, utc, kind, body in self.db.execute(
+                    "SELECT seq, utc, kind, body FROM journal WHERE typeof(body) = 'blob' ORDER BY seq"
+                ):
                     replay.take(seq, utc, kind, body)
                 self._compare(replay)
                 self._check_sequence()
@@ -257,15 +259,19 @@ class _Examination:
             if seq != self.rows and not broken:
                 self._error("chain", f"row {self.rows} is missing", f"journal row {seq}")
                 broken = True
+            if not isinstance(body, bytes) or not isinstance(link, bytes) or not isinstance(utc, int):
+                self._error("chain", "the row is torn: its values are of no kind that was ever written", f"journal row {seq}")
+                broken = True
+                continue
             if not broken and chain_hash(self.head, seq, chained_body(utc, clock, kind, body)) != link:
                 self._error("chain", "the hash chain breaks here: this row or the one before was changed", f"journal row {seq}")
                 broken = True
-            self.head = bytes(link)
+            self.head = link
 
     def _acknowledged(self) -> frozenset[str]:
         """Every final message that exists or existed, by key; what a sale without authorization ended with stands nowhere else."""
         keys = {str(key) for (key,) in self.db.execute("SELECT key FROM outbox")}
-        for (body,) in self.db.execute("SELECT body FROM journal WHERE kind = 'MessageAcknowledged'"):
+        for (body,) in self.db.execute("SELECT body FROM journal WHERE kind = 'MessageAcknowledged' AND typeof(body) = 'blob'"):
             try:
                 keys.add(msgspec.json.decode(body, type=dict[str, str]).get("key", ""))
             except msgspec.DecodeError:
