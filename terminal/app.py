@@ -220,6 +220,7 @@ def _log(records: list[Record]) -> None:
 
 def run(config: Config) -> None:
     """Run the terminal until it is asked to stop. Raises ``ConfigError`` and ``LedgerError`` in plain words."""
+    check(config)  # before anything is made or opened
     clock = SystemClock()
     boot = clock.boot()
     notifier = Notifier.from_environment()
