@@ -10,7 +10,7 @@ from typing import Any
 from hal_sim.clock import monotonic_ms
 from hal_sim.dispensers.head import HeadState
 from hal_sim.forecourt import Forecourt, Point
-from hal_sim.host import HostServer
+from hal_sim.host import HostBook, HostServer
 
 
 def pump_view(point: Point) -> dict[str, Any]:
@@ -58,33 +58,40 @@ def pictures_view(court: Forecourt, since: int) -> dict[str, Any]:
     return {"count": len(display.pictures), "drawn": display.drawn, "pictures": [list(picture) for picture in display.pictures[since:]]}
 
 
+def book_view(book: HostBook) -> dict[str, Any]:
+    """The host's own book: what it has booked, holds, said unasked and heard of that. The caller holds the book's lock, if it has one."""
+    return {
+        "sales": book.sales(),
+        "records": book.records(),
+        "open": [
+            {
+                "authorization": each.authorization,
+                "sale": each.sale,
+                "customer": each.customer,
+                "quantity_ml": each.quantity_ml,
+                "value_minor": each.value_minor,
+            }
+            for each in book.open_authorizations()
+        ],
+        "reversals": book.reversals(),
+        "missing": [list(each) for each in book.missing_sequences()],
+        "conflicts": list(book.conflicts),
+        "watermark": book.watermark(),
+        "calls": dict(book.calls),
+        "refused": [list(each) for each in book.refused],
+        "list_version": book.list_version,
+        "terminal_state": book.terminal_state,
+        "pushed": [word.as_json() | {"said_at_ms": word.said_at_ms} for word in book.pushed()],
+        "acks": {
+            str(event): {"effective_at_ms": ack.effective_at_ms, "received_at_ms": ack.received_at_ms} for event, ack in book.acks.items()
+        },
+    }
+
+
 def host_view(server: HostServer) -> dict[str, Any]:
-    """The host's own book."""
+    """The book of a running host, and what went wrong in its own threads."""
     with server.lock:
-        book = server.book
-        return {
-            "sales": book.sales(),
-            "records": book.records(),
-            "open": [
-                {
-                    "authorization": each.authorization,
-                    "sale": each.sale,
-                    "customer": each.customer,
-                    "quantity_ml": each.quantity_ml,
-                    "value_minor": each.value_minor,
-                }
-                for each in book.open_authorizations()
-            ],
-            "reversals": book.reversals(),
-            "missing": [list(each) for each in book.missing_sequences()],
-            "conflicts": list(book.conflicts),
-            "watermark": book.watermark(),
-            "calls": dict(book.calls),
-            "refused": [list(each) for each in book.refused],
-            "list_version": book.list_version,
-            "terminal_state": book.terminal_state,
-            "errors": list(server.errors),
-        }
+        return book_view(server.book) | {"errors": list(server.errors)}
 
 
 def books_view(court: Forecourt, server: HostServer) -> dict[str, Any]:

@@ -6,7 +6,8 @@ A badge ``BROKEN`` makes it fail like a world with a mistake in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from terminal.core.units import cost_of
 from tests.behaviour.world import Amount, Books, CardRow, HostConduct, Release, SaleSeen, Setup, Subject
@@ -209,6 +210,9 @@ class FakeWorld:
         money = sum(sale.amount_minor for _, _, sale in self._sales)
         at_host = volumes if self._booked == len(ids) else {}
         return Books(volumes, volumes, at_host, money, money if at_host == volumes else 0, ids, ids[: self._booked])
+
+    def host_view(self) -> Mapping[str, Any]:
+        return {"records": [], "pushed": [], "acks": {}}
 
     def close(self) -> None:
         self.closed = True

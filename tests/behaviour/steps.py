@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.behaviour import givens, thens, whens
+from tests.behaviour import givens, host_thens, thens, whens
 from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
-pytest_plugins = [givens.__name__, whens.__name__, thens.__name__]
+pytest_plugins = [givens.__name__, whens.__name__, thens.__name__, host_thens.__name__]
 
 
 @pytest.fixture

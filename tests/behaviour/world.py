@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.behaviour.setup import (
     BalanceRow,
@@ -265,6 +265,9 @@ class World(Protocol):
 
     def host_open_authorizations(self) -> int:
         """How many authorizations the host holds that are neither completed nor reversed."""
+
+    def host_view(self) -> Mapping[str, Any]:
+        """The host's own book as ``hal_sim.views.book_view`` gives it: records, what it said unasked, what it heard of that, …"""
 
     def books(self) -> Books:
         """The three books as they stand."""

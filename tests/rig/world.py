@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from terminal.core.screens import Screen
@@ -336,6 +336,10 @@ class RigWorld:
     def host_open_authorizations(self) -> int:
         """See ``World.host_open_authorizations``."""
         return len(self._forecourt.do("host")["open"])
+
+    def host_view(self) -> Mapping[str, Any]:
+        """See ``World.host_view``."""
+        return self._forecourt.do("host")
 
     def books(self) -> Books:
         """See ``World.books``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved
 from hal_sim.dispensers.head import HeadState
+from hal_sim.views import book_view
 from hal_sim.wire import FaultRates, Faults
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointTimes
@@ -317,6 +318,10 @@ class VirtualWorld:
     def host_open_authorizations(self) -> int:
         """See ``World.host_open_authorizations``."""
         return len(self.station.book.open_authorizations())
+
+    def host_view(self) -> Mapping[str, Any]:
+        """See ``World.host_view``."""
+        return book_view(self.station.book)
 
     def books(self) -> Books:
         """See ``World.books``."""
