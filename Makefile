@@ -4,11 +4,14 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format play features swarm replay planted bench diagrams lock setup clean
+.PHONY: help demo test lint format play features oracle swarm replay planted bench diagrams lock setup clean
 
 PYTHON ?=
 WORLD ?= virtual
 SEEDS ?= 200
+CASES ?= 100000
+JOBS ?= 2
+BAD ?=
 FIRST ?= 1
 FEATURE ?=
 SEED ?=
@@ -41,6 +44,9 @@ play: setup ## play features: FEATURE="a.feature b.feature" WORLD=virtual|rig
 
 features: setup ## play every feature, then print the table of features with a tick a row: WORLD=virtual|rig
 	@$(RUN) tests.play tests/features --world $(WORLD) --table
+
+oracle: setup ## random cases through `terminal explain` against the rules written apart: CASES=100000 SEED=1 JOBS=2, or malformed ones: BAD=500
+	@$(RUN) tests.oracle $(if $(BAD),--bad $(BAD),--cases $(CASES)) --seed $(or $(SEED),1) --jobs $(JOBS)
 
 swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1
 	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST)

@@ -1,4 +1,4 @@
-"""``python -m hal_sim``: the simulated forecourt as a program of its own."""
+"""``python -m hal_sim``: the simulated forecourt, or the fleet-card host alone, as a program of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 
 from hal_sim.control import LONGEST_LINE, Control
 from hal_sim.forecourt import CannotStart, Forecourt, read_scenario
+from hal_sim.host.console import host
 
 WAIT_MS = 200
 WAITING_MS = 5
@@ -40,6 +41,9 @@ The end of its input, SIGTERM or Ctrl-C stops it.
 @click.group(help="The other end of every wire: pumps, badge reader, display, keypad and host, without the hardware.")
 def main() -> None:
     """The command line."""
+
+
+main.add_command(host)
 
 
 @main.command(epilog=EXAMPLES, help="Start a whole forecourt and obey commands on standard input, one JSON object per line.")

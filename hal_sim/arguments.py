@@ -55,6 +55,13 @@ class Arguments:
             raise Refused(f"{self._name}: {name} is not a list of texts")
         return values
 
+    def names(self, name: str) -> dict[str, str]:
+        """An object of names with texts; empty where none is given."""
+        values: dict[str, Any] = self._take(name, {}, dict, "an object of names with texts")
+        if not all(isinstance(value, str) for value in values.values()):
+            raise Refused(f"{self._name}: {name} is not an object of names with texts")
+        return values
+
     def nothing_else(self) -> None:
         """Every field has been asked for. Raises ``Refused`` where one is left."""
         if self._fields:

@@ -16,6 +16,7 @@ from hal_sim.badge.tags import tag_for_number
 from hal_sim.clock import monotonic_ms
 from hal_sim.forecourt import Forecourt, Point
 from hal_sim.host import HostServer
+from hal_sim.host_commands import HostCommands
 from hal_sim.keypad.layout import codes_of
 from hal_sim.keypad.testbed import KeypadFailed
 from hal_sim.views import books_view, display_view, host_view, pictures_view, pump_view, pumps_view
@@ -51,6 +52,7 @@ class Control:
             "release": self._release,
             "stop": self._stop,
             "power": self._power,
+            "exchange": self._exchange,
             "line": self._line,
             "noise": self._noise,
             "present": self._present,
@@ -58,12 +60,6 @@ class Control:
             "reader": self._reader,
             "keys": self._keys,
             "host": self._host,
-            "block": lambda args: self._blocked(args, blocked=True),
-            "unblock": lambda args: self._blocked(args, blocked=False),
-            "unlock_pin": self._unlock_pin,
-            "price": self._price,
-            "publish": self._publish,
-            "spoil_lists": self._spoil_lists,
             "wall_clock": self._wall_clock,
             "pass_time": self._pass_time,
             "pumps": self._shown(pumps_view),
@@ -74,6 +70,7 @@ class Control:
             "wait_flow": self._wait_flow,
             "wait_display": self._wait_display,
             "wait_quiet": self._wait_quiet,
+            **HostCommands(self._server).commands,
         }
 
     # --- lines
@@ -160,6 +157,12 @@ class Control:
             point.head.power_on(monotonic_ms())
         else:
             point.head.power_off(monotonic_ms())
+        return {"ok": True}
+
+    def _exchange(self, args: Arguments) -> Answer:
+        point = self._point(args)
+        args.nothing_else()
+        point.head.exchange(monotonic_ms())
         return {"ok": True}
 
     def _line(self, args: Arguments) -> Answer:
@@ -253,47 +256,6 @@ class Control:
             server.book.busy = busy
             server.set_reachable(reachable)
         return {"ok": True, "url": server.url, "reachable": server.reachable}
-
-    def _blocked(self, args: Arguments, *, blocked: bool) -> Answer:
-        server = self._server()
-        card = args.text("card") if args.has("card") else None
-        customer = args.text("customer") if args.has("customer") else None
-        publish = args.flag("publish", True)
-        args.nothing_else()
-        with server.lock:
-            if blocked:
-                server.book.block(card=card, customer=customer)
-            else:
-                server.book.unblock(card=card, customer=customer)
-            version = server.book.publish() if publish else server.book.list_version
-        return {"ok": True, "list_version": version}
-
-    def _unlock_pin(self, args: Arguments) -> Answer:
-        server, card = self._server(), args.text("card")
-        args.nothing_else()
-        with server.lock:
-            server.book.unlock_pin(card)
-            return {"ok": True, "list_version": server.book.publish()}
-
-    def _price(self, args: Arguments) -> Answer:
-        server, product, price = self._server(), args.text("product"), args.whole("price")
-        args.nothing_else()
-        with server.lock:
-            server.book.change_price(product, price)
-        return {"ok": True}
-
-    def _publish(self, args: Arguments) -> Answer:
-        server = self._server()
-        args.nothing_else()
-        with server.lock:
-            return {"ok": True, "list_version": server.book.publish()}
-
-    def _spoil_lists(self, args: Arguments) -> Answer:
-        server, fault = self._server(), args.text("fault")
-        args.nothing_else()
-        with server.lock:
-            server.book.shelf.spoil(fault)
-        return {"ok": True, "fault": fault}
 
     # --- clocks
 

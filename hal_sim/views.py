@@ -11,6 +11,7 @@ from hal_sim.clock import monotonic_ms
 from hal_sim.dispensers.head import HeadState
 from hal_sim.forecourt import Forecourt, Point
 from hal_sim.host import HostBook, HostServer
+from hal_sim.host.push import Word
 
 
 def pump_view(point: Point) -> dict[str, Any]:
@@ -81,11 +82,31 @@ def book_view(book: HostBook) -> dict[str, Any]:
         "refused": [list(each) for each in book.refused],
         "list_version": book.list_version,
         "terminal_state": book.terminal_state,
-        "pushed": [word.as_json() | {"said_at_ms": word.said_at_ms} for word in book.pushed()],
+        "terminal_state_at_ms": book.terminal_state_at_ms,
+        "pushed": [word_view(word) for word in book.pushed()],
         "acks": {
-            str(event): {"effective_at_ms": ack.effective_at_ms, "received_at_ms": ack.received_at_ms} for event, ack in book.acks.items()
+            str(event): {"effective_at_ms": ack.effective_at_ms, "received_at_ms": ack.received_at_ms, "refused": ack.refused}
+            for event, ack in book.acks.items()
         },
+        "applied": applied_view(book),
+        "batches": list(book.batches),
+        "corrections": book.corrections(),
+        "closings": [word_view(word) for word in book.closings()],
+        "shares": book.shares(),
     }
+
+
+def word_view(word: Word) -> dict[str, Any]:
+    """Something that the host said unasked."""
+    return word.as_json() | {"event": word.event, "said_at_ms": word.said_at_ms}
+
+
+def applied_view(book: HostBook) -> list[dict[str, Any]]:
+    """The lists that the terminal said it decides by, in the order in which it first said so."""
+    return [
+        {"epoch": epoch, "version": version, "effective_at_ms": heard.effective_at_ms, "received_at_ms": heard.received_at_ms}
+        for (epoch, version), heard in book.applied.items()
+    ]
 
 
 def host_view(server: HostServer) -> dict[str, Any]:

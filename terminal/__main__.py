@@ -10,8 +10,10 @@ import click
 import msgspec
 
 from terminal.config import Config, ConfigError, load
+from terminal.core.refusal_code import BadCode
 from terminal.runtime import logs
 from terminal.store.ledger import LedgerError, StorageFailed
+from terminal.store.past import NotFound
 
 CONFIG = click.option(
     "--config",
@@ -163,17 +165,34 @@ def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
 
 
 @main.command("explain")
-@click.argument("case", type=click.Path())
-def explain_command(case: str) -> None:
-    """Decide the case of a .json file, or each line of a .jsonl file, and say every step, reason and remainder.
+@click.argument("case", type=click.Path(), required=False)
+@click.option("--code", metavar="CODE", help="The six characters that a refused driver reads on the display.")
+@click.option("--sale", metavar="SALE", help="A sale, as OPT1-1-42.")
+@CONFIG
+@click.option("--ledger", type=click.Path(path_type=Path), help="A ledger file, backup or copy; else the configuration's.")
+def explain_command(case: str | None, code: str | None, sale: str | None, path: Path, ledger: Path | None) -> None:
+    """Say every step, reason and remainder of a decision.
+
+    Of the case of a .json file, of each line of a .jsonl file, or of a decision of the past: the one behind a refusal code, or the one that
+    let a sale go. The past is read from the ledger of a stopped terminal, from a backup, or from a copy of ledger.db and ledger.db-wal.
 
     \b
-    Example:
+    Examples:
       python -m terminal explain case.json
+      python -m terminal explain --code X7K2QD --config terminal.toml
+      python -m terminal explain --sale OPT1-1-42 --ledger backup/ledger.db
     """
-    from terminal.explain import main as explain
+    from terminal import explain
 
-    sys.exit(explain(case))
+    if sum(given is not None for given in (case, code, sale)) != 1:
+        raise _Stop("name one of the three: a case's file, --code or --sale (see python -m terminal explain --help)")
+    if case is not None:
+        sys.exit(explain.main(case))
+    file = ledger or Path(_load(path).terminal.state_dir) / "ledger.db"
+    try:
+        click.echo(explain.explain_past(file, code=code, sale=sale))
+    except (BadCode, NotFound, LedgerError, StorageFailed) as error:
+        raise _Stop(str(error)) from error
 
 
 def _load(path: Path) -> Config:

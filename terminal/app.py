@@ -23,6 +23,7 @@ from terminal.core.reasons import Reason
 from terminal.core.records import Record
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
+from terminal.core.terminal_state import TerminalState
 from terminal.devices import Devices
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
@@ -37,9 +38,10 @@ from terminal.runtime.inbox import Inbox
 from terminal.runtime.logs import line_of
 from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
-from terminal.store.card_file import CardFileError, LiveLists
+from terminal.store.card_file import CardFileError
 from terminal.store.card_import import ImportProcess
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
+from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyFileError, KeyVault
 
@@ -177,9 +179,9 @@ class Terminal:
         """See ``runtime.engine.Outside``."""
         self.host.ask(question)
 
-    def upload(self, message: QueuedMessage) -> None:
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.upload(message)
+        self.host.upload(messages)
 
     def probe_host(self) -> None:
         """See ``runtime.engine.Outside``."""
@@ -204,9 +206,17 @@ class Terminal:
         """See ``runtime.engine.Outside``."""
         self.host.open_push(last_event)
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.ack_event(event, effective_at)
+        self.host.ack_event(event, effective_at, refused)
+
+    def report_state(self, state: TerminalState) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.report_state(state)
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.tell_applied(epoch, version, at)
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""

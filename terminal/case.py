@@ -7,12 +7,13 @@ the rule, never a value: it may be a card number. Source: design/behaviour-langu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from terminal.case_rows import BalanceRow, BaselineRow, CardRow, CaseRow, LimitRow, Names, SaleRow
-from terminal.core.account_book import AccountBook, SaleUse
+from terminal.case_rows import BalanceRow, BaselineRow, CardRow, CaseRow, LimitRow, Names, PolicyRow, SaleRow, ShareRow
+from terminal.core.account_book import AccountBook, SaleUse, UseState
 from terminal.core.card_data import (
     Balance,
     Baseline,
@@ -24,12 +25,15 @@ from terminal.core.card_data import (
     Nozzle,
     Period,
     PinRule,
+    Share,
     Subject,
     SubjectKind,
     Wish,
 )
 from terminal.core.currencies import decimals_of
-from terminal.core.facts import Policy, Request
+from terminal.core.exposure import Exposure
+from terminal.core.facts import Cap, ExposureCaps, Policy, Request
+from terminal.core.hours import BadHours, read_hours
 from terminal.core.units import UtcMs
 from terminal.core.windows import LAST_YEAR, BadWindowKey, UnknownZone, utc_ms, window_of_key, zone_of
 
@@ -91,12 +95,8 @@ class CaseDenyList:
             self._add(entry, f"deny[{number}]")
 
     def _add(self, entry: str, where: str) -> None:
-        matched = _RANGE.fullmatch(entry)
-        if matched is not None:
-            first, last = matched[1], matched[2]
-            if len(first) != len(last) or first > last:
-                raise FieldError(where, "a range goes upwards between numbers of the same length")
-            self._ranges.append((first, last))
+        if _RANGE.fullmatch(entry):
+            self._ranges.append(_range(entry, where))
             return
         word, _, name = entry.partition(" ")
         if word not in ("card", "customer") or not name or name != name.strip():
@@ -113,9 +113,23 @@ class CaseDenyList:
 
     def in_range(self, number: str) -> bool:
         """Is the number in a denied range?"""
-        if not (number.isascii() and number.isdigit()):
-            return False
-        return any(len(number) == len(first) and first <= number <= last for first, last in self._ranges)
+        return _in_ranges(number, self._ranges)
+
+
+def _range(entry: str, where: str) -> tuple[str, str]:
+    matched = _RANGE.fullmatch(entry)
+    if matched is None:
+        raise FieldError(where, "expected `range FROM-TO`")
+    first, last = matched[1], matched[2]
+    if len(first) != len(last) or first > last:
+        raise FieldError(where, "a range goes upwards between numbers of the same length")
+    return first, last
+
+
+def _in_ranges(number: str, ranges: list[tuple[str, str]]) -> bool:
+    if not (number.isascii() and number.isdigit()):
+        return False
+    return any(len(number) == len(first) and first <= number <= last for first, last in ranges)
 
 
 class CaseLists:
@@ -130,17 +144,17 @@ class CaseLists:
             self._customers[customer.customer] = Customer(customer.customer, customer.status, customer.offline, zone)
         for number, card in enumerate(row.cards):
             _new(card.number, set(self._cards), f"cards[{number}].number", "number")
-            self._cards[card.number] = _card(card)
+            self._cards[card.number] = _card(card, f"cards[{number}]")
         self._limits = [_limit(written, f"limits[{number}]") for number, written in enumerate(row.limits)]
         self._balances = [_balance(balance, f"balances[{number}]") for number, balance in enumerate(row.balances)]
         self._baselines = [_baseline(baseline, f"baselines[{number}]") for number, baseline in enumerate(row.baselines)]
         self.products_as_written: dict[Limit, Names] = {}
         for limit, written in zip(self._limits, row.limits, strict=True):
             self.products_as_written.setdefault(limit, written.products)
-        seen: set[tuple[object, ...]] = set()
-        for number, known in enumerate(self._baselines):
-            key = (known.subject, known.window, known.measure, known.products)
-            _new(key, seen, f"baselines[{number}]", "subject, window, measure and products")
+        self._shares = [_share(share, f"shares[{number}]") for number, share in enumerate(row.shares)]
+        self._online = [_range(entry, f"online_only[{number}]") for number, entry in enumerate(row.online_only)]
+        _no_twins(self._baselines, "baselines")
+        _no_twins(self._shares, "shares")
 
     def card(self, token: str) -> Card | None:
         """The card of this number."""
@@ -162,12 +176,31 @@ class CaseLists:
         """In the order of the case."""
         return tuple(row for row in self._baselines if _concerns(row.subject, account, customer))
 
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        """In the order of the case."""
+        return tuple(row for row in self._shares if _concerns(row.subject, account, customer))
+
+    def online_only(self, number: str) -> bool:
+        """Is the number in a range that is never decided offline?"""
+        return _in_ranges(number, self._online)
+
 
 def _concerns(subject: Subject, account: str, customer: str | None) -> bool:
     return subject.id == (account if subject.kind is SubjectKind.CARD else customer)
 
 
-def _card(row: CardRow) -> Card:
+def _no_twins(rows: Sequence[Baseline | Share], name: str) -> None:
+    seen: set[tuple[object, ...]] = set()
+    for number, known in enumerate(rows):
+        key = (known.subject, known.window, known.measure, known.products)
+        _new(key, seen, f"{name}[{number}]", "subject, window, measure and products")
+
+
+def _card(row: CardRow, where: str) -> Card:
+    try:
+        read_hours(row.hours or "")
+    except BadHours as error:
+        raise FieldError(f"{where}.hours", str(error)) from error
     return Card(
         token=row.number,
         account=row.number if row.account is None else row.account,
@@ -184,7 +217,7 @@ def _card(row: CardRow) -> Card:
         pair=None,
         language=None,
         last4=row.number[-4:],
-        hours=None,
+        hours=row.hours,
         medium="",
     )
 
@@ -192,7 +225,7 @@ def _card(row: CardRow) -> Card:
 def _limit(row: LimitRow, where: str) -> Limit:
     if row.period is Period.FUELLING and row.measure is Measure.COUNT:
         raise FieldError(f"{where}.measure", "COUNT does not go with FUELLING")
-    return Limit(_subject(row.subject, f"{where}.subject"), row.period, row.measure, row.amount, _set(row.products))
+    return Limit(_subject(row.subject, f"{where}.subject"), row.period, row.measure, row.amount, _set(row.products), row.shared)
 
 
 def _balance(row: BalanceRow, where: str) -> Balance:
@@ -209,6 +242,25 @@ def _baseline(row: BaselineRow, where: str) -> Baseline:
     return Baseline(subject, row.window, row.measure, _set(row.products), row.amount, row.watermark)
 
 
+def _share(row: ShareRow, where: str) -> Share:
+    subject, period = _subject(row.subject, f"{where}.subject"), Period(row.period)
+    try:
+        window_of_key(row.window, "UTC")
+    except BadWindowKey as error:
+        raise FieldError(f"{where}.window", str(error)) from error
+    if (len(row.window) == len("2026-03-29")) is not (period is Period.DAY):
+        raise FieldError(f"{where}.window", "a date for a DAY, and a month for a MONTH")
+    return Share(row.grant, subject, period, row.window, row.measure, _set(row.products), row.amount, row.watermark)
+
+
+def _caps(row: PolicyRow) -> ExposureCaps | None:
+    card = Cap(row.exposure_card_ml, row.exposure_card_minor, row.exposure_card_count)
+    customer = Cap(row.exposure_customer_ml, row.exposure_customer_minor, row.exposure_customer_count)
+    terminal = Cap(row.exposure_terminal_ml, row.exposure_terminal_minor, row.exposure_terminal_count)
+    caps = ExposureCaps(card, customer, terminal)
+    return None if caps == ExposureCaps() else caps
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case in the core's own values."""
@@ -217,6 +269,7 @@ class Case:
     lists: CaseLists
     deny: CaseDenyList
     book: AccountBook
+    exposure: Exposure
     policy: Policy
     request: Request
     host: HostAnswer | None
@@ -233,11 +286,13 @@ def case_of(row: CaseRow) -> Case:
         raise FieldError("request.wish", "a wish is either quantity_ml or value_minor")
     host = row.host
     policy = row.policy
+    lists, uses = CaseLists(row), [_use(sale, number) for number, sale in enumerate(row.sales)]
     return Case(
         row=row,
-        lists=CaseLists(row),
+        lists=lists,
         deny=CaseDenyList(row.deny),
-        book=AccountBook(_use(sale, number) for number, sale in enumerate(row.sales)),
+        book=AccountBook(uses),
+        exposure=Exposure(use for use, sale in zip(uses, row.sales, strict=True) if sale.unsent or sale.state is not UseState.DELIVERED),
         policy=Policy(
             min_dispense_ml=policy.min_dispense_ml,
             terminal_cap_ml=policy.terminal_cap_ml,
@@ -246,6 +301,7 @@ def case_of(row: CaseRow) -> Case:
             emergency_accounts=frozenset(policy.emergency_accounts),
             restricted_products=frozenset(policy.restricted_products),
             max_open=policy.max_open,
+            exposure=_caps(policy),
         ),
         request=Request(
             token=row.request.card,

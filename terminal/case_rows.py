@@ -39,6 +39,15 @@ class PolicyRow(_Strict, frozen=True):
     emergency_accounts: list[Name] = []
     restricted_products: list[Name] = []
     max_open: Amount = 1
+    exposure_card_ml: Amount | None = None
+    exposure_card_minor: Amount | None = None
+    exposure_card_count: Amount | None = None
+    exposure_customer_ml: Amount | None = None
+    exposure_customer_minor: Amount | None = None
+    exposure_customer_count: Amount | None = None
+    exposure_terminal_ml: Amount | None = None
+    exposure_terminal_minor: Amount | None = None
+    exposure_terminal_count: Amount | None = None
 
 
 class HostRow(_Strict, frozen=True):
@@ -73,16 +82,31 @@ class CardRow(_Strict, frozen=True):
     offline: Offline = Offline.ALLOWED
     tank_ml: Amount | None = None
     sites: Names = None
+    hours: str | None = None
 
 
 class LimitRow(_Strict, frozen=True):
-    """A limit."""
+    """A limit. ``shared``: offline this terminal's share of the window binds too."""
 
     subject: str
     period: Period
     measure: Measure
     amount: Amount
     products: Names = None
+    shared: bool = False
+
+
+class ShareRow(_Strict, frozen=True):
+    """This terminal's share of a shared limit in one window."""
+
+    subject: str
+    period: Literal["DAY", "MONTH"]
+    window: str
+    measure: Measure
+    amount: Amount
+    products: Names = None
+    watermark: int | None = None
+    grant: str = ""
 
 
 class BalanceRow(_Strict, frozen=True):
@@ -108,7 +132,10 @@ class BaselineRow(_Strict, frozen=True):
 
 
 class SaleRow(_Strict, frozen=True):
-    """A sale; ``product`` null while nobody knows which it will be."""
+    """A sale; ``product`` null while nobody knows which it will be. ``unsent``: decided offline, and the host has not answered its record.
+
+    A sale that is held or in doubt is unsent whatever is written.
+    """
 
     sequence: int
     account: Name
@@ -118,6 +145,7 @@ class SaleRow(_Strict, frozen=True):
     authorized_at: Instant
     state: UseState
     customer: Name | None = None
+    unsent: bool = False
 
 
 class NozzleRow(_Strict, frozen=True):
@@ -163,3 +191,6 @@ class CaseRow(_Strict, frozen=True):
     baselines: list[BaselineRow] = []
     sales: list[SaleRow] = []
     deny: list[str] = []
+    shares: list[ShareRow] = []
+    online_only: list[str] = []
+    networks: list[Name] = []

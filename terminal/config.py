@@ -94,8 +94,11 @@ class Config(Table, frozen=True):
                 emergency_accounts=frozenset(self.policy.emergency_accounts),
                 restricted_products=frozenset(self.policy.restricted_products),
                 max_open=self.policy.max_open,
+                exposure=self.policy.exposure(),
             ),
             self.policy.on_deny,
+            self.policy.batch_sales,
+            networks=self.terminal.networks,
         )
         points = tuple(
             PointConfig(point.number, tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)), point.minimum_ml)
@@ -109,7 +112,7 @@ class Config(Table, frozen=True):
             self.terminal.language,
             PointTimes(times.lift_ms, times.flow_ms, times.record_ms, times.settle_ms),
             SessionTimes(times.input_ms, times.notice_ms, times.same_medium_ms),
-            HostTimes(host.authorize_ms, host.probe_ms, host.lists_ms, host.retry_first_ms, host.retry_cap_ms),
+            HostTimes(host.authorize_ms, host.probe_ms, host.lists_ms, host.retry_first_ms, host.retry_cap_ms, host.state_ms),
             version,
         )
 

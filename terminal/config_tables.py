@@ -6,10 +6,14 @@ from typing import Annotated
 
 import msgspec
 
+from terminal.core import facts
+from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.deny_book import OnDeny
+from terminal.core.facts import ExposureCaps
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
 Millilitre = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Cap = Annotated[int, msgspec.Meta(ge=0, le=10**12)] | None
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
 Device = Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9/_.:+-]+\Z")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
@@ -32,10 +36,14 @@ class TerminalTable(Table, frozen=True):
     state_dir: Folder
     runtime_dir: Folder
     language: str = "fr"
+    networks: tuple[Name, ...] = ()
 
 
 class PolicyTable(Table, frozen=True):
-    """The operator's own rules; amounts in millilitres and minor units. Accounts are tokens (32 hex digits)."""
+    """The operator's own rules; amounts in millilitres and minor units. Accounts are tokens (32 hex digits).
+
+    ``exposure_…``: how much may be let go offline that the host has not answered for yet; what is left out does not bind.
+    """
 
     terminal_cap_ml: Millilitre = 990_000
     terminal_cap_minor: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -44,6 +52,25 @@ class PolicyTable(Table, frozen=True):
     restricted_products: tuple[Name, ...] = ()
     max_open: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
     on_deny: OnDeny = OnDeny.STOP
+    batch_sales: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = BATCH_SALES
+    exposure_card_ml: Cap = None
+    exposure_card_minor: Cap = None
+    exposure_card_count: Cap = None
+    exposure_customer_ml: Cap = None
+    exposure_customer_minor: Cap = None
+    exposure_customer_count: Cap = None
+    exposure_terminal_ml: Cap = None
+    exposure_terminal_minor: Cap = None
+    exposure_terminal_count: Cap = None
+
+    def exposure(self) -> ExposureCaps | None:
+        """The caps as the decision takes them; None when there is none."""
+        caps = ExposureCaps(
+            facts.Cap(self.exposure_card_ml, self.exposure_card_minor, self.exposure_card_count),
+            facts.Cap(self.exposure_customer_ml, self.exposure_customer_minor, self.exposure_customer_count),
+            facts.Cap(self.exposure_terminal_ml, self.exposure_terminal_minor, self.exposure_terminal_count),
+        )
+        return None if caps == ExposureCaps() else caps
 
 
 class HostTable(Table, frozen=True):
@@ -60,6 +87,7 @@ class HostTable(Table, frozen=True):
     lists_ms: Ms = 300_000
     retry_first_ms: Ms = 1_000
     retry_cap_ms: Ms = 300_000
+    state_ms: Ms = 60_000
 
 
 class KeysTable(Table, frozen=True):

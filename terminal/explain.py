@@ -1,4 +1,4 @@
-"""``explain``: why a decision came out as it did, for a case in a file, by the terminal's own ``gather`` and ``decide``.
+"""``explain``: why a decision came out as it did, by the terminal's own ``decide``: a case in a file, or a decision of the past.
 
 One ``.json`` file holds one case, a ``.jsonl`` file one a line; every case gives one line of JSON. A case that cannot be read is named by
 line and field. Source: design/behaviour-language.md, section explain.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from terminal.case import Case, CaseLists, FieldError, case_of
-from terminal.case_rows import CaseRow
-from terminal.core.authorization import Decision, Remaining, decide, gather
+from terminal.case import Case, FieldError, case_of
+from terminal.case_rows import CaseRow, Names
+from terminal.core.authorization import Decision, Judged, Remaining, decide, gather
+from terminal.core.card_data import Limit
 from terminal.core.units import UtcMs
 from terminal.core.windows import Window, utc_datetime
 from terminal.json_lines import line_of_path
+from terminal.store import past
 
 _DECODER = msgspec.json.Decoder(CaseRow)
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -77,6 +79,12 @@ def explain_file(path: Path | str) -> Iterator[bytes]:
                 raise CaseError(number, error.field, error.why) from error
 
 
+def explain_past(ledger: Path, *, code: str | None = None, sale: str | None = None) -> str:
+    """One line of JSON for the decision behind a refusal code or a sale. Raises ``past.NotFound``, ``BadCode`` and ``LedgerError``."""
+    found = past.by_code(ledger, code) if code is not None else past.by_sale(ledger, sale or "")
+    return _line_of_json(explain_judged(found)).decode()
+
+
 def main(path: str) -> int:
     """Write the answers to standard output. Ends 0, also when declined; 2 with a message on standard error when a case cannot be read."""
     try:
@@ -112,18 +120,25 @@ def _answer(case: Case) -> dict[str, Any]:
         clock_state=row.clock,
         lists_checked_utc=case.lists_checked_utc,
         policy=case.policy,
+        networks=tuple(row.networks),
+        exposure=case.exposure,
     )
-    return _written(decide(facts, case.policy), case.lists)
+    return _written(decide(facts, case.policy), case.lists.products_as_written.__getitem__)
 
 
-def _written(decision: Decision, lists: CaseLists) -> dict[str, Any]:
+def explain_judged(found: Judged) -> dict[str, Any]:
+    """The same for a decision of the past, from the facts that were written down with it. Subjects are accounts' tokens here."""
+    return _written(decide(found.facts, found.policy), lambda limit: None if limit.products is None else sorted(limit.products))
+
+
+def _written(decision: Decision, products_of: Callable[[Limit], Names]) -> dict[str, Any]:
     word = "declined" if not decision.approved else "partial" if decision.partial else "approved"
     return {
         "decision": word,
         "reason": None if decision.reason is None else decision.reason.value,
         "decided_by": decision.decided_by.value,
         "steps": [{"step": step.step.value, "result": "pass" if step.passed else "fail"} for step in decision.steps],
-        "remaining": [_remaining(left, lists) for left in decision.remaining],
+        "remaining": [_remaining(left, products_of) for left in decision.remaining],
         "allowance": {
             one.product: {"quantity_ml": one.quantity_ml, "value_minor": one.value_minor, "bound_by": one.bound_by.value}
             for one in decision.allowance
@@ -131,13 +146,13 @@ def _written(decision: Decision, lists: CaseLists) -> dict[str, Any]:
     }
 
 
-def _remaining(left: Remaining, lists: CaseLists) -> dict[str, Any]:
+def _remaining(left: Remaining, products_of: Callable[[Limit], Names]) -> dict[str, Any]:
     limit = left.limit
     return {
         "subject": f"{limit.subject.kind.value} {limit.subject.id}",
         "period": limit.period.value,
         "measure": limit.measure.value,
-        "products": lists.products_as_written[limit],
+        "products": products_of(limit),
         "limit": limit.amount,
         "used": left.used,
         "held": left.held,

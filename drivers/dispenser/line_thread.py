@@ -115,7 +115,7 @@ class LineThread(DeviceThread):
         data = b""
         if self._readable:
             # Without this every byte of an answer would wake us for itself: an idle line would cost a third more of the processor.
-            self.pause(GATHER_MS)
+            self._port.linger(GATHER_MS)
             now = self.clock()
             data = self._port.read()
         if data:
@@ -123,7 +123,7 @@ class LineThread(DeviceThread):
             if self._tap is not None:
                 self._tap("rx", data)
             self._master.receive(data, now)
-        while (command := self._next_command()) is not None:
+        while self._commands and (command := self._next_command()) is not None:
             self._master.submit(command, now)
         wire = self._master.next_transmission(now)
         if wire is not None:

@@ -231,6 +231,7 @@ class DartBus:
             if position.address in self.positions:
                 raise ValueError(f"two positions at {position.address:#x}")
             self.positions[position.address] = position
+        self._heads = tuple(position.head for position in self.positions.values())
         self.answer_delay_ms = answer_delay_ms
         self.lead_in = b""
         self._reader = codec.FrameReader(accept_unescaped)
@@ -277,8 +278,8 @@ class DartBus:
     def next_wakeup(self) -> int | None:
         """When the next running flow ends, or None."""
         earliest: int | None = None
-        for position in self.positions.values():
-            at = position.head.next_change()
+        for head in self._heads:
+            at = head.next_change()
             if at is not None and (earliest is None or at < earliest):
                 earliest = at
         return earliest

@@ -8,57 +8,12 @@ amounts minor units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum, IntEnum
+from collections.abc import Iterable, Mapping
 
-from hal_sim.dispensers.hydraulics import VIRTUAL_ML_PER_MIN, Flow, amount_of, volume_within
+from hal_sim.dispensers.head_words import ALARM_EMERGENCY_STOP, ALARM_POWER_FAILURE, Change, HeadOptions, HeadState, Listener
+from hal_sim.dispensers.hydraulics import Flow, amount_of, volume_within
 
-
-class HeadState(IntEnum):
-    """State of a fuelling point; the value is its DC1 code."""
-
-    NOT_PROGRAMMED = 0
-    RESET = 1
-    AUTHORIZED = 2
-    FILLING = 4
-    COMPLETED = 5
-    LIMIT_REACHED = 6
-    SWITCHED_OFF = 7
-    SUSPENDED = 8
-
-
-class Change(Enum):
-    """What a listener is told of."""
-
-    STATE = "state"
-    NOZZLE = "nozzle"
-    ALARM = "alarm"
-    POWER = "power"
-
-
-Listener = Callable[[Change, int], None]
-ALARM_EMERGENCY_STOP = 0x09
-ALARM_POWER_FAILURE = 0x0A
-
-
-@dataclass(frozen=True, slots=True)
-class HeadOptions:
-    """How this make of head behaves.
-
-    ``pulse_ml`` is the meter's resolution: fill, amount and totaliser advance by it, so that the three books can agree to the
-    millilitre. ``overrun_ml`` flows past a preset. ``slow_ml`` before a preset flow at the slow rate. ``reset_clears_fill`` False
-    keeps the fill until the next authorization (AZT heads).
-    """
-
-    rate_ml_per_min: int = VIRTUAL_ML_PER_MIN
-    pulse_ml: int = 10
-    overrun_ml: int = 0
-    slow_ml: int = 0
-    slow_rate_ml_per_min: int = 5_000
-    currency_decimals: int = 2
-    require_preset: bool = False
-    reset_clears_fill: bool = True
+__all__ = ["ALARM_EMERGENCY_STOP", "ALARM_POWER_FAILURE", "Change", "Head", "HeadOptions", "HeadState", "Listener"]
 
 
 class Head:
@@ -325,6 +280,16 @@ class Head:
             self.state = HeadState.COMPLETED
         self._tell(Change.POWER, now)
         self.raise_alarm(ALARM_POWER_FAILURE, now)
+
+    def exchange(self, now: int) -> None:
+        """Another head is put in its place: no fill, no prices, totalisers at zero."""
+        self.power_off(now)
+        self.state = HeadState.NOT_PROGRAMMED
+        self.prices = {}
+        self._totals = dict.fromkeys(self.nozzles, 0)
+        self._amounts = dict.fromkeys(self.nozzles, 0)
+        self._fill_ml = 0
+        self.power_on(now)
 
     # inside
 

@@ -7,6 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ERRORS = {
+    400: ("bad_request", "the host takes this for malformed"),
+    403: ("unknown_terminal", "the host does not know this terminal"),
+    404: ("not_found", "the host knows no such resource"),
+    409: ("key_reuse", "the host says that this key came before with another body"),
+    422: ("unknown_fields", "the host does not know a field"),
+    500: ("internal", "out of order"),
+}
+"""What ``Faults.error`` may be. 400 is this contract's word for what ISO 8583 calls action code 904, a format error."""
+
 
 @dataclass(slots=True)
 class Faults:
@@ -20,6 +30,10 @@ class Faults:
     """The call is booked and the connection dropped without an answer."""
     always_500: bool = False
     """Nothing is booked, every call is answered with 500."""
+    error: int = 0
+    """Nothing is booked, every call is answered with this status and the contract's error for it, one of ``ERRORS`` (0: none)."""
+    silent: bool = False
+    """Nothing is booked, calls are taken and never answered; the connection stays until the caller gives it up."""
     garbage: bool = False
     """Nothing is booked, every call is answered 200 with a page that is no JSON, as a captive portal does."""
     drip_ms: int = 0
@@ -29,5 +43,5 @@ class Faults:
 
     def clear(self) -> None:
         """Everything off."""
-        self.delay_ms = self.delay_before_ms = self.drip_ms = self.cut_after = 0
-        self.lose_answers = self.always_500 = self.garbage = False
+        self.delay_ms = self.delay_before_ms = self.drip_ms = self.cut_after = self.error = 0
+        self.lose_answers = self.always_500 = self.garbage = self.silent = False

@@ -33,6 +33,8 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "baseline": ("subject", "window", "measure", "products"),
     "deny": ("card", "customer", "range"),
     "product": ("product",),
+    "share": ("subject", "window", "measure", "products"),
+    "online_only": ("range",),
 }
 Row = dict[str, Any]
 

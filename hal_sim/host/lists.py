@@ -12,6 +12,7 @@ from typing import Any
 from hal_sim.host.crypto import pin_verifier
 from hal_sim.host.list_shelf import Row, canonical, identity
 from hal_sim.host.records import Journal
+from hal_sim.host.shares import ShareBook
 from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Meter, World
 
@@ -32,11 +33,12 @@ class DenyList:
 class Publisher:
     """Turns master data, deny list and booked use into snapshots."""
 
-    def __init__(self, world: World, journal: Journal, deny: DenyList, calendar: Calendar, pin_key: bytes) -> None:
+    def __init__(self, world: World, journal: Journal, deny: DenyList, calendar: Calendar, share_book: ShareBook, pin_key: bytes) -> None:
         self._world = world
         self._journal = journal
         self._deny = deny
         self._calendar = calendar
+        self._share_book = share_book
         self._pin_key = pin_key
 
     def rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> list[Row]:
@@ -58,7 +60,7 @@ class Publisher:
             yield self._card(card, pin_epochs.get(card.account_token, 1))
         for meter in world.meters:
             if meter.limit is not None:
-                yield {
+                limit = {
                     "row": "limit",
                     "subject": meter.subject.as_json(),
                     "period": meter.period,
@@ -66,6 +68,7 @@ class Publisher:
                     "amount": meter.limit,
                     "products": _sorted(meter.products),
                 }
+                yield limit | {"shared": True} if meter.shared else limit
         watermark = self._journal.watermark(terminal)
         late_meters, late_balances = self._still_counted_there(terminal)
         for balance in world.balances:
@@ -83,6 +86,7 @@ class Publisher:
         yield from ({"row": "deny", "card": token} for token in sorted(self._deny.tokens))
         yield from ({"row": "deny", "customer": name} for name in sorted(self._deny.customers))
         yield from ({"row": "deny", "range": list(pair)} for pair in sorted(self._deny.ranges))
+        yield from ({"row": "online_only", "range": list(pair)} for pair in sorted(world.online_only))
         for product in sorted(self._products()):
             yield {"row": "product", "product": product, "restricted": product in world.restricted}
 
@@ -104,11 +108,41 @@ class Publisher:
                 balances[id(balance)] = balances.get(id(balance), 0) + amount
         return meters, balances
 
+    def shares(self, terminal: str, now_ms: int, edition: int) -> list[Row]:
+        """The terminal's shares of the windows of now; from here on they are given out."""
+        place = self._journal.place(terminal)
+        rows = []
+        for meter in self._world.meters:
+            wanted = self._world.shares.get((meter.key, terminal))
+            if wanted is None or meter.limit is None:
+                continue
+            window = self._window(meter, now_ms)
+            rest = meter.limit - meter.used.get(window, 0)
+            grant = self._share_book.grant(meter.key, window, terminal, wanted=wanted, rest=rest, watermark=place, edition=edition)
+            if grant is not None:
+                rows.append(
+                    {
+                        "row": "share",
+                        "grant": grant.name,
+                        "subject": meter.subject.as_json(),
+                        "period": meter.period,
+                        "window": window,
+                        "measure": meter.measure,
+                        "products": _sorted(meter.products),
+                        "amount": grant.amount,
+                        "watermark": place[1],
+                    }
+                )
+        return rows
+
+    def _window(self, meter: Meter, now_ms: int) -> str:
+        day, month = self._calendar.keys(now_ms, self._world.zone_of_subject.get(meter.subject, self._world.zone))
+        return day if meter.period == "DAY" else month
+
     def _baseline(self, meter: Meter, now_ms: int, watermark: int, late: dict[tuple[int, str], int]) -> Iterator[dict[str, Any]]:
         if meter.period == "FUELLING":
             return
-        day, month = self._calendar.keys(now_ms, self._world.zone_of_subject.get(meter.subject, self._world.zone))
-        window = day if meter.period == "DAY" else month
+        window = self._window(meter, now_ms)
         amount = meter.used.get(window, 0) - late.get((id(meter), window), 0)
         if amount > 0:
             yield {
@@ -126,6 +160,7 @@ class Publisher:
         if card.pin is not None:
             verifier = pin_verifier(self._pin_key, card.account_token, pin_epoch, card.pin)
             pin = {"scheme": "opin1", "epoch": pin_epoch, "verifier": verifier, "tries": self._world.pin_tries}
+        named = {"cost_centre": card.cost_centre, "driver": card.driver}
         return {
             "row": "card",
             "token": card.token,
@@ -145,7 +180,7 @@ class Publisher:
             "pair": card.pair,
             "language": card.language,
             "last4": card.last4,
-        }
+        } | {name: value for name, value in named.items() if value is not None}
 
 
 def _sorted(names: frozenset[str] | None) -> list[str] | None:

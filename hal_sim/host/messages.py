@@ -27,10 +27,11 @@ _MS = dt.timedelta(milliseconds=1)
 
 
 class Refusal(Exception):
-    """A call that is answered with an error: status, machine-readable code, text for people."""
+    """A call that is answered with an error: status, machine-readable code, text for people; of a 405 the method that is allowed."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, allow: str | None = None) -> None:
         super().__init__(message)
+        self.allow = allow
         self.status = status
         self.code = code
         self.message = message
@@ -83,7 +84,8 @@ def nested(table: Table) -> Check:
     return inner
 
 
-def _instant(value: Any) -> str | None:
+def instant(value: Any) -> str | None:
+    """An instant as messages carry it."""
     if type(value) is str and _INSTANT.fullmatch(value):
         try:
             instant_ms(value)
@@ -93,7 +95,8 @@ def _instant(value: Any) -> str | None:
     return "an RFC 3339 instant in UTC with milliseconds is expected"
 
 
-def _prompts(value: Any) -> str | None:
+def prompts(value: Any) -> str | None:
+    """Names of prompts with their answers."""
     good = type(value) is dict and len(value) <= 16
     if good and all(_PROMPT_NAME(name) is None and type(answer) is str and len(answer) <= 64 for name, answer in value.items()):
         return None
@@ -123,7 +126,7 @@ def _items(value: Any) -> str | None:
 _PROMPT_NAME = text(r"[A-Z0-9_ ]{1,32}", "a prompt's name")
 NAME = text(r"[A-Za-z0-9._-]{1,32}", "a name of letters, digits, dot, dash and underline")
 SALE = text(r"[A-Za-z0-9._-]{1,64}", "a sale")
-KEY = text(r"[A-Za-z0-9._-]{1,64}/(authorize|complete|reverse|advice)", "a key of the form <sale>/<call>")
+KEY = text(r"[A-Za-z0-9._-]{1,64}/(authorize|complete|reverse|advice|close)", "a key of the form <sale>/<call>")
 CARD: Table = {
     "token": text(r"[0-9a-f]{32}", "32 hex digits in lower case"),
     "last4": text(r"(?s:.{0,4})", "at most four characters"),
@@ -138,7 +141,7 @@ _MEDIUM_PART: Table = {
     "medium": one_of("badge", "secure badge", "stripe", "smart card"),
     "trust": one_of("T0", "T1", "T2", "T3"),
     "pin": one_of("verified", "none"),
-    "prompts": _prompts,
+    "prompts": prompts,
     "clock": one_of("trusted", "holdover", "untrusted"),
     "list_version": whole(0, 2**53 - 1),
 }
@@ -149,7 +152,7 @@ AUTHORIZATION: Table = (
         "second_card": nullable(nested(CARD)),
         "products": _products,
         "wish": nullable(_wish),
-        "requested_at": _instant,
+        "requested_at": instant,
     }
 )
 RECORD: Table = (
@@ -164,15 +167,22 @@ RECORD: Table = (
         "currency": text(r"[A-Z]{3}", "a currency of three capital letters"),
         "quantity_ml": whole(0, MAX_ML),
         "value_minor": whole(0, MAX_MINOR),
-        "authorized_at": _instant,
-        "ended_at": _instant,
+        "authorized_at": instant,
+        "ended_at": instant,
         "end": one_of(*END_CAUSES),
+        "cost_centre": nullable(text(r"(?s:.{0,64})", "a text of at most 64 characters")),
+        "driver": nullable(text(r"(?s:.{0,64})", "a text of at most 64 characters")),
         "totaliser_start_ml": nullable(whole(0, MAX_COUNTER)),
         "totaliser_end_ml": nullable(whole(0, MAX_COUNTER)),
     }
 )
 REVERSAL: Table = _SALE_PART | {"reason": one_of("TIMED_OUT", "CANCELLED", "POWER", "LATE")}
-ACKNOWLEDGEMENT: Table = {"effective_at": _instant, "durable": lambda value: None if value is True else "true is expected"}
+ACKNOWLEDGEMENT: Table = {
+    "effective_at": instant,
+    "durable": lambda value: None if value is True else "true is expected",
+    "refused": nullable(text(r"(?s:.{0,200})", "a text of at most 200 characters")),
+}
+ACKNOWLEDGEMENT_OPTIONAL = frozenset({"refused"})
 TRANSACTIONS: Table = {"terminal": NAME, "items": _items}
 
 
@@ -203,16 +213,20 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def verify(value: Any, table: Table, where: str) -> None:
-    """Raises ``Refusal``: 422 for fields that the table does not know, 400 for missing and wrong ones."""
+def verify(value: Any, table: Table, where: str, optional: frozenset[str] = frozenset()) -> None:
+    """Raises ``Refusal``: 422 for fields that the table does not know, 400 for wrong and missing ones; ``optional`` ones may be missing."""
     if type(value) is not dict:
         raise Refusal(400, "bad_request", f"{where or 'value'}: an object is expected")
     if value.keys() != table.keys():
         unknown = sorted(name[:40] for name in value.keys() - table.keys())
         if unknown:
             raise Refusal(422, "unknown_fields", f"{where}unknown fields: {', '.join(unknown[:10])}")
-        raise Refusal(400, "bad_request", f"{where}missing fields: {', '.join(sorted(table.keys() - value.keys()))}")
+        missing = sorted(table.keys() - value.keys() - optional)
+        if missing:
+            raise Refusal(400, "bad_request", f"{where}missing fields: {', '.join(missing)}")
     for name, check in table.items():
+        if name not in value:
+            continue
         try:
             why = check(value[name])
         except Refusal as refusal:

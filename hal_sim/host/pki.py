@@ -30,12 +30,31 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-class Authority:
-    """A new CA each time it is made; its key stays in memory."""
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
-    def __init__(self, name: str = "Fleet host test CA") -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+class Authority:
+    """A new CA each time it is made, or one that was kept. Nobody but ``kept`` writes its key anywhere."""
+
+    def __init__(self, name: str = "Fleet host test CA", *, kept: Issued | None = None) -> None:
+        """``kept``: certificate and key of an authority of this name from before. Raises ValueError when they are none."""
         self._name = _name(name)
+        if kept is not None:
+            key = serialization.load_pem_private_key(kept.key, password=None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                raise ValueError("the authority's key is of another kind")
+            self._key, self.certificate = key, kept.certificate
+            self._certificate = x509.load_pem_x509_certificate(kept.certificate)
+            return
+        self._key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(
             digital_signature=False,
             content_commitment=False,
@@ -74,15 +93,16 @@ class Authority:
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        return Issued(
-            certificate.public_bytes(serialization.Encoding.PEM),
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        )
+        return Issued(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
-    def server(self) -> Issued:
-        """A server certificate for 127.0.0.1 and localhost."""
-        names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return self._issue("localhost", ExtendedKeyUsageOID.SERVER_AUTH, names)
+    def keep(self) -> Issued:
+        """The authority's own certificate and key, for ``kept``."""
+        return Issued(self.certificate, _pem(self._key))
+
+    def server(self, *others: str) -> Issued:
+        """A server certificate for 127.0.0.1, localhost and the given names and addresses."""
+        wanted = dict.fromkeys(("localhost", "127.0.0.1", *others))
+        return self._issue("localhost", ExtendedKeyUsageOID.SERVER_AUTH, [_general(name) for name in wanted])
 
     def client(self, terminal: str) -> Issued:
         """A client certificate in the terminal's name."""

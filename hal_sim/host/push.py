@@ -15,28 +15,25 @@ HEARTBEAT = b": \n\n"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A block or the end of one. ``list_version``: the first list of that epoch that says the same."""
+    """Something said unasked: the event's name and its data, but for the id."""
 
     id: int
-    subject: tuple[str, ...] = field(repr=False)
-    lifted: bool
-    epoch: str
-    list_version: int
+    event: str
+    data: dict[str, Any] = field(repr=False)
     said_at_ms: int
 
     def as_json(self) -> dict[str, Any]:
         """The data of the event."""
-        kind, *values = self.subject
-        named = {"range": values} if kind == "range" else {kind: values[0]}
-        return {"id": self.id, "deny": named, "lifted": self.lifted, "epoch": self.epoch, "list_version": self.list_version}
+        return {"id": self.id, **self.data}
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """What the terminal said of an event: since when it counts there, and when we heard of it. UTC milliseconds."""
+    """What the terminal said of an event: since when it counts there, when we heard of it, and why it cannot do it. UTC milliseconds."""
 
     effective_at_ms: int
     received_at_ms: int
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +45,27 @@ class Cursor:
 
 
 class PushLog:
-    """Of each subject only the newest word is kept: what it replaces would say nothing to anybody any more."""
+    """Of each subject only the newest word is kept: what it replaces would say nothing to anybody any more.
+
+    Every correction is a subject of its own, and is kept until it is acknowledged.
+    """
 
     def __init__(self) -> None:
         self.newest_id = 0
         self._words: dict[tuple[str, ...], Word] = {}
 
-    def say(self, subject: tuple[str, ...], *, lifted: bool, epoch: str, list_version: int, now_ms: int) -> None:
-        """A new word about this subject, in the place of the one before."""
+    def say(self, event: str, subject: tuple[str, ...], data: dict[str, Any], now_ms: int) -> int:
+        """A new word about this subject, in the place of the one before. Its id."""
         self.newest_id += 1
-        self._words.pop(subject, None)
-        self._words[subject] = Word(self.newest_id, subject, lifted, epoch, list_version, now_ms)
+        self._words.pop((event, *subject), None)
+        self._words[(event, *subject)] = Word(self.newest_id, event, data, now_ms)
+        return self.newest_id
+
+    def acknowledged(self, event_id: int) -> None:
+        """The terminal has it: a correction need not be said again. What is closed or denied stays, for terminals that lost it."""
+        for subject, word in list(self._words.items()):
+            if word.id == event_id and word.event == "correction":
+                del self._words[subject]
 
     def words(self) -> list[Word]:
         """The newest word about each subject, in the order of their ids."""
@@ -70,8 +77,8 @@ class PushLog:
         return Cursor(int(last_event_id) if known else 0)
 
     def news(self, cursor: Cursor, epoch: str, version: int) -> tuple[bytes, Cursor]:
-        """The events that this stream has not been told, denies first, and where it stands then."""
-        text = b"".join(_event("deny", word.as_json(), word.id) for word in self._words.values() if word.id > cursor.last_id)
+        """The events that this stream has not been told, in the order of their ids, then the lists, and where it stands then."""
+        text = b"".join(_event(word.event, word.as_json(), word.id) for word in self._words.values() if word.id > cursor.last_id)
         lists = (epoch, version)
         if lists != cursor.lists:
             text += _event("lists", {"epoch": epoch, "version": version}, None)

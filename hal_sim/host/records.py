@@ -14,10 +14,14 @@ from hal_sim.host.usage import Shares
 
 @dataclass(slots=True)
 class Entry:
-    """One booked record as it came, and what the host made of it. ``account`` is the account's token, None for an unknown card."""
+    """One booked record as it came, and what the host made of it. ``account`` is the account's token, None for an unknown card.
+
+    ``instant_ms`` is the instant whose windows it counts in; ``shares`` is what it counts now, corrections included.
+    """
 
     record: dict[str, Any]
     received_at_ms: int
+    instant_ms: int
     account: str | None
     customer: str | None
     flags: tuple[str, ...]
@@ -81,6 +85,28 @@ class Journal:
             key = (record["fuelling_point"], record["nozzle"], record["product"])
             volume, value, count = self._totals.get(key, (0, 0, 0))
             self._totals[key] = (volume + record["quantity_ml"], value + record["value_minor"], count + 1)
+
+    def remove(self, sale: str) -> Entry:
+        """Forgets a booked record as if it had never come. Raises ``KeyError`` for a sale that is not booked."""
+        entry = self._by_sale.pop(sale)
+        self.entries = [each for each in self.entries if each is not entry]
+        record = entry.record
+        sequence = record["sequence"]
+        line = self._line(record["terminal"], record["epoch"])
+        if line.above.pop(sequence, None) is None:
+            for later in range(sequence + 1, line.contiguous + 1):
+                line.above[later] = self._by_sale[f"{record['terminal']}-{record['epoch']}-{later}"]
+            line.contiguous = sequence - 1
+        if record["quantity_ml"] > 0:
+            key = (record["fuelling_point"], record["nozzle"], record["product"])
+            volume, value, count = self._totals.pop(key)
+            if count > 1:
+                self._totals[key] = (volume - record["quantity_ml"], value - record["value_minor"], count - 1)
+        return entry
+
+    def place(self, terminal: str) -> tuple[int, int]:
+        """The terminal's newest epoch with its watermark."""
+        return max(self._lines.get(terminal, {}), default=1), self.watermark(terminal)
 
     def watermark(self, terminal: str) -> int:
         """The highest sequence up to which nothing is missing, in the terminal's newest epoch; 0 when nothing came."""

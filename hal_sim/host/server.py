@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from hal_sim.host.book import EVENT_STREAM, HostBook
-from hal_sim.host.faults import Faults
-from hal_sim.host.messages import MAX_BODY
+from hal_sim.host.faults import ERRORS, Faults
+from hal_sim.host.messages import MAX_BODY, encode
 from hal_sim.host.pki import Authority, Issued
 from hal_sim.host.push import HEARTBEAT, HELLO
 
@@ -27,6 +29,7 @@ HEARTBEAT_S = 25.0
 IDLE_S = 60.0
 LINGER_S = 0.5
 LINGER_READS = 128
+GLANCE_S = 0.2
 GARBAGE = b"<html><body>Welcome! Please log in.</body></html>\x00\xff\xfe"
 
 
@@ -51,6 +54,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is logged: paths carry sale numbers, and tests read the book."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library refuses by itself (what is no HTTP, or too long), in the contract's words and not in HTML."""
+        content = encode({"error": "bad_request", "message": "this is no request that is understood here"})
+        self._answer(400, {"Content-Type": "application/json", "Connection": "close"}, content, 0)
+        self._linger()
+
     def _serve(self) -> None:
         owner = self.server.owner if isinstance(self.server, _Listener) else None
         length = self.headers.get("Content-Length", "0")
@@ -64,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             raise _Dropped
+        if owner.faults.silent:
+            self._say_nothing(owner)
         headers = dict(self.headers.items())
         with owner.news:
             told = owner.told
@@ -92,6 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%X\r\n%b\r\n" % (len(text), text))
             told, text = owner.await_news(told)
 
+    def _say_nothing(self, owner: HostServer) -> None:
+        """Until the caller hangs up (or says more), or the fault or the server ends. Raises ``_Dropped`` always."""
+        while owner.faults.silent and owner.serves(self.server) and not owner.stopping.is_set():
+            if select.select([self.connection], [], [], GLANCE_S)[0]:
+                break
+        raise _Dropped
+
     def _linger(self) -> None:
         # Closing on unread bytes resets the connection, and the client would lose the answer that tells it why.
         self.connection.settimeout(LINGER_S)
@@ -106,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if 0 < cut_after < len(body):
             self.wfile.write(body[:cut_after])
             raise _Dropped
@@ -118,7 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
             if isinstance(self.server, _Listener) and self.server.owner.stopping.wait(drip_ms / 1000):
                 raise _Dropped
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _serve
+    def __getattr__(self, name: str) -> Any:
+        # Whatever the method is, the book answers it: it knows which one is allowed.
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
 
 
 class _Listener(ThreadingHTTPServer):
@@ -130,7 +154,7 @@ class _Listener(ThreadingHTTPServer):
     def __init__(self, port: int, owner: HostServer, context: ssl.SSLContext) -> None:
         self.owner = owner
         self._context = context
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((owner.host, port), _Handler)
 
     def get_request(self) -> tuple[Any, Any]:
         plain, address = super().get_request()
@@ -147,6 +171,21 @@ class _Listener(ThreadingHTTPServer):
             self.owner.errors.append(repr(type(error)))
 
 
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """Where a host's certificates and keys lie, as paths of files."""
+
+    ca: str
+    client_certificate: str
+    client_key: str
+    server_certificate: str
+    server_key: str
+    token_key: str
+    pin_key: str
+    card_key: str
+    list_key: str
+
+
 class HostServer:
     """Serves a book. ``lock`` guards it: a test that controls or reads the book while calls may come holds it too.
 
@@ -156,9 +195,15 @@ class HostServer:
     all of them 0600, besides the server's own pair.
     """
 
-    def __init__(self, book: HostBook, directory: str | os.PathLike[str], *, port: int = 0) -> None:
-        """Makes CA, certificates and key files. ``port`` 0 takes a free one at ``start``. Raises ``OSError``."""
+    def __init__(
+        self, book: HostBook, directory: str | os.PathLike[str], *, port: int = 0, host: str = "127.0.0.1", papers: Papers | None = None
+    ) -> None:
+        """Makes CA, certificates and key files, unless there are ``papers`` already: then nothing is written.
+
+        ``port`` 0 takes a free one at ``start``. Raises ``OSError``.
+        """
         self.book = book
+        self.host = host
         self.lock = threading.Lock()
         self.faults = Faults()
         self.errors: list[str] = []
@@ -168,32 +213,28 @@ class HostServer:
         self.told = 0
         book.listeners.append(self._wake_streams)
         self.port = port
+        self._reach = threading.RLock()
+        self._flapping: tuple[threading.Thread, threading.Event] | None = None
         self._listener: _Listener | None = None
         self._thread: threading.Thread | None = None
         self._placeholder: socket.socket | None = None
         self._connections: set[Any] = set()
         self._connections_lock = threading.Lock()
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.authority = Authority()
-        server, client = self.authority.server(), self.authority.client(book.terminal)
-        self.ca_path = _write(folder / "ca.crt", self.authority.certificate)
-        self.client_cert_path, self.client_key_path = _write_pair(folder, "client", client)
-        server_paths = _write_pair(folder, "server", server)
-        self.token_key_path = _write(folder / "token.key", book.token_key.hex().encode())
-        self.pin_key_path = _write(folder / "pin.key", book.pin_key.hex().encode())
-        self.card_key_path = _write(folder / "card.key", book.card_key.hex().encode())
-        self.list_key_path = _write(folder / "list.pub", book.shelf.public.hex().encode())
+        papers = papers or _make_papers(book, Path(directory))
+        self.ca_path, self.client_cert_path, self.client_key_path = papers.ca, papers.client_certificate, papers.client_key
+        self.token_key_path, self.pin_key_path, self.card_key_path = papers.token_key, papers.pin_key, papers.card_key
+        self.list_key_path = papers.list_key
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.load_cert_chain(*server_paths)
+        self._context.load_cert_chain(papers.server_certificate, papers.server_key)
         self._context.load_verify_locations(self.ca_path)
         self._context.verify_mode = ssl.CERT_REQUIRED
 
     @property
     def url(self) -> str:
         """Where the host is, without a slash at the end."""
-        return f"https://127.0.0.1:{self.port}"
+        shown = "127.0.0.1" if self.host in ("", "0.0.0.0") else self.host  # noqa: S104 - compared, not bound
+        return f"https://{shown}:{self.port}"
 
     @property
     def reachable(self) -> bool:
@@ -209,32 +250,63 @@ class HostServer:
     def stop(self) -> None:
         """Stops listening, ends all connections and gives the port back."""
         self.stopping.set()
+        self.flap(0, 0)
         self.set_reachable(False)
         self._drop_placeholder()
 
     def set_reachable(self, reachable: bool) -> None:
         """False refuses connections and cuts those there are; True listens on the same port again. Other faults stay as they are."""
-        if reachable and self._listener is None:
-            self._drop_placeholder()
-            self._listener = _Listener(self.port, self, self._context)
-            self.port = self._listener.server_address[1]
-            self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="host-server", daemon=True)
-            self._thread.start()
-        elif not reachable and self._listener is not None:
-            self._listener.shutdown()
-            self._listener.server_close()
-            if self._thread is not None:
-                self._thread.join()
-            self._listener = None
-            self._wake_streams()
-            # A bound socket that does not listen refuses connections and keeps the port from being given to somebody else.
-            self._placeholder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._placeholder.bind(("127.0.0.1", self.port))
-            self._cut_all()
+        with self._reach:
+            if reachable and self._listener is None:
+                self._open()
+            elif not reachable and self._listener is not None:
+                self._close(self._listener)
+
+    def _open(self) -> None:
+        self._drop_placeholder()
+        self._listener = _Listener(self.port, self, self._context)
+        self.port = self._listener.server_address[1]
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), name="host-server", daemon=True)
+        self._thread.start()
+
+    def _close(self, listener: _Listener) -> None:
+        listener.shutdown()
+        listener.server_close()
+        if self._thread is not None:
+            self._thread.join()
+        self._listener = None
+        self._wake_streams()
+        # A bound socket that does not listen refuses connections and keeps the port from being given to somebody else.
+        self._placeholder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._placeholder.bind((self.host, self.port))
+        self._cut_all()
+
+    def flap(self, up_ms: int, down_ms: int) -> None:
+        """The line comes and goes from now on, so long each; (0, 0) ends that and leaves the line as it is at that moment."""
+        if self._flapping is not None:
+            thread, enough = self._flapping
+            enough.set()
+            thread.join()
+            self._flapping = None
+        if up_ms > 0 and down_ms > 0:
+            enough = threading.Event()
+            thread = threading.Thread(target=self._flap, args=(up_ms, down_ms, enough), name="host-flapping", daemon=True)
+            self._flapping = (thread, enough)
+            thread.start()
+
+    def _flap(self, up_ms: int, down_ms: int, enough: threading.Event) -> None:
+        while not enough.wait((up_ms if self.reachable else down_ms) / 1000):
+            self.set_reachable(not self.reachable)
+
+    @property
+    def flaps(self) -> bool:
+        """Whether the line comes and goes."""
+        return self._flapping is not None
 
     def restore(self) -> None:
         """Ends every fault: all of ``faults`` off, lists as they should be, and reachable."""
+        self.flap(0, 0)
         self.faults.clear()
         self.book.shelf.spoil("")
         self.set_reachable(True)
@@ -282,6 +354,9 @@ class HostServer:
         self._pause(faults.delay_before_ms)
         if faults.always_500:
             return 500, {"Content-Type": "application/json"}, b'{"error":"internal","message":"out of order"}'
+        if faults.error:
+            code, message = ERRORS[faults.error]
+            return faults.error, {"Content-Type": "application/json"}, encode({"error": code, "message": message})
         if faults.garbage:
             return 200, {"Content-Type": "text/html"}, GARBAGE
         lose, delay_ms = faults.lose_answers, faults.delay_ms
@@ -307,3 +382,13 @@ def _write(path: Path, content: bytes) -> str:
 
 def _write_pair(folder: Path, name: str, issued: Issued) -> tuple[str, str]:
     return _write(folder / f"{name}.crt", issued.certificate), _write(folder / f"{name}.key", issued.key)
+
+
+def _make_papers(book: HostBook, folder: Path) -> Papers:
+    folder.mkdir(parents=True, exist_ok=True)
+    authority = Authority()
+    server, client = authority.server(), authority.client(book.terminal)
+    ca = _write(folder / "ca.crt", authority.certificate)
+    keys = {"token.key": book.token_key, "pin.key": book.pin_key, "card.key": book.card_key, "list.pub": book.shelf.public}
+    paths = [_write(folder / name, key.hex().encode()) for name, key in keys.items()]
+    return Papers(ca, *_write_pair(folder, "client", client), *_write_pair(folder, "server", server), *paths)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from hal_sim.host.list_shelf import ListShelf
 from hal_sim.host.lists import DenyList, Publisher
 from hal_sim.host.push import Acknowledged, Cursor, PushLog, Word
 from hal_sim.host.records import Entry, Journal
+from hal_sim.host.shares import ShareBook
 from hal_sim.host.usage import Shares, Usage
 from hal_sim.host.windows import Calendar
 from hal_sim.host.world import Card, Subject, World
@@ -36,12 +37,33 @@ class OpenAuthorization:
     shares: Shares = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a booked sale counts now: amounts, the card whose limits it counts on (by token, None: unknown), prompts."""
+
+    quantity_ml: int
+    value_minor: int
+    card: str | None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction as it was pushed. ``event`` is its id in the stream."""
+
+    event: int
+    data: dict[str, Any] = field(repr=False)
+    said_at_ms: int
+
+
 class HostState:
     """Master data, journal, holds and lists. Times are UTC milliseconds, taken from ``now_utc_ms`` only.
 
     Attributes for tests: the three keys; ``list_epoch`` and ``list_version`` of the newest list; ``busy`` (answers "retry" to
     records and reversals while True); ``calls`` per kind; ``refused`` (status, code, message) of the last thousand; ``conflicts``,
-    the keys of records that came for a sale booked already; ``terminal_state`` as last put; ``acks`` by event, the first one of each;
+    the keys of records that came for a sale booked already; ``terminal_state`` as last put and ``terminal_state_at_ms``; ``acks`` by
+    event, the first one of each; ``applied`` by list epoch and version; ``batches``, every sums that came with their answers;
     ``listeners`` are called whenever there is something new to push.
     """
 
@@ -67,16 +89,20 @@ class HostState:
         self.refused: deque[tuple[int, str, str]] = deque(maxlen=1000)
         self.conflicts: list[str] = []
         self.terminal_state: dict[str, Any] | None = None
+        self.terminal_state_at_ms: int | None = None
         self.acks: dict[int, Acknowledged] = {}
+        self.applied: dict[tuple[str, int], Acknowledged] = {}
+        self.batches: list[dict[str, Any]] = []
         self.listeners: list[Callable[[], None]] = []
         self._push = PushLog()
         self._now = now_utc_ms
         self._calendar = Calendar()
         self._world = World(scenario, self.token_of, lambda zone: self._calendar.keys(now_utc_ms(), zone))
-        self._usage = Usage(self._world, self._calendar)
+        self._share_book = ShareBook()
+        self._usage = Usage(self._world, self._calendar, self._share_book)
         self._journal = Journal()
         self._deny = DenyList()
-        self._publisher = Publisher(self._world, self._journal, self._deny, self._calendar, self.pin_key)
+        self._publisher = Publisher(self._world, self._journal, self._deny, self._calendar, self._share_book, self.pin_key)
         self._sealer = Sealer(self.card_key)
         self._pin_epochs: dict[str, int] = {}
         self._open: dict[str, OpenAuthorization] = {}
@@ -84,7 +110,13 @@ class HostState:
         self._reversed: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self.shelf = ListShelf(self._world.terminal, list_key or secrets.token_bytes(32))
+        self._standings: dict[str, Standing] = {}
+        self._corrections: dict[str, Correction] = {}
         self._next_authorization = 1
+        self._editions: dict[tuple[str, int], int] = {}
+        for (key, terminal), amount in self._world.shares.items():
+            if terminal != self._world.terminal:
+                self._share_book.fix(key, terminal, amount)
         self.publish()
 
     @property
@@ -102,7 +134,9 @@ class HostState:
         """Publishes the lists as of now and returns the new version. The last five stay readable, and the changes between them."""
         self.list_version += 1
         now_ms = self._now()
+        edition = self._editions[self.list_epoch, self.list_version] = len(self._editions) + 1
         rows = self._publisher.rows(self._world.terminal, now_ms, self._pin_epochs)
+        rows += self._publisher.shares(self._world.terminal, now_ms, edition)
         self.shelf.put(self.list_epoch, self.list_version, rows, now_ms, confirm_shrink=confirm_shrink)
         self._tell_listeners()
         return self.list_version
@@ -113,7 +147,10 @@ class HostState:
 
     def _say(self, subject: tuple[str, ...], *, lifted: bool) -> None:
         # The next list will have it: until a terminal reads that one, this word goes before its list.
-        self._push.say(subject, lifted=lifted, epoch=self.list_epoch, list_version=self.list_version + 1, now_ms=self._now())
+        kind, *values = subject
+        named = {"range": values} if kind == "range" else {kind: values[0]}
+        data = {"deny": named, "lifted": lifted, "epoch": self.list_epoch, "list_version": self.list_version + 1}
+        self._push.say("deny", subject, data, self._now())
         self._tell_listeners()
 
     def restart_lists(self, epoch: str) -> None:
@@ -211,7 +248,7 @@ class HostState:
         return {(each.fp, each.nozzle): (each.product, each.price) for each in self._world.nozzles}
 
     def pushed(self) -> list[Word]:
-        """The newest word about each subject that was blocked or unblocked, in order."""
+        """The newest word about each subject, and every correction that is not acknowledged yet, in order."""
         return self._push.words()
 
     def records(self) -> list[dict[str, Any]]:

@@ -37,6 +37,9 @@ class Subject:
         return {self.kind: self.key}
 
 
+MeterKey = tuple[Subject, str, str, frozenset[str] | None]
+
+
 @dataclass(slots=True)
 class Nozzle:
     """One logical nozzle of a fuelling point and what it sells. ``price`` in 1/10000 per litre."""
@@ -80,6 +83,8 @@ class Card:
     language: str | None
     valid_from: str | None
     valid_to: str | None
+    cost_centre: str | None
+    driver: str | None
 
     @property
     def last4(self) -> str:
@@ -99,8 +104,14 @@ class Meter:
     measure: str
     products: frozenset[str] | None
     limit: int | None = None
+    shared: bool = False
     used: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> MeterKey:
+        """What it is known by."""
+        return self.subject, self.period, self.measure, self.products
 
 
 @dataclass(slots=True)
@@ -138,6 +149,14 @@ def _texts(value: object) -> bool:
     return isinstance(value, list | tuple) and all(_text(each) for each in value)
 
 
+def _short(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= 64
+
+
+def _range(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(_text(each) for each in value) and len(value[0]) == len(value[1])
+
+
 def _one_of(*words: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in words
 
@@ -170,6 +189,7 @@ class World:
         """``token_of`` tokenises a number; ``month_keys`` gives the (day, month) keys of now in a zone. Raises ``ScenarioError``."""
         self._token_of = token_of
         self.terminal: str = _require(scenario.get("terminal"), "terminal", _text)
+        self.networks = frozenset(_require(scenario.get("networks", []), "networks", _texts))
         self.site: str = _require(scenario.get("site"), "site", _text)
         self.zone: str = _require(scenario.get("zone"), "zone", _zone)
         self.currency: str = _require(scenario.get("currency"), "currency", _text)
@@ -200,6 +220,12 @@ class World:
             self._host_count(row, where, month_keys)
         for where, row in self._rows(scenario, "balances"):
             self._balance(row, where)
+        self.shares: dict[tuple[MeterKey, str], int] = {}
+        for where, row in self._rows(scenario, "shares"):
+            self._share(row, where)
+        given = _require(scenario.get("online_only", []), "online_only", lambda value: isinstance(value, list | tuple))
+        ranges = [_require(each, f"online_only[{index}]", _range) for index, each in enumerate(given)]
+        self.online_only = frozenset((low, high) for low, high in ranges)
 
     @staticmethod
     def _rows(scenario: dict[str, Any], name: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -251,6 +277,8 @@ class World:
             language=_require(row.get("language"), f"{where}.language", _maybe(_text)),
             valid_from=_require(row.get("valid_from"), f"{where}.valid_from", _maybe(_date)),
             valid_to=_require(row.get("valid_to"), f"{where}.valid_to", _maybe(_date)),
+            cost_centre=_require(row.get("cost_centre"), f"{where}.cost_centre", _maybe(_short)),
+            driver=_require(row.get("driver"), f"{where}.driver", _maybe(_short)),
         )
 
     def _link_pairs(self) -> None:
@@ -293,6 +321,29 @@ class World:
         amount = _require(row.get("amount"), f"{where}.amount", _count)
         meter = self._meter(self._subject(row, where), period, measure, _group(row, where))
         meter.limit = amount if meter.limit is None else min(meter.limit, amount)
+        if _require(row.get("shared", False), f"{where}.shared", lambda value: isinstance(value, bool)):
+            if period == "FUELLING":
+                raise ScenarioError(f"{where}.shared: a fuelling is nobody else's")
+            meter.shared = True
+
+    def shared_meter(self, subject: Subject, period: str, measure: str, products: frozenset[str] | None) -> Meter | None:
+        """The shared limit of this kind, if there is one."""
+        found = self.meters_of.get(subject, [])
+        return next((each for each in found if each.shared and each.key == (subject, period, measure, products)), None)
+
+    def _share(self, row: dict[str, Any], where: str) -> None:
+        period = _require(row.get("period"), f"{where}.period", _one_of("DAY", "MONTH"))
+        measure = _require(row.get("measure"), f"{where}.measure", _one_of(*MEASURES))
+        amount = _require(row.get("amount"), f"{where}.amount", _count)
+        terminal = _require(row.get("terminal", self.terminal), f"{where}.terminal", _text)
+        meter = self.shared_meter(self._subject(row, where), period, measure, _group(row, where))
+        if meter is None or meter.limit is None:
+            raise ScenarioError(f"{where}: there is no shared limit of that kind")
+        if (meter.key, terminal) in self.shares:
+            raise ScenarioError(f"{where}: the share is there twice")
+        self.shares[meter.key, terminal] = amount
+        if sum(each for (key, _), each in self.shares.items() if key == meter.key) > meter.limit:
+            raise ScenarioError(f"{where}.amount: with the other shares more than the limit")
 
     def _host_count(self, row: dict[str, Any], where: str, month_keys: Callable[[str], tuple[str, str]]) -> None:
         period = _require(row.get("period"), f"{where}.period", _one_of("DAY", "MONTH"))

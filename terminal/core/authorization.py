@@ -14,7 +14,8 @@ from enum import Enum
 from terminal.core.bounds import Allowance, Remaining, allowances, deciding, list_factor, permitted_products, remainders
 from terminal.core.card_data import HostDecision, Offline, Status
 from terminal.core.clock import ClockState
-from terminal.core.facts import BalanceUse, Facts, LimitUse, PinResult, Policy, Request, gather
+from terminal.core.facts import BalanceUse, Facts, Judged, LimitUse, PinResult, Policy, Request, gather
+from terminal.core.hours import read_hours
 from terminal.core.reasons import Reason
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DecidedBy",
     "Decision",
     "Facts",
+    "Judged",
     "LimitUse",
     "PinResult",
     "Policy",
@@ -159,13 +161,21 @@ def _offline_gate(facts: Facts, policy: Policy) -> Reason | None:
     card, customer = facts.card, facts.customer
     if (card is not None and card.offline is Offline.NEVER) or (customer is not None and customer.offline is Offline.NEVER):
         return Reason.OFFLINE_NOT_ALLOWED
+    if facts.online_only:
+        return Reason.OFFLINE_NOT_ALLOWED
     return Reason.LIST_TOO_OLD if list_factor(facts, policy) is None else None
 
 
 def _site(facts: Facts, policy: Policy) -> Reason | None:
-    if facts.card is None or facts.card.sites is None or facts.site in facts.card.sites:
+    """Where and when: the card's sites name ours or one of its networks, and its hours hold now, whoever decides."""
+    card = facts.card
+    if card is None:
         return None
-    return Reason.SITE_NOT_ALLOWED
+    if card.sites is not None and card.sites.isdisjoint((facts.site, *facts.networks)):
+        return Reason.SITE_NOT_ALLOWED
+    if card.hours and facts.week_minute is not None and not read_hours(card.hours).hold(facts.week_minute):
+        return Reason.TIME_NOT_ALLOWED
+    return None
 
 
 def _product(facts: Facts, policy: Policy) -> Reason | None:

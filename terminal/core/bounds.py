@@ -165,6 +165,7 @@ def _wish_ml(wish: Wish, price: int, decimals: int) -> int | None:
 def _bounds(facts: Facts, policy: Policy, factor: int) -> list[_Bound]:
     found = [_limit_bound(use, factor) for use in facts.limits]
     found += [_balance_bound(use, factor) for use in facts.balances]
+    found += _exposure_bounds(facts, policy, factor)
     if facts.host is not None:
         found += _amounts(Reason.HOST, facts.host.quantity_ml, facts.host.value_minor)
     if facts.card is not None and facts.card.tank_ml is not None:
@@ -192,7 +193,23 @@ def _limit_bound(use: LimitUse, factor: int) -> _Bound:
     # A count is not scaled: 0.3 of one fuelling would be none at all.
     tenths = WHOLE if limit.measure is Measure.COUNT else factor
     room = tenths * max(0, limit.amount - use.before) // WHOLE
-    return _Bound(limit.products, reason, limit.measure, max(0, room - use.since - use.held))
+    left = max(0, room - use.since - use.held)
+    # A share is not scaled either: the host has set this much aside for us, however old the list is.
+    return _Bound(limit.products, reason, limit.measure, left if use.share_left is None else min(left, use.share_left))
+
+
+def _exposure_bounds(facts: Facts, policy: Policy, factor: int) -> list[_Bound]:
+    """What the caps still let go while the host has not answered for what was let go before."""
+    if policy.exposure is None or facts.unanswered is None:
+        return []
+    found = []
+    for cap, sums in policy.exposure.beside(facts.unanswered):
+        for measure in Measure:
+            most = cap.of(measure)
+            if most is not None:
+                tenths = WHOLE if measure is Measure.COUNT else factor
+                found.append(_Bound(None, Reason.EXPOSURE_REACHED, measure, max(0, tenths * most // WHOLE - sums.of(measure))))
+    return found
 
 
 def _balance_bound(use: BalanceUse, factor: int) -> _Bound:

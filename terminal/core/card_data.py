@@ -30,6 +30,7 @@ __all__ = [
     "Period",
     "PinRule",
     "Reason",
+    "Share",
     "Status",
     "Subject",
     "SubjectKind",
@@ -116,6 +117,8 @@ class Card:
     last4: str
     hours: str | None
     medium: str
+    cost_centre: str | None = None
+    driver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +133,17 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``amount`` (ml, minor units or fuellings by ``measure``) per ``period``. 0 allows nothing; ``products`` None is all."""
+    """At most ``amount`` (ml, minor units or fuellings by ``measure``) per ``period``. 0 allows nothing; ``products`` None is all.
+
+    ``shared``: several terminals take from it, so offline each one has its share of a day or month and no more.
+    """
 
     subject: Subject
     period: Period
     measure: Measure
     amount: int
     products: frozenset[str] | None
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,20 @@ class Baseline:
     """Use of one window that the host knows already: other places' and our own up to ``watermark``. ``window``: ``2026-03[-29]``."""
 
     subject: Subject
+    window: str
+    measure: Measure
+    products: frozenset[str] | None
+    amount: int
+    watermark: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What this terminal may take offline of a shared limit in one window, as of our own sale ``watermark``. ``grant`` is its name."""
+
+    grant: str
+    subject: Subject
+    period: Period
     window: str
     measure: Measure
     products: frozenset[str] | None
@@ -209,6 +230,12 @@ class CardSource(Protocol):
 
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         """All baselines of an account and of its customer."""
+
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        """All shares that this terminal has of the limits of an account and of its customer."""
+
+    def online_only(self, number: str) -> bool:
+        """Does the clear number fall into a range that is never decided offline?"""
 
 
 class DenyList(Protocol):

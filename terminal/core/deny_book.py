@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Status
+from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Share, Status
 from terminal.core.deny_subject import DenyKind, DenySubject
 from terminal.core.ports import Lists
 from terminal.core.reasons import Reason
@@ -124,6 +124,14 @@ class WatchedLists:
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         """See ``core.card_data.CardSource``."""
         return self.lists.baselines(account, customer)
+
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        """See ``core.card_data.CardSource``."""
+        return self.lists.shares(account, customer)
+
+    def online_only(self, number: str) -> bool:
+        """See ``core.card_data.CardSource``."""
+        return self.lists.online_only(number)
 
     def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
         """See ``core.ports.Lists``."""

@@ -10,6 +10,10 @@ from terminal.core.events import Deadline, ListsInUse, PinTryCounted
 from terminal.core.ids import SaleId
 from terminal.core.messages import SaleMessage
 from terminal.core.records import Record
+from terminal.core.terminal_state import TerminalState
+
+BATCH_ITEMS = 100
+"""Advices in one call, at most (firmware_notes/host-api.md, Exactly once)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,23 @@ class AskHost:
 
 @dataclass(frozen=True, slots=True)
 class UploadNext:
-    """Send the outbox's first message that the host has not answered."""
+    """Send the outbox's first message that the host has not answered; of advices the leading run, at most so many."""
+
+    most: int = BATCH_ITEMS
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBatch:
+    """Read from the ledger how these sequences ended; what comes of it is the next step.
+
+    ``again``: the records that are to be sent once more; None: all of them.
+    """
+
+    batch: int
+    first: int
+    last: int
+    open: tuple[int, ...]
+    again: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +103,27 @@ class OpenPush:
 
 @dataclass(frozen=True, slots=True)
 class AckEvent:
-    """Tell the host that this event is durable here and since when it counts (UTC milliseconds)."""
+    """Tell the host that this event is durable here and since when it counts (UTC milliseconds). ``refused``: why it cannot be done."""
 
     event: int
     effective_at: int
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportState:
+    """Tell the host how this terminal is; a report that still waits to be sent is replaced."""
+
+    state: TerminalState
+
+
+@dataclass(frozen=True, slots=True)
+class TellApplied:
+    """Tell the host that this list is in use since then (UTC milliseconds)."""
+
+    epoch: str
+    version: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +154,15 @@ Effect = (
     | Send
     | AskHost
     | UploadNext
+    | ReadBatch
     | ProbeHost
     | CheckLists
     | UseCards
     | ApplyChanges
     | OpenPush
     | AckEvent
+    | ReportState
+    | TellApplied
     | StartDeadline
     | CancelDeadline
     | Continue

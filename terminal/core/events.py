@@ -12,6 +12,7 @@ from drivers.events import PumpStatus
 from terminal.core.card_data import HostAnswer
 from terminal.core.card_lists import ListDelta, ListOffer
 from terminal.core.deny_subject import DenySubject
+from terminal.core.host_events import AppliedDue, StateDue
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.units import UtcMs
 
@@ -56,20 +57,26 @@ class UploadResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UploadAnswered:
-    """The host answered a message of the outbox."""
+    """The host answered a message of the outbox. ``key_reuse``: it refuses because it knows the key with another body."""
 
     key: MessageKey
     result: UploadResult
     host_time: UtcMs | None
+    key_reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class UploadFailed:
-    """A message of the outbox got no usable answer; it stays first in the queue."""
+    """A call with messages of the outbox, ``key`` the first of ``items``, got no usable answer; all stay in the queue.
+
+    ``refused``: the host itself refuses the call as it is; with fewer items it may take it.
+    """
 
     key: MessageKey
     trouble: HostTrouble
     why: str
+    items: int = 1
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +256,11 @@ class AcknowledgementsDue:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchDue:
+    """It may be the site's midnight."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDue:
     """It is time to ask the host for the time."""
 
@@ -272,9 +284,12 @@ Deadline = (
     | RecordOverdue
     | UploadDue
     | AcknowledgementsDue
+    | BatchDue
     | ProbeDue
     | ListCheckDue
     | AckDue
+    | StateDue
+    | AppliedDue
 )
 
 

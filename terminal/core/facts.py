@@ -7,11 +7,11 @@ Source: design/behaviour-language.md, explain, rules 2 and 3; design/architectur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
-from terminal.core.account_book import AccountBook
+from terminal.core.account_book import AccountBook, Sums
 from terminal.core.card_data import (
     Balance,
     Baseline,
@@ -25,10 +25,13 @@ from terminal.core.card_data import (
     Measure,
     Nozzle,
     Period,
+    Share,
     Subject,
     Wish,
 )
 from terminal.core.clock import ClockState
+from terminal.core.exposure import Exposure, Unanswered
+from terminal.core.hours import week_minute
 from terminal.core.units import UtcMs
 from terminal.core.windows import Window, day_window, local_date, month_window
 
@@ -42,8 +45,40 @@ class PinResult(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so much of unanswered sales, in each measure; None does not bind."""
+
+    ml: int | None = None
+    minor: int | None = None
+    count: int | None = None
+
+    def of(self, measure: Measure) -> int | None:
+        """The cap in this measure."""
+        if measure is Measure.QUANTITY:
+            return self.ml
+        return self.minor if measure is Measure.VALUE else self.count
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureCaps:
+    """What may be let go offline before the host has answered: per account, per customer, and for the whole terminal."""
+
+    card: Cap = Cap()
+    customer: Cap = Cap()
+    terminal: Cap = Cap()
+
+    def beside(self, sums: Unanswered) -> tuple[tuple[Cap, Sums], ...]:
+        """Each cap with the sums that it binds; a card without a customer has no customer's cap."""
+        every = (self.card, sums.card), (self.customer, sums.customer), (self.terminal, sums.terminal)
+        return tuple((cap, mine) for cap, mine in every if mine is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The terminal's own rules. ``emergency_accounts`` are opaque ids like ``Card.account``; ``max_open`` counts held sales."""
+    """The terminal's own rules. ``emergency_accounts`` are opaque ids like ``Card.account``; ``max_open`` counts held sales.
+
+    ``exposure`` None: no caps.
+    """
 
     min_dispense_ml: int = 2000
     terminal_cap_ml: int = 990_000
@@ -52,6 +87,7 @@ class Policy:
     emergency_accounts: frozenset[str] = frozenset()
     restricted_products: frozenset[str] = frozenset()
     max_open: int = 1
+    exposure: ExposureCaps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +103,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """A limit with its use: ``before`` and ``since`` the last list check, and held. A limit per fuelling has no window and no use."""
+    """A limit with its use: ``before`` and ``since`` the last list check, and held. A limit per fuelling has no window and no use.
+
+    ``share_left``: what is left of this terminal's share of a shared limit, which binds offline; None where no share is asked for.
+    """
 
     limit: Limit
     window: Window | None
     before: int
     since: int
     held: int
+    share_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +127,11 @@ class BalanceUse:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The whole input of a decision. ``today`` may be a day behind ``latest_day`` when the clock is not sure."""
+    """The whole input of a decision. ``today`` may be a day behind ``latest_day`` when the clock is not sure.
+
+    ``week_minute`` is the minute of the week at the site, set where the card has hours; ``unanswered`` is the exposure, set where the
+    policy caps it and the host does not decide; ``online_only``: the number lies in a range that is never decided offline.
+    """
 
     request: Request
     host: HostAnswer | None
@@ -104,6 +148,10 @@ class Facts:
     today: date
     latest_day: date
     list_age_ms: int | None
+    networks: tuple[str, ...] = ()
+    online_only: bool = False
+    week_minute: int | None = None
+    unanswered: Unanswered | None = None
 
     @property
     def host_approves(self) -> bool:
@@ -126,12 +174,15 @@ def gather(
     lists_checked_utc: UtcMs | None,
     policy: Policy,
     latest_utc: UtcMs | None = None,
+    networks: tuple[str, ...] = (),
+    exposure: Exposure | None = None,
 ) -> Facts:
     """Read what a decision needs, and nothing else.
 
     ``host`` None: not asked or not reachable, decide offline. ``zone`` is the site's IANA zone; the customer's goes before it.
     ``now_utc`` is the shortest plausible estimate of the time (what renews), ``latest_utc`` the longest (what expires; None: the
-    same). ``lists_checked_utc`` None: never. Without a card the account is the medium's own token.
+    same). ``lists_checked_utc`` None: never. Without a card the account is the medium's own token. ``networks`` are the site's;
+    ``exposure`` holds the sales that the host has not answered.
     Raises ``windows.UnknownZone`` for a zone that the machine does not know.
     """
     latest = now_utc if latest_utc is None else max(now_utc, latest_utc)
@@ -141,7 +192,7 @@ def gather(
     local = customer.zone if customer is not None and customer.zone is not None else zone
     account = request.token if card is None else card.account
     asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED)
-    limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc) if asked_lists else ()
+    limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc, shared=host is None) if asked_lists else ()
     balances = _balance_uses(account, customer_name, cards, book) if asked_lists else ()
     today = local_date(now_utc, local)
     return Facts(
@@ -160,6 +211,10 @@ def gather(
         today=today,
         latest_day=today if latest == now_utc else local_date(latest, local),
         list_age_ms=None if lists_checked_utc is None else latest - lists_checked_utc,
+        networks=networks,
+        online_only=host is None and cards.online_only(request.number),
+        week_minute=week_minute(now_utc, zone) if card is not None and card.hours else None,
+        unanswered=exposure.of(account, customer_name) if exposure is not None and policy.exposure is not None and host is None else None,
     )
 
 
@@ -175,7 +230,15 @@ _BaselineKey = tuple[Subject, str, Measure, frozenset[str] | None]
 
 
 def _limit_uses(
-    account: str, customer: str | None, cards: CardSource, book: AccountBook, zone: str, now: UtcMs, lists_checked: UtcMs | None
+    account: str,
+    customer: str | None,
+    cards: CardSource,
+    book: AccountBook,
+    zone: str,
+    now: UtcMs,
+    lists_checked: UtcMs | None,
+    *,
+    shared: bool,
 ) -> tuple[LimitUse, ...]:
     limits = cards.limits(account, customer)
     if not limits:
@@ -183,13 +246,29 @@ def _limit_uses(
     baselines: dict[_BaselineKey, Baseline] = {
         (row.subject, row.window, row.measure, row.products): row for row in cards.baselines(account, customer)
     }
+    shares: dict[_BaselineKey, Share] | None = None
+    if shared and any(limit.shared for limit in limits):
+        shares = {(row.subject, row.window, row.measure, row.products): row for row in cards.shares(account, customer)}
     day, month = day_window(now, zone), month_window(now, zone)
-    return tuple(
-        _limit_use(
-            limit, day if limit.period is Period.DAY else month if limit.period is Period.MONTH else None, baselines, book, lists_checked
-        )
-        for limit in limits
+    found = []
+    for limit in limits:
+        window = day if limit.period is Period.DAY else month if limit.period is Period.MONTH else None
+        use = _limit_use(limit, window, baselines, book, lists_checked)
+        if limit.shared and window is not None and shares is not None:
+            use = replace(use, share_left=_share_left(limit, window, shares, book, use.held))
+        found.append(use)
+    return tuple(found)
+
+
+def _share_left(limit: Limit, window: Window, shares: dict[_BaselineKey, Share], book: AccountBook, held: int) -> int:
+    """What this terminal may still take of its share of the window; without a share it is nothing."""
+    share = shares.get((limit.subject, window.key, limit.measure, limit.products))
+    if share is None:
+        return 0
+    taken = book.use(
+        limit.subject, window=(window.start, window.end), products=limit.products, watermark=share.watermark, lists_checked=None
     )
+    return max(0, share.amount - taken.since.of(limit.measure) - held)
 
 
 def _limit_use(

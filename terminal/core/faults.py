@@ -28,9 +28,11 @@ class FaultCode(Enum):
     UNATTRIBUTED_DELIVERY = "UNATTRIBUTED_DELIVERY"
     HOST_UNREACHABLE = "HOST_UNREACHABLE"
     MESSAGE_QUARANTINED = "MESSAGE_QUARANTINED"
+    BATCH_UNBALANCED = "BATCH_UNBALANCED"
     OUTBOX_FULL = "OUTBOX_FULL"
     LIST_REFUSED = "LIST_REFUSED"
     LIST_MISSING = "LIST_MISSING"
+    GREY_CARD = "GREY_CARD"
     DEVICE_DOWN = "DEVICE_DOWN"
     STORAGE_LOW = "STORAGE_LOW"
     STORAGE_FAILED = "STORAGE_FAILED"
@@ -92,6 +94,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
     FaultCode.MESSAGE_QUARANTINED: FaultKind(
         Severity.WARNING, "The host refuses a message for good.", "It is kept. Give its key to the host's operator."
     ),
+    FaultCode.BATCH_UNBALANCED: FaultKind(
+        Severity.WARNING,
+        "The host's books and the terminal's differ over a batch of sales, and sending the records again did not help.",
+        "Compare the batch with the host's operator; the journal has every sale. The fault ends when a later batch agrees.",
+    ),
     FaultCode.OUTBOX_FULL: FaultKind(
         Severity.STOPPED, "Too many sales wait for the host.", "Restore the line to the host; nothing is dropped and nothing new is sold."
     ),
@@ -100,6 +107,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
     ),
     FaultCode.LIST_MISSING: FaultKind(
         Severity.DEGRADED, "No card list has ever arrived; only the host can decide.", "Connect the terminal to its host."
+    ),
+    FaultCode.GREY_CARD: FaultKind(
+        Severity.WARNING,
+        "A card that is only decided online was presented while the host was away.",
+        "The card was refused. Ask the issuer about it if it comes again; restore the line to the host.",
     ),
     FaultCode.DEVICE_DOWN: FaultKind(Severity.DEGRADED, "A reader, keypad or display does not answer.", "Check its plug and port name."),
     FaultCode.STORAGE_LOW: FaultKind(

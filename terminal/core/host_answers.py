@@ -11,6 +11,8 @@ from typing import Any
 from terminal.core import events as ev
 from terminal.core import internal_events as inner
 from terminal.core import sale
+from terminal.core.batch_desk import BatchDesk
+from terminal.core.batch_events import BatchWasRead, CloseAnswered, ItemsAnswered
 from terminal.core.deny_book import WatchedLists
 from terminal.core.facts import Request
 from terminal.core.faults import FaultCode
@@ -40,6 +42,7 @@ class HostAnswers:
         lists: WatchedLists,
         list_desk: ListDesk,
         uploads: Uploads,
+        batches: BatchDesk,
         teller: Teller,
         push: PushDesk,
         sessions: Mapping[int, CustomerSession],
@@ -50,11 +53,13 @@ class HostAnswers:
         self.lists = lists
         self.list_desk = list_desk
         self.uploads = uploads
+        self.batches = batches
         self.teller = teller
         self.push = push
         self.sessions = sessions
         self.points = points
         self._checked_stored = teller.lists_checked or UtcMs(0)
+        self.on_return: Callable[[], None] = lambda: None
         self._overdue: set[SaleId] = set()  # asked of the host, given up, and not heard of since
 
     def routes(self) -> dict[type, Callable[[Any, Instant], None]]:
@@ -65,6 +70,10 @@ class HostAnswers:
             ev.HostOverdue: self._host_overdue,
             ev.UploadAnswered: self._upload_answered,
             ev.UploadFailed: self._upload_failed,
+            ItemsAnswered: self._items_answered,
+            CloseAnswered: self._close_answered,
+            BatchWasRead: lambda event, at: self.batches.was_read(event),
+            ev.BatchDue: self.batches.due,
             ev.UploadDue: lambda event, at: self.uploads.kick(),
             ev.AcknowledgementsDue: lambda event, at: self.uploads.write_acknowledgements(),
             ev.ProbeDue: lambda event, at: self.link.probe(),
@@ -82,7 +91,7 @@ class HostAnswers:
         if event.sale in self._overdue:
             self._overdue.discard(event.sale)  # too late to be of use: no proof that the next driver would be answered in time
             return
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
         found = self._waiting(event.sale)
         if found is not None:
             self.teller.decided(found[0], event.answer, found[1], at)
@@ -118,39 +127,50 @@ class HostAnswers:
         session = self.sessions[one.side]
         if session.sale != sale_id or session.medium is None:
             return None
-        nozzles = self.points[one.fp].config.nozzles
+        point = self.points[one.fp]
+        nozzles = self.teller.nozzles(point) or point.config.nozzles  # with none left, it is declined whatever is decided
         return one, Request(session.token, session.medium.number, session.pin_result, nozzles, session.wish)
 
-    def _host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
+    def host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
+        """Whatever it answered: it is there, and this is its time."""
         if self.link.answered(host_time, at):
+            self.on_return()
             self.uploads.host_is_back()
             self.push.open()
 
     def _upload_answered(self, event: ev.UploadAnswered, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
         self.uploads.answered(event)
+
+    def _items_answered(self, event: ItemsAnswered, at: Instant) -> None:
+        self.host_spoke(event.host_time, at)
+        self.uploads.items_answered(event)
+
+    def _close_answered(self, event: CloseAnswered, at: Instant) -> None:
+        self.host_spoke(event.host_time, at)
+        self.batches.answered(event)
 
     def _upload_failed(self, event: ev.UploadFailed, at: Instant) -> None:
         self.link.failed(event.trouble, event.why)
         self.uploads.failed(event)
 
     def _probe_answered(self, event: ev.ProbeAnswered, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
 
     def _lists_current(self, event: ev.ListsCurrent, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
         self.link.lists_seen()
         self._checked(at)
         self.push.checked(self.lists.epoch, self.lists.version)
 
     def _lists_ready(self, event: ev.ListsReady, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
         self.link.lists_seen()
         if self.list_desk.ready(event, at):
             self._adopted(event.epoch, event.version, at)
 
     def _changes_ready(self, event: ev.ChangesReady, at: Instant) -> None:
-        self._host_spoke(event.host_time, at)
+        self.host_spoke(event.host_time, at)
         self.link.lists_seen()
         self.list_desk.changes(event, at)
 

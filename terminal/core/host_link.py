@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from terminal.core.card_lists import NO_LIST
+from terminal.core.clock import ClockState
 from terminal.core.effects import CheckLists, ProbeHost
 from terminal.core.events import HostTrouble, ListCheckDue, ProbeDue
 from terminal.core.faults import FaultCode
@@ -30,6 +31,7 @@ class HostTimes:
     lists_ms: int = 300_000
     retry_first_ms: int = 1_000
     retry_cap_ms: int = 300_000
+    state_ms: int = 60_000
 
 
 class HostLink:
@@ -42,6 +44,7 @@ class HostLink:
         self.failures = 0
         self.down = False
         self.mark = NO_LIST
+        self.offset_ms: int | None = None  # the host's last time less ours when it was said
         self._anchored: Instant | None = None
 
     @property
@@ -63,12 +66,16 @@ class HostLink:
         """The host spoke. True when it had been away."""
         was_down, self.down = self.down, False
         self.desk.clear_fault(FaultCode.HOST_UNREACHABLE, SUBJECT)
+        for code, subject in [key for key in self.desk.faults.active if key[0] is FaultCode.GREY_CARD]:
+            self.desk.clear_fault(code, subject)
         if self.failures:
             self.failures = 0
             self.desk.cancel(ProbeDue())
         if was_down:
             self.desk.start(ListCheckDue(), 0)
         if host_time is not None:
+            known = self.desk.clock.state(at) is not ClockState.UNTRUSTED
+            self.offset_ms = host_time - self.desk.clock.utc(at) if known else None
             self.desk.clock.host_said(host_time, at)
             if self._anchored is None or at - self._anchored >= ANCHOR_EVERY_MS:
                 self._anchored = at

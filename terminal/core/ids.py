@@ -10,16 +10,18 @@ SaleId = NewType("SaleId", str)
 """``terminal-epoch-sequence``, for example ``OPT1-1-42``; the sequence has no holes within a terminal's epoch."""
 
 MessageKey = NewType("MessageKey", str)
-"""``<sale>/authorize``, ``/complete``, ``/reverse`` or ``/advice``: what makes a repeated message recognisable."""
+"""``<sale>/authorize``, ``/complete``, ``/reverse``, ``/advice`` or ``<terminal>-<epoch>-B<batch>.<attempt>/close``: what makes a repeated
+message recognisable."""
 
 
 class MessageKind(Enum):
-    """The messages that a sale can cause; the value is the last part of the key."""
+    """The messages that a sale can cause, and the close of a batch of them; the value is the last part of the key."""
 
     AUTHORIZE = "authorize"
     COMPLETE = "complete"
     REVERSE = "reverse"
     ADVICE = "advice"
+    CLOSE = "close"
 
 
 def sale_id(terminal: str, epoch: int, sequence: int) -> SaleId:
@@ -30,6 +32,11 @@ def sale_id(terminal: str, epoch: int, sequence: int) -> SaleId:
 def message_key(sale: SaleId, kind: MessageKind) -> MessageKey:
     """Compose the key of one message about a sale; the same on every retry."""
     return MessageKey(f"{sale}/{kind.value}")
+
+
+def close_key(terminal: str, epoch: int, batch: int, attempt: int) -> MessageKey:
+    """Compose the key of one attempt to close a batch."""
+    return MessageKey(f"{terminal}-{epoch}-B{batch}.{attempt}/{MessageKind.CLOSE.value}")
 
 
 @dataclass(frozen=True, slots=True)

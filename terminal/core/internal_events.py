@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from terminal.core.ids import SaleId
+from terminal.core.facts import Judged
+from terminal.core.ids import MessageKey, SaleId
 from terminal.core.reasons import Reason
 from terminal.core.records import Allowed
 
@@ -72,10 +73,12 @@ class PointArmed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRefused:
-    """Site → session: no, and why."""
+    """Site → session: no, and why. ``judged``: what the decision looked at, where one was made; ``sale``: what had been reserved."""
 
     side: int
     reason: Reason
+    judged: Judged | None = None
+    sale: SaleId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class SaleGranted:
     decided_by: str
     authorization: str | None
     allowed: tuple[Allowed, ...]
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,13 @@ class RecordComplete:
 
 @dataclass(frozen=True, slots=True)
 class SaleAcknowledged:
-    """Uploads → sale: the host has booked its final message."""
+    """Uploads → sale: the host has answered its final message: booked it, or refused it for good."""
 
     sale: SaleId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSetAside:
+    """Uploads → batches: the host refuses this message for good; it is no part of a batch's sums."""
+
+    key: MessageKey

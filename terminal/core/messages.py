@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terminal.core.ids import MessageKey, MessageKind, SaleId, message_key
+from terminal.core.ids import MessageKey, MessageKind, SaleId, close_key, message_key
 from terminal.core.records import MediumRef, NozzleRef
 
 
@@ -77,6 +77,8 @@ class Booking:
     total_end_ml: int | None
     clock: str
     list_version: int
+    cost_centre: str | None = None
+    driver: str | None = None
 
     @property
     def key(self) -> MessageKey:
@@ -84,4 +86,46 @@ class Booking:
         return message_key(self.sale, self.kind)
 
 
-SaleMessage = Reverse | Booking
+@dataclass(frozen=True, slots=True)
+class BatchTotal:
+    """The sum of a batch's sales with volume above 0 of one product, decided by one of us."""
+
+    product: str
+    decided_by: str
+    count: int
+    quantity_ml: int
+    value_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBatch:
+    """Do our books agree over these sequences? ``open``: not ended yet; ``quarantined``: ended, but the host refused the record for good.
+
+    Neither is part of the sums. ``empty``: so many ended with volume 0. (reference host-and-offline-authorization 9.6.)
+    """
+
+    terminal: str
+    epoch: int
+    batch: int
+    attempt: int
+    first: int
+    last: int
+    open: tuple[int, ...]
+    quarantined: tuple[int, ...]
+    totals: tuple[BatchTotal, ...]
+    empty: int
+
+    kind = MessageKind.CLOSE
+
+    @property
+    def key(self) -> MessageKey:
+        """The idempotency key: one for each attempt, for its sums may differ."""
+        return close_key(self.terminal, self.epoch, self.batch, self.attempt)
+
+    @property
+    def records(self) -> int:
+        """So many of the sequences have ended."""
+        return self.last - self.first + 1 - len(self.open)
+
+
+SaleMessage = Reverse | Booking | CloseBatch

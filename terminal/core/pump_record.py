@@ -120,11 +120,12 @@ def settle(point: FuellingPoint, record: PumpRecord, sale: Sale | None) -> None:
 def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: int, start: int, price: int, now: int) -> None:
     moved = now - start
     volume, amount = record.volume_ml, record.amount_minor
+    if moved < 0 and not volume:
+        # No record, or that of an exchanged head, and a totaliser that is not the same any more: neither witness saw this fill, so nobody
+        # may say that it was none.
+        point.desk.tell(SaleDoubted(sale.id, f"no record of the fill, totaliser {start} → {now} ml"))
+        return
     if volume is None or amount is None:
-        if moved < 0:
-            # No record, and a totaliser that was exchanged or rolled over: neither witness saw this fill, so nobody may say it was none.
-            point.desk.tell(SaleDoubted(sale.id, f"no record of the fill, totaliser {start} → {now} ml"))
-            return
         volume, amount = moved, cost_of(moved, price, point.decimals)
     elif volume == 0 and moved > 0:
         volume, amount = moved, cost_of(moved, price, point.decimals)

@@ -14,9 +14,11 @@ from drivers.events import PumpSurveyed
 from terminal.core import events as ev
 from terminal.core.deny_book import DenyBook, DenyEntry, OnDeny, WatchedLists
 from terminal.core.effects import AckEvent, Continue, OpenPush
+from terminal.core.host_events import EventUnusable
 from terminal.core.internal_events import EndCause, MediumDenied, NothingDelivered, ReversalDue, SaleWithdrawn
 from terminal.core.reasons import Reason
-from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, EventPassed, Refused
+from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, EventPassed
+from terminal.core.refusals import after_deny
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen
 from terminal.core.session import CustomerSession, SessionState
@@ -55,6 +57,7 @@ class PushDesk:
         self.on_deny = on_deny
         self.last_event = known.last_event
         self.unacknowledged = dict(known.unacknowledged)
+        self.refusals = dict(known.event_refusals)  # of events that cannot be obeyed, until they are acknowledged
         self.up = False
         self._hint: ev.ListHint | None = None
         self._told: set[SaleId] = set()  # sales that were stopped, and whose driver was told
@@ -71,6 +74,7 @@ class PushDesk:
             ev.AckFailed: lambda event, at: self.acknowledgement_failed(event),
             ev.AckDue: lambda event, at: self.acknowledge(),
             ev.ListsInUse: lambda event, at: self.stop_denied(),
+            EventUnusable: lambda event, at: self.passed(event.event, event.why, self.desk.utc(at), refused=True),
         }
 
     # --- the stream -----------------------------------------------------------------------------------------------------------
@@ -131,15 +135,26 @@ class PushDesk:
             self.desk.persist(
                 kind(event.event, subject.kind.value, subject.value, subject.upto, event.epoch, event.list_version, entry.effective_at)
             )
+            self.taken(event.event, now)
         elif known is not None and (known.event, known.epoch, known.lifted) == (event.event, event.epoch, event.lifted):
-            now = known.effective_at  # told twice: it counts since the first time
-            self.desk.persist(EventPassed(event.event, "known", now))
+            self.passed(event.event, "known", known.effective_at)  # told twice: it counts since the first time
         else:
-            self.desk.persist(EventPassed(event.event, "the lists or a later event have said it", now))
-        self.last_event = event.event
-        self.unacknowledged[event.event] = now
-        self.desk.do(AckEvent(event.event, now))
+            self.passed(event.event, "the lists or a later event have said it", now)
         self.stop_denied()
+
+    def passed(self, event: int, why: str, effective_at: int, *, refused: bool = False) -> None:
+        """An event that changes nothing, because it is known or (``refused``) because it cannot be: written down and acknowledged."""
+        self.desk.persist(EventPassed(event, why, effective_at, refused))
+        self.taken(event, effective_at, why if refused else None)
+
+    def taken(self, event: int, effective_at: int, refused: str | None = None) -> None:
+        """An event whose row this step writes: the stream resumes behind it, and the host is told after the commit."""
+        self.last_event = event
+        self.unacknowledged[event] = effective_at
+        self.refusals.pop(event, None)
+        if refused is not None:
+            self.refusals[event] = refused
+        self.desk.do(AckEvent(event, effective_at, refused))
 
     def adopted(self, epoch: str, version: int) -> None:
         """A list goes live with this step; whoever it denies is stopped in the next one, which can read it."""
@@ -151,10 +166,11 @@ class PushDesk:
     def acknowledge(self) -> None:
         """Send every acknowledgement that the host does not have."""
         for event, effective_at in self.unacknowledged.items():
-            self.desk.do(AckEvent(event, effective_at))
+            self.desk.do(AckEvent(event, effective_at, self.refusals.get(event)))
 
     def acknowledged(self, event: ev.AckAnswered) -> None:
         """The host has it, or will never take it."""
+        self.refusals.pop(event.event, None)
         if self.unacknowledged.pop(event.event, None) is not None:
             self.desk.persist(EventAcknowledged(event.event, event.taken))
 
@@ -192,17 +208,19 @@ class PushDesk:
         self.desk.tell(SaleWithdrawn(sale.fp, EndCause.DECLINED if sale.state is SaleState.AUTHORIZED else EndCause.STOP))
         if not told:
             self._told = (self._told & self.desk.sales.keys()) | {sale.id}
-            self._tell_driver(sale, reason)
+            self.tell_driver(sale, reason)
 
-    def _tell_driver(self, sale: Sale, reason: Reason) -> None:
+    def tell_driver(self, sale: Sale, reason: Reason) -> None:
+        """Say why a sale was taken back, to whoever still stands there for it, or at the pump."""
         session = self.sessions[sale.side]
         if session.state is SessionState.ARMED and session.sale == sale.id:
             self.desk.tell(MediumDenied(sale.side, reason))
             return
-        self.desk.persist(Refused(sale.side, reason.value, sale.card, sale.fp))
+        code = session.teller.refusals.note(sale.side, reason, sale.card, sale.fp, after_deny(sale, reason), sale.id)
         if session.state in _QUIET:
             language = session.teller.language_of(self.lists.card(sale.card.token)) or session.home_language
-            session.show(Screen.REFUSED, language, reason=session.teller.reason_text(reason, language), code="")
+            words, shown = session.teller.reason_text(reason, language), session.teller.code_text(code, language)
+            session.show(Screen.REFUSED, language, reason=words, code=shown)
             self.desk.start(ev.NoticeOver(sale.side), session.times.notice_ms)
 
     def _judge_attempt(self, session: CustomerSession, number: str) -> None:

@@ -121,12 +121,15 @@ class SaleDelivered:
 
 @dataclass(frozen=True, slots=True)
 class SaleEnded:
-    """The sale ended without a drop; ``reversed``: an unknown host authorization was reversed for it."""
+    """The sale ended without a drop; ``reversed``: an unknown host authorization was reversed for it. ``decided_by`` and ``authorization``:
+    of a host's approval that was not used, which no ``SaleAuthorized`` tells."""
 
     sale: SaleId
     end: str
     ended_at: int
     reversed: bool
+    decided_by: str | None = None
+    authorization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +304,10 @@ class ClosingSet:
 
 @dataclass(frozen=True, slots=True)
 class BatchSent:
-    """The sums over these sequences go to the host, for the ``attempt``-th time. ``open``: sequences in between that had not ended."""
+    """The sums over these sequences go to the host, for the ``attempt``-th time. ``open``: sequences in between that had not ended.
+
+    ``missing`` and ``resend_all``: what the host said to the attempt before. ``resent``: records that are queued again by this commit.
+    """
 
     batch: int
     attempt: int
@@ -309,6 +315,9 @@ class BatchSent:
     first: int
     last: int
     open: tuple[int, ...]
+    missing: tuple[int, ...] = ()
+    resend_all: bool = False
+    resent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,11 +331,15 @@ class BatchSettled:
 
 @dataclass(frozen=True, slots=True)
 class EventPassed:
-    """An event of the host that changed nothing: the live list, or a later event, has said it (``why``) at the latest by then."""
+    """An event of the host that changed nothing: the live list, or a later event, has said it (``why``) at the latest by then.
+
+    ``refused``: it cannot be done, and the host is told why.
+    """
 
     event: int
     why: str
     effective_at: int
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

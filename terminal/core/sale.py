@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from terminal.core.account_book import SaleUse, UseState
+from terminal.core.facts import Judged
 from terminal.core.ids import MessageKind, SaleId
 from terminal.core.internal_events import (
     FillRecorded,
@@ -90,6 +91,9 @@ class Sale:
     preset_ml: int | None = None
     preset_minor: int | None = None
     total_start_ml: int | None = None
+    judged: Judged | None = None
+    cost_centre: str | None = None
+    driver: str | None = None
 
     # --- questions ------------------------------------------------------------------------------------------------------
 
@@ -114,6 +118,36 @@ class Sale:
             requested_at=requested_at,
             clock=clock,
             list_version=self.list_version,
+        )
+
+    def booking(self, quantity_ml: int, value_minor: int, total_end_ml: int | None, end: str, ended_at: int, clock: str) -> Booking:
+        """The host's record of how this sale ended; the same again for the same facts (store/rebooking.py)."""
+        by_host = self.decided_by == "host"
+        return Booking(
+            kind=MessageKind.COMPLETE if by_host else MessageKind.ADVICE,
+            sale=self.id,
+            epoch=self.epoch,
+            sequence=self.sequence,
+            authorization=self.authorization,
+            decided_by="host" if by_host else "offline",
+            fp=self.fp,
+            nozzle=self.nozzle,
+            card=self.card,
+            pin_verified=self.pin_verified,
+            prompts=self.prompts,
+            product=self.product,
+            price=self.price,
+            quantity_ml=quantity_ml,
+            value_minor=value_minor,
+            authorized_at=self.authorized_at,
+            ended_at=ended_at,
+            end=end,
+            total_start_ml=self.total_start_ml,
+            total_end_ml=total_end_ml,
+            clock=clock,
+            list_version=self.list_version,
+            cost_centre=self.cost_centre,
+            driver=self.driver,
         )
 
     def held(self) -> SaleUse:
@@ -142,6 +176,7 @@ class Sale:
         """Become durable: the journal row and the hold, before anybody outside hears of the sale."""
         self.join(desk)
         self.desk.book.hold(self.held())
+        self.expose()
         self.desk.persist(
             SaleReserved(
                 sale=self.id,
@@ -163,8 +198,18 @@ class Sale:
                 asked_host=self.asked_host,
                 authorized_at=self.authorized_at,
                 list_version=self.list_version,
+                cost_centre=self.cost_centre,
+                driver=self.driver,
             )
         )
+
+    def expose(self) -> None:
+        """What the book has of a sale is exposure until the host answers for it, unless the host has decided it."""
+        use = self.desk.book.get(self.id)
+        if use is None or self.decided_by == "host":
+            self.desk.exposure.drop(self.id)
+        else:
+            self.desk.exposure.put(use)
 
     def _grant(self, event: SaleGranted, at: Instant) -> None:
         self.decided_by, self.authorization, self.allowed = event.decided_by, event.authorization, event.allowed
@@ -172,7 +217,9 @@ class Sale:
         self.hold_ml = largest.quantity_ml
         self.hold_minor = max(allowed.value_minor for allowed in event.allowed)
         self.hold_products = tuple(allowed.product for allowed in event.allowed)
+        self.judged = event.judged
         self.desk.book.replace(self.held())
+        self.expose()
         self.desk.persist(
             SaleAuthorized(
                 sale=self.id,
@@ -182,6 +229,7 @@ class Sale:
                 hold_ml=self.hold_ml,
                 hold_minor=self.hold_minor,
                 hold_products=self.hold_products,
+                judged=event.judged,
             )
         )
 
@@ -195,6 +243,7 @@ class Sale:
         self.preset_minor = allowed.value_minor if allowed.by_value else None
         self.hold_ml, self.hold_minor, self.hold_products = allowed.quantity_ml, allowed.value_minor, (ref.product,)
         self.desk.book.replace(self.held())
+        self.expose()
         self.desk.persist(
             SaleReleased(
                 sale=self.id,
@@ -212,6 +261,7 @@ class Sale:
     def _deliver(self, event: FillRecorded, at: Instant) -> None:
         ended_at = self.desk.utc(at)
         self.desk.book.settle(self.id, product=self.product, quantity_ml=event.volume_ml, value_minor=event.amount_minor)
+        self.expose()
         self.desk.persist(
             SaleDelivered(
                 sale=self.id,
@@ -222,41 +272,16 @@ class Sale:
                 ended_at=ended_at,
             )
         )
-        self._book(event.volume_ml, event.amount_minor, event.total_ml, event.end.value, at)
+        clock = self.desk.clock.state(at).value
+        self.desk.enqueue(self.booking(event.volume_ml, event.amount_minor, event.total_ml, event.end.value, ended_at, clock))
 
     def _end_empty(self, event: NothingDelivered, at: Instant) -> None:
         self.desk.book.drop(self.id)
-        self.desk.persist(SaleEnded(sale=self.id, end=event.end.value, ended_at=self.desk.utc(at), reversed=self.reversal))
-        self._book(0, 0, None, event.end.value, at)
-
-    def _book(self, quantity_ml: int, value_minor: int, total_end_ml: int | None, end: str, at: Instant) -> None:
-        by_host = self.decided_by == "host"
-        self.desk.enqueue(
-            Booking(
-                kind=MessageKind.COMPLETE if by_host else MessageKind.ADVICE,
-                sale=self.id,
-                epoch=self.epoch,
-                sequence=self.sequence,
-                authorization=self.authorization,
-                decided_by="host" if by_host else "offline",
-                fp=self.fp,
-                nozzle=self.nozzle,
-                card=self.card,
-                pin_verified=self.pin_verified,
-                prompts=self.prompts,
-                product=self.product,
-                price=self.price,
-                quantity_ml=quantity_ml,
-                value_minor=value_minor,
-                authorized_at=self.authorized_at,
-                ended_at=self.desk.utc(at),
-                end=end,
-                total_start_ml=self.total_start_ml,
-                total_end_ml=total_end_ml,
-                clock=self.desk.clock.state(at).value,
-                list_version=self.list_version,
-            )
-        )
+        self.expose()
+        ended_at = self.desk.utc(at)
+        unused = (self.decided_by, self.authorization) if not self.allowed else (None, None)
+        self.desk.persist(SaleEnded(self.id, event.end.value, ended_at, self.reversal, *unused))
+        self.desk.enqueue(self.booking(0, 0, None, event.end.value, ended_at, self.desk.clock.state(at).value))
 
     def _reverse(self, event: ReversalDue, at: Instant) -> None:
         self.reversal = True
@@ -265,6 +290,7 @@ class Sale:
 
     def _doubt(self, event: SaleDoubted, at: Instant) -> None:
         self.desk.book.doubt(self.id)
+        self.expose()
         self.desk.persist(SaleInDoubt(sale=self.id, why=event.why))
 
     def _forget(self, event: SaleAcknowledged, at: Instant) -> None:

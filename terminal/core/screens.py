@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from terminal.core.reasons import Reason
-from terminal.core.texts import REASONS, SCREENS
+from terminal.core.texts import CODES, REASONS, SCREENS
 
 ROWS, COLUMNS = 4, 20
 
@@ -29,6 +29,7 @@ class Screen(Enum):
     WRONG_NOZZLE = "WRONG_NOZZLE"
     REFUSED = "REFUSED"
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
+    CLOSED = "CLOSED"
 
 
 PROMPT_SCREENS: dict[str, Screen] = {"ODOMETER": Screen.ODOMETER, "VEHICLE": Screen.VEHICLE, "DRIVER": Screen.DRIVER}
@@ -40,6 +41,11 @@ def reason_text(reason: Reason, language: str) -> str:
     if reason.value in texts:
         return texts[reason.value]
     return texts["CUSTOMER_LIMIT" if reason.value.startswith("CUSTOMER_LIMIT") else "LIMIT"]
+
+
+def code_text(code: str, language: str) -> str:
+    """A refusal's code with its word in front; empty for a refusal without one."""
+    return f"{CODES[language]} {code}" if code else ""
 
 
 def render(screen: Screen, language: str, **fields: object) -> tuple[str, ...]:

@@ -128,9 +128,9 @@ class CustomerSession:
         self.medium, self.seen_at = event, at
         self.token = self.seen_token = self.teller.vault.token(event.number)
         self.card = self.teller.lists.card(self.token)
-        reason = self.teller.first_look(self, at)
-        if reason is not None:
-            self.desk.tell(AttemptRefused(self.side, reason))
+        refused = self.teller.first_look(self, at)
+        if refused is not None:
+            self.desk.tell(refused)
         elif self.wants_second(event, at):
             self.desk.tell(SecondMediumNeeded(self.side))
         else:
@@ -199,7 +199,8 @@ class CustomerSession:
             return
         left = max(0, card.pin.tries - self.teller.tries_of(card.account, card.pin))
         if left == 0:
-            self.desk.tell(AttemptRefused(self.side, Reason.PIN_WRONG))
+            why = self.teller.why(self, Reason.PIN_WRONG, at, PinResult.WRONG)
+            self.desk.tell(AttemptRefused(self.side, Reason.PIN_WRONG, why))
         else:
             self.teller.note_refusal(self, Reason.PIN_WRONG, None)
             self._await_input(Screen.PIN_AGAIN, tries=left)
@@ -290,12 +291,18 @@ class CustomerSession:
         """A clear word why, and everything of the attempt forgotten."""
         self._clear_pin_tries()
         self._cancel_input()
+        code = ""
         if event.reason is not Reason.TERMINAL_NOT_READY:  # a disk that has no room for a sale is not asked to take this either
-            self.teller.note_refusal(self, event.reason, None)
+            if isinstance(event, MediumDenied):
+                found, sale = self.teller.why(self, event.reason, at), self.sale
+            else:
+                found, sale = event.judged, event.sale
+            code = self.teller.note_refusal(self, event.reason, None, found, sale)
         language = self.language
         self._forget()
         self.desk.start(NoticeOver(self.side), self.times.notice_ms)
-        self.show(Screen.REFUSED, language, reason=self.teller.reason_text(event.reason, language), code="")
+        words = self.teller.reason_text(event.reason, language)
+        self.show(Screen.REFUSED, language, reason=words, code=self.teller.code_text(code, language))
 
     def cancel(self, event: KeyPressed, at: Instant) -> None:
         self.desk.tell(AttemptRefused(self.side, Reason.CANCELLED))
@@ -314,7 +321,7 @@ class CustomerSession:
 
     def welcome(self, event: NoticeOver, at: Instant) -> None:
         """What was shown for the driver at a pump (a wrong nozzle) gives way again."""
-        self.show(Screen.WELCOME, self.home_language)
+        self.show_home()
 
     def go_home(self, event: object, at: Instant) -> None:
         """Ready for the next driver."""
@@ -322,7 +329,7 @@ class CustomerSession:
         self._cancel_input()
         self._forget()
         self.desk.cancel(NoticeOver(self.side))
-        self.show(Screen.WELCOME, self.home_language)
+        self.show_home()
 
     def stop_service(self, event: ServiceStopped, at: Instant) -> None:
         if self.sale is not None and self.state is SessionState.AUTHORIZING:
@@ -344,6 +351,10 @@ class CustomerSession:
     def show(self, screen: Screen, language: str | None = None, **fields: object) -> None:
         """Put a screen on this side's display."""
         self.desk.send(ShowLines(self.side, render(screen, language or self.language, **fields)))
+
+    def show_home(self) -> None:
+        """What the next driver sees."""
+        self.show(Screen.CLOSED if self.teller.closings.site else Screen.WELCOME, self.home_language)
 
     def _await_input(self, screen: Screen, tries: int = 0) -> None:
         self.desk.start(SessionTimedOut(self.side), self.times.input_ms)

@@ -14,30 +14,38 @@ from terminal.core import events as ev
 from terminal.core import fuelling_point_table, sale, session_table
 from terminal.core import internal_events as inner
 from terminal.core.account_book import AccountBook, SaleUse
+from terminal.core.batch_desk import BatchDesk, BatchMemory
 from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.clock import TerminalClock
+from terminal.core.closing_desk import ClosingDesk
+from terminal.core.closings import Closing, Closings
+from terminal.core.corrections import CorrectionDesk, NoPast, PastSales
 from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
-from terminal.core.effects import Effect, Enqueue, Persist
+from terminal.core.effects import BATCH_ITEMS, Effect, Enqueue, Persist
+from terminal.core.exposure import Exposure
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.host_answers import HostAnswers
+from terminal.core.host_events import ClosingPushed, CorrectionPushed
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.push_desk import PushDesk
-from terminal.core.records import Refused, TerminalStarted
+from terminal.core.records import TerminalStarted
+from terminal.core.refusals import at_nozzle
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
+from terminal.core.state_report import StateDesk
 from terminal.core.step import Desk
 from terminal.core.teller import PinTries, SiteRules, Teller
 from terminal.core.units import Instant, UtcMs
 from terminal.core.uploads import Uploads
 
-INNER_BOUND = 100
-"""Internal events of one step; more is a loop and therefore a bug."""
+INNER_BOUND = 100 + BATCH_ITEMS
+"""Internal events of one step, in which the host may answer a whole batch; more is a loop and therefore a bug."""
 ENDED_KEPT = 100
 
 
@@ -61,6 +69,8 @@ class Recovered:
 
     minting: Minting
     uses: list[SaleUse] = field(default_factory=list)
+    unanswered: list[SaleUse] = field(default_factory=list)
+    refusals: int = 0
     open_sales: list[Sale] = field(default_factory=list)
     pin_tries: dict[str, PinTries] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -69,6 +79,12 @@ class Recovered:
     denies: list[DenyEntry] = field(default_factory=list)
     last_event: int = 0
     unacknowledged: dict[int, int] = field(default_factory=dict)
+    event_refusals: dict[int, str] = field(default_factory=dict)
+    closings: list[Closing] = field(default_factory=list)
+    past: PastSales = field(default_factory=NoPast)
+    fault_since: dict[tuple[str, str], int] = field(default_factory=dict)
+    quarantined: int = 0
+    oldest: int | None = None
     lists_checked: UtcMs | None = None
     list_mark: ListMark = NO_LIST
     clock_floor: UtcMs | None = None
@@ -76,6 +92,7 @@ class Recovered:
     clock_floor_instant: Instant | None = None
     clock_contact: Instant | None = None
     same_boot: bool = False
+    batches: BatchMemory = field(default_factory=BatchMemory)
 
 
 class Site:
@@ -89,7 +106,7 @@ class Site:
         self.lists = WatchedLists(lists, denies)
         faults = FaultBook()
         faults.active.update(recovered.faults)
-        self.desk = Desk(AccountBook(recovered.uses), TerminalClock(), faults)
+        self.desk = Desk(AccountBook(recovered.uses), TerminalClock(), faults, Exposure(recovered.unanswered))
         for one in recovered.open_sales:
             one.join(self.desk)
         decimals = config.rules.decimals
@@ -102,17 +119,37 @@ class Site:
         self.link = HostLink(self.desk, config.host_times, boot)
         self.list_desk = ListDesk(self.desk, self.link, self.lists, recovered.list_mark)
         self.uploads = Uploads(self.desk, config.host_times, recovered.waiting)
+        rules = config.rules
+        self.batches = BatchDesk(
+            self.desk, self.uploads, rules.terminal, recovered.minting.epoch, rules.zone, rules.batch_sales, recovered.batches
+        )
         self.teller = Teller(
-            self.desk, config.rules, self.lists, vault, storage, self.link, self.points, recovered.minting, dict(recovered.pin_tries)
+            self.desk,
+            config.rules,
+            self.lists,
+            vault,
+            storage,
+            self.link,
+            self.points,
+            recovered.minting,
+            dict(recovered.pin_tries),
+            recovered.refusals,
         )
         self.teller.lists_checked = recovered.lists_checked
+        self.closings = self.teller.closings = Closings(recovered.closings)
         self.sessions = {
             side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
         }
         self.push = PushDesk(self.desk, denies, self.lists, self.link, self.sessions, config.rules.on_deny, recovered)
         self.answers = HostAnswers(
-            self.desk, self.link, self.lists, self.list_desk, self.uploads, self.teller, self.push, self.sessions, self.points
+            self.desk, self.link, self.lists, self.list_desk, self.uploads, self.batches, self.teller, self.push, self.sessions, self.points
         )
+        self.corrections = CorrectionDesk(self.desk, self.push, recovered.past)
+        self.closing_desk = ClosingDesk(
+            self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver
+        )
+        self.state = StateDesk(self, self.answers.host_spoke)
+        self.answers.on_return = self.state.host_is_back
         self.in_service = True
         self._counted = 0
         self._routes = self._build_routes()
@@ -135,9 +172,11 @@ class Site:
         self._drain(at)
         self.link.begin(self.lists.epoch, self.lists.version)
         self.uploads.begin()
+        self.batches.begin(at)
         self.push.begin()
+        self.state.begin(at)
         for session in self.sessions.values():
-            session.show(Screen.WELCOME, session.home_language)
+            session.show_home()
         return self._finish(at)
 
     def handle(self, event: object, at: Instant) -> list[Effect]:
@@ -175,7 +214,12 @@ class Site:
             LineNoise: self._noise,
             **self.answers.routes(),
             **self.push.routes(),
+            **self.state.routes(),
+            CorrectionPushed: self.corrections.heard,
+            ClosingPushed: self.closing_desk.heard,
+            ev.ListsInUse: self._lists_in_use,
             inner.NozzleRefused: self._nozzle_refused,
+            inner.RecordSetAside: self.batches.set_aside,
         }
         for kind in fuelling_point_table.EVENTS:
             routes[kind] = self._to_point
@@ -212,6 +256,10 @@ class Site:
         if session is not None:
             session_table.GRID.fire(session, event, at)
 
+    def _lists_in_use(self, event: ev.ListsInUse, at: Instant) -> None:
+        self.push.stop_denied()
+        self.state.in_use(at)
+
     # --- devices ----------------------------------------------------------------------------------------------------------------
 
     def _status_changed(self, event: PumpStatusChanged, at: Instant) -> None:
@@ -231,11 +279,13 @@ class Site:
         one = self.desk.sales.get(event.sale)
         if one is None:
             return
-        self.desk.persist(Refused(one.side, event.reason.value, one.card, event.fp))
+        why = at_nozzle(one, event.nozzle, event.reason)
+        code = self.teller.refusals.note(one.side, event.reason, one.card, event.fp, why, one.id)
         session = self.sessions[one.side]
         if session.state in (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED):
             products = ", ".join(allowed.product for allowed in one.allowed if allowed.quantity_ml > 0)
-            session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products)
+            shown = self.teller.code_text(code, session.home_language)
+            session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products, code=shown)
             self.desk.start(ev.NoticeOver(one.side), session.times.notice_ms)
 
     # --- the end of a step ------------------------------------------------------------------------------------------------------
@@ -244,16 +294,20 @@ class Site:
         self._count_messages()
         self._check_service(at)
         self._count_messages()  # a stop of service may end a sale
+        self.batches.look(at)
+        self._count_messages()  # a batch may be full
         self._counted = 0
+        self.state.step_ended(tuple(self.desk.effects), at)
         if any(isinstance(effect, Persist | Enqueue) for effect in self.desk.effects):
             self.uploads.write_acknowledgements()  # this step has a commit of its own to go with
         return self.desk.take()
 
     def _count_messages(self) -> None:
-        queued = sum(isinstance(effect, Enqueue) for effect in self.desk.effects) - self._counted
+        queued = [effect for effect in self.desk.effects if isinstance(effect, Enqueue)][self._counted :]
         if queued:
-            self._counted += queued
-            self.uploads.queued(queued)
+            self._counted += len(queued)
+            self.batches.queued(queued)
+            self.uploads.queued(len(queued))
             self._prune()
 
     def _check_service(self, at: Instant) -> None:

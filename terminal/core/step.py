@@ -9,6 +9,7 @@ from drivers.commands import DeviceCommand
 from terminal.core.clock import TerminalClock
 from terminal.core.effects import CancelDeadline, Effect, Enqueue, Persist, Send, StartDeadline
 from terminal.core.events import Deadline
+from terminal.core.exposure import Exposure
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.ids import SaleId
 from terminal.core.messages import SaleMessage
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 class Desk:
     """The one place where machines put what they want done. Owned by ``Site``; lives as long as the program."""
 
-    def __init__(self, book: AccountBook, clock: TerminalClock, faults: FaultBook) -> None:
+    def __init__(self, book: AccountBook, clock: TerminalClock, faults: FaultBook, exposure: Exposure | None = None) -> None:
         self.book = book
+        self.exposure = Exposure() if exposure is None else exposure
         self.clock = clock
         self.faults = faults
         self.sales: dict[SaleId, Sale] = {}

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from terminal.core.authorization import Decision, Policy, Request, decide, gather
+from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
+from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
+from terminal.core.closings import Closings
 from terminal.core.deny_book import OnDeny
 from terminal.core.effects import AskHost
 from terminal.core.events import HostOverdue
@@ -32,9 +34,10 @@ from terminal.core.internal_events import (
 )
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.reasons import Reason
-from terminal.core.records import Allowed, MediumRef, NozzleRef, PinTried, Refused
+from terminal.core.records import Allowed, MediumRef, NozzleRef, PinTried
+from terminal.core.refusals import Refusals, explaining, judged
 from terminal.core.sale import Sale, SaleState
-from terminal.core.screens import money_text, reason_text, volume_text
+from terminal.core.screens import code_text, money_text, reason_text, volume_text
 from terminal.core.step import Desk
 from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant, UtcMs
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 CERTAIN_BY_LISTS = (Reason.CARD_BLOCKED, Reason.CUSTOMER_BLOCKED, Reason.CARD_EXPIRED, Reason.CARD_NOT_YET_VALID)
 UNBOUNDED = HostAnswer(HostDecision.APPROVED)
 """What the host could say at best: with it, a decision tells what is certain before the host was asked."""
+DRIVER_PROMPT = "DRIVER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class SiteRules:
     decimals: int
     policy: Policy
     on_deny: OnDeny = OnDeny.STOP
+    batch_sales: int = BATCH_SALES
+    networks: tuple[str, ...] = ()
 
 
 class Teller:
@@ -82,6 +88,7 @@ class Teller:
         points: Mapping[int, FuellingPoint],
         minting: Minting,
         pin_tries: dict[str, PinTries],
+        refusals: int = 0,
     ) -> None:
         self.desk = desk
         self.rules = rules
@@ -92,6 +99,8 @@ class Teller:
         self.points = points
         self.minting = minting
         self.pin_tries = pin_tries
+        self.refusals = Refusals(desk, rules.terminal, refusals)
+        self.closings = Closings()
         self.lists_checked: UtcMs | None = None
         self._floor = replace(rules.policy, min_dispense_ml=min((p.config.minimum_ml for p in points.values()), default=0))
 
@@ -110,6 +119,10 @@ class Teller:
     def language_of(self, card: Card | None) -> str | None:
         """The card's language where we have it."""
         return card.language if card is not None and card.language in LANGUAGES else None
+
+    def code_text(self, code: str, language: str) -> str:
+        """A refusal's code as the display shows it; empty when there is none."""
+        return code_text(code, language)
 
     def reason_text(self, reason: Reason, language: str) -> str:
         """A reason in a driver's words."""
@@ -141,8 +154,14 @@ class Teller:
 
     def calling_point(self) -> str:
         """The number of the one free point whose nozzle is already up, as digits; empty when there is none or more than one."""
-        calling = [number for number, point in self.points.items() if point.available and point.nozzle_out is not None]
+        calling = [
+            number for number, point in self.points.items() if point.available and point.nozzle_out is not None and self.nozzles(point)
+        ]
         return str(calling[0]) if len(calling) == 1 else ""
+
+    def nozzles(self, point: FuellingPoint) -> tuple[Nozzle, ...]:
+        """The nozzles of a point that may be offered: none when it is closed, not those of a product that is."""
+        return self.closings.open_nozzles(point.number, point.config.nozzles)
 
     def is_pair(self, card: Card, token: str) -> bool:
         """Is this medium the pair of that card, and not denied? The pair names an account."""
@@ -160,30 +179,43 @@ class Teller:
         self.pin_tries[account] = tries
         self.desk.persist(PinTried(account, tries.epoch, tries.tries))
 
-    def note_refusal(self, session: CustomerSession, reason: Reason, fp: int | None) -> None:
-        """Write down that a driver was told no."""
-        self.desk.persist(Refused(session.side, reason.value, self._medium(session, None), fp))
+    def note_refusal(
+        self, session: CustomerSession, reason: Reason, fp: int | None, found: Judged | None = None, sale: SaleId | None = None
+    ) -> str:
+        """Write down that a driver was told no; the code for his display."""
+        return self.refusals.note(session.side, reason, self._medium(session, None), fp, found, sale)
 
     # --- decisions ----------------------------------------------------------------------------------------------------------
 
-    def first_look(self, session: CustomerSession, at: Instant) -> Reason | None:
+    def first_look(self, session: CustomerSession, at: Instant) -> AttemptRefused | None:
         """What is certain right after identification: nothing at this terminal could be released to this card."""
-        if not self.storage.ready():
-            return Reason.TERMINAL_NOT_READY
+        if not self.storage.ready() or self.closings.site:
+            return AttemptRefused(session.side, Reason.TERMINAL_NOT_READY)
+        if not any(self.nozzles(point) for point in self.points.values()):
+            return AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE)
         card = session.card
         locked = card is not None and card.pin is not None and self.tries_of(card.account, card.pin) >= card.pin.tries
-        nozzles = tuple(nozzle for point in self.points.values() for nozzle in point.config.nozzles)
-        request = Request(
-            session.token, session.medium.number if session.medium else "", PinResult.LOCKED if locked else PinResult.RIGHT, nozzles, None
-        )
-        if not self.link.reachable:
-            return self._decide(request, None, at, self._floor).reason
-        certain = self._decide(request, UNBOUNDED, at, self._floor).reason
-        if certain is None and self._lists_are_fresh(at):
+        request = self._anywhere(session, PinResult.LOCKED if locked else PinResult.RIGHT)
+        online = self.link.reachable
+        decision, facts = self._decide(request, UNBOUNDED if online else None, at, self._floor)
+        if online and decision.reason is None and self._lists_are_fresh(at):
             # The host could only repeat what its lists said a moment ago; what they do not know is still its to decide.
-            by_lists = self._decide(request, None, at, self._floor).reason
-            certain = by_lists if by_lists in CERTAIN_BY_LISTS else None
-        return certain
+            by_lists, listed = self._decide(request, None, at, self._floor)
+            if by_lists.reason in CERTAIN_BY_LISTS:
+                decision, facts = by_lists, listed
+        return None if decision.reason is None else AttemptRefused(session.side, decision.reason, judged(facts, self._floor))
+
+    def why(self, session: CustomerSession, reason: Reason, at: Instant, pin: PinResult = PinResult.RIGHT) -> Judged | None:
+        """What a decision would look at now, when it would end with this reason: for a refusal that was certain before any was made."""
+        if session.medium is None:
+            return None
+        _, facts = self._decide(self._anywhere(session, pin), None, at, self._floor)
+        return explaining(judged(facts, self._floor), reason)
+
+    def _anywhere(self, session: CustomerSession, pin: PinResult) -> Request:
+        """The driver's request at any nozzle of the terminal."""
+        nozzles = tuple(nozzle for point in self.points.values() for nozzle in self.nozzles(point))
+        return Request(session.token, session.medium.number if session.medium else "", pin, nozzles, None)
 
     def _lists_are_fresh(self, at: Instant) -> bool:
         checked = self.lists_checked
@@ -192,19 +224,20 @@ class Teller:
     def choose(self, session: CustomerSession, number: int, at: Instant) -> None:
         """The driver chose a fuelling point: reserve, then ask the host or decide alone."""
         point = self.points.get(number)
-        if point is None or not point.available:
+        if point is None or not point.available or not self.nozzles(point):
             self.desk.tell(AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE))
             return
         if not self.storage.ready():
             self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
             return
         request = Request(
-            session.token, session.medium.number if session.medium else "", session.pin_result, point.config.nozzles, session.wish
+            session.token, session.medium.number if session.medium else "", session.pin_result, self.nozzles(point), session.wish
         )
         online = self.link.reachable
-        decision = self._decide(request, UNBOUNDED if online else None, at, self._policy(point))
+        policy = self._policy(point)
+        decision, facts = self._decide(request, UNBOUNDED if online else None, at, policy)
         if decision.reason is not None:
-            self.desk.tell(AttemptRefused(session.side, decision.reason))
+            self.desk.tell(AttemptRefused(session.side, decision.reason, judged(facts, policy)))
             return
         sale = self._reserve(session, point, decision, online, at)
         if online:
@@ -212,24 +245,27 @@ class Teller:
             self.desk.start(HostOverdue(sale.id), self.link.times.authorize_ms)
             self.desk.tell(HostAsked(session.side))
         else:
-            self._grant(sale, decision, None)
+            self._grant(sale, decision, None, judged(facts, policy))
 
     def decided(self, sale: Sale, host: HostAnswer | None, request: Request, at: Instant) -> None:
         """The host has answered, or will not: decide for good and arm, or say why not. ``host`` None: decide offline."""
         self.desk.cancel(HostOverdue(sale.id))
         point = self.points[sale.fp]
         self.desk.book.drop(sale.id)
-        decision = self._decide(request, host, at, self._policy(point))
+        self.desk.exposure.drop(sale.id)
+        policy = self._policy(point)
+        decision, facts = self._decide(request, host, at, policy)
         self.desk.book.hold(sale.held())
         if host is not None and host.decision is not HostDecision.DECLINED:
             # The host holds something now: whatever we make of it, the end is its authorization's completion.
             sale.decided_by, sale.authorization = "host", host.authorization
+        sale.expose()
         if decision.reason is not None:
-            self._decline(sale, decision.reason, EndCause.DECLINED)
-        elif not point.available:
+            self._decline(sale, decision.reason, EndCause.DECLINED, judged(facts, policy))
+        elif not point.available or not self.nozzles(point):
             self._decline(sale, Reason.FUELLING_POINT_NOT_AVAILABLE, EndCause.CANCELLED)
         else:
-            self._grant(sale, decision, host)
+            self._grant(sale, decision, host, judged(facts, policy))
 
     def abandon(self, sale_id: SaleId | None) -> None:
         """The driver left while the host was asked: an approval that comes must not hold anything."""
@@ -246,7 +282,7 @@ class Teller:
 
     # --- inside ---------------------------------------------------------------------------------------------------------------
 
-    def _decide(self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy) -> Decision:
+    def _decide(self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy) -> tuple[Decision, Facts]:
         rules = self.rules
         facts = gather(
             request,
@@ -261,8 +297,10 @@ class Teller:
             clock_state=self.desk.clock.state(at),
             lists_checked_utc=self.lists_checked,
             policy=policy,
+            networks=rules.networks,
+            exposure=self.desk.exposure,
         )
-        return decide(facts, policy)
+        return decide(facts, policy), facts
 
     def _policy(self, point: FuellingPoint) -> Policy:
         return replace(self.rules.policy, min_dispense_ml=point.config.minimum_ml)
@@ -281,7 +319,7 @@ class Teller:
             customer=card.customer if card is not None else None,
             pin_verified=session.pin_result is PinResult.RIGHT,
             prompts=tuple(sorted(session.prompts.items())),
-            nozzles=tuple(_ref(nozzle) for nozzle in point.config.nozzles),
+            nozzles=tuple(_ref(nozzle) for nozzle in self.nozzles(point)),
             wish_ml=session.wish.quantity_ml if session.wish else None,
             wish_minor=session.wish.value_minor if session.wish else None,
             asked_host=online,
@@ -291,12 +329,21 @@ class Teller:
             hold_minor=max(allowance.value_minor for allowance in decision.allowance),
             hold_products=tuple(allowance.product for allowance in decision.allowance),
         )
+        sale.cost_centre, sale.driver = self._whose(session)
         self.minting = self.minting.after()
         session.sale = sale_id
         sale.reserve(self.desk)
         return sale
 
-    def _grant(self, sale: Sale, decision: Decision, host: HostAnswer | None) -> None:
+    def _whose(self, session: CustomerSession) -> tuple[str | None, str | None]:
+        """Cost centre and driver of a sale: what the driver's own card or answer says of him goes before what the vehicle's card says."""
+        card = session.card
+        second = self.lists.card(session.second) if session.second is not None else None
+        centres = [each.cost_centre for each in (card, second) if each is not None]
+        drivers = [second.driver if second is not None else None, session.prompts.get(DRIVER_PROMPT), card.driver if card is not None else None]
+        return next(filter(None, centres), None), next(filter(None, drivers), None)
+
+    def _grant(self, sale: Sale, decision: Decision, host: HostAnswer | None, found: Judged) -> None:
         allowed = tuple(
             Allowed(
                 product=allowance.product,
@@ -308,13 +355,13 @@ class Teller:
             for allowance in decision.allowance
         )
         by = "offline" if host is None else "host"
-        self.desk.tell(SaleGranted(sale.id, by, None if host is None else host.authorization, allowed))
+        self.desk.tell(SaleGranted(sale.id, by, None if host is None else host.authorization, allowed, found))
         self.desk.tell(SaleArmed(sale.fp, sale.id))
         self.desk.tell(PointArmed(sale.side, sale.fp))
 
-    def _decline(self, sale: Sale, reason: Reason, end: EndCause) -> None:
+    def _decline(self, sale: Sale, reason: Reason, end: EndCause, found: Judged | None = None) -> None:
         self.desk.tell(NothingDelivered(sale.id, end))
-        self.desk.tell(AttemptRefused(sale.side, reason))
+        self.desk.tell(AttemptRefused(sale.side, reason, found, sale.id))
 
     def _medium(self, session: CustomerSession, sale: SaleId | None) -> MediumRef | None:
         medium = session.medium

@@ -23,9 +23,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "WISH_VOLUME": ("Litres :", "{entry} L", "", "OK  C = annuler"),
         "ASKING": ("Un instant...", "Demande en cours", "", ""),
         "GO_TO_PUMP": ("Allez à la pompe {fp}", "Max. {amount}", "{products}", "Bonne route"),
-        "WRONG_NOZZLE": ("Pompe {fp} :", "mauvais pistolet", "Prenez : {products}", ""),
+        "WRONG_NOZZLE": ("Pompe {fp} :", "mauvais pistolet", "Prenez : {products}", "{code}"),
         "REFUSED": ("Refusé", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Hors service", "", "Terminal en panne", "{code}"),
+        "CLOSED": ("Fermé", "", "Station fermée", "Revenez plus tard"),
     },
     "en": {
         "WELCOME": ("Welcome", "", "Present your badge", ""),
@@ -41,9 +42,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "WISH_VOLUME": ("Litres:", "{entry} L", "", "OK  C = none"),
         "ASKING": ("One moment...", "Asking the host", "", ""),
         "GO_TO_PUMP": ("Go to pump {fp}", "Max. {amount}", "{products}", "Have a safe trip"),
-        "WRONG_NOZZLE": ("Pump {fp}:", "wrong nozzle", "Take: {products}", ""),
+        "WRONG_NOZZLE": ("Pump {fp}:", "wrong nozzle", "Take: {products}", "{code}"),
         "REFUSED": ("Refused", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Out of service", "", "Terminal is down", "{code}"),
+        "CLOSED": ("Closed", "", "The site is closed", "Please come later"),
     },
     "de": {
         "WELCOME": ("Willkommen", "", "Ausweis bitte", "vorhalten"),
@@ -59,9 +61,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "WISH_VOLUME": ("Liter:", "{entry} L", "", "OK  C = ohne"),
         "ASKING": ("Einen Moment...", "Anfrage läuft", "", ""),
         "GO_TO_PUMP": ("Zum Zapfpunkt {fp}", "Max. {amount}", "{products}", "Gute Fahrt"),
-        "WRONG_NOZZLE": ("Zapfpunkt {fp}:", "falscher Schlauch", "Bitte: {products}", ""),
+        "WRONG_NOZZLE": ("Zapfpunkt {fp}:", "falscher Schlauch", "Bitte: {products}", "{code}"),
         "REFUSED": ("Abgelehnt", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Außer Betrieb", "", "Terminal gestört", "{code}"),
+        "CLOSED": ("Geschlossen", "", "Station geschlossen", "Bitte später kommen"),
     },
     "uk": {
         "WELCOME": ("Вітаємо", "", "Прикладіть картку", ""),
@@ -77,11 +80,15 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "WISH_VOLUME": ("Літри:", "{entry} л", "", "OK  C = без"),
         "ASKING": ("Хвилинку...", "Запит до хоста", "", ""),
         "GO_TO_PUMP": ("Йдіть до колонки {fp}", "Макс. {amount}", "{products}", "Щасливої дороги"),
-        "WRONG_NOZZLE": ("Колонка {fp}:", "не той пістолет", "Візьміть: {products}", ""),
+        "WRONG_NOZZLE": ("Колонка {fp}:", "не той пістолет", "Візьміть: {products}", "{code}"),
         "REFUSED": ("Відмовлено", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Не працює", "", "Термінал несправний", "{code}"),
+        "CLOSED": ("Зачинено", "", "АЗС зачинена", "Приїжджайте пізніше"),
     },
 }
+
+CODES = {"fr": "Code", "en": "Code", "de": "Code", "uk": "Код"}
+"""What stands before a refusal's six characters, which a driver reads out on the telephone."""
 
 REASONS: dict[str, dict[str, str]] = {
     "fr": {

@@ -6,16 +6,18 @@ unknown fields are left alone, wrong types make the whole answer unusable (``Lan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from terminal.core.batch_events import CloseAnswered
 from terminal.core.card_data import HostAnswer, HostDecision
 from terminal.core.events import UploadResult
-from terminal.core.ids import MessageKind
-from terminal.core.messages import Authorize, Booking, SaleMessage
+from terminal.core.ids import MessageKey, MessageKind
+from terminal.core.messages import Authorize, Booking, CloseBatch, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import MediumRef
 from terminal.core.units import UtcMs
@@ -28,6 +30,9 @@ Authorization = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 EARLIEST = UtcMs(946_684_800_000)
 LATEST = UtcMs(4_102_444_800_000)
 """2000-01-01 and 2100-01-01. The terminal's time never goes back, so a single absurd answer would stay its time for ever."""
+REFUSED_LENGTH = 200
+REFUSED_FOR_GOOD = (400, 404, 409, 413, 422)
+NOT_COMMISSIONED = "unknown_terminal"
 
 
 class LaneError(Exception):
@@ -70,6 +75,13 @@ class _Item(msgspec.Struct):
 class _BookedItems(msgspec.Struct):
     time: datetime
     results: list[_Item]
+
+
+class _Closed(msgspec.Struct):
+    time: datetime
+    result: Literal["balanced", "unbalanced"]
+    missing: Annotated[list[Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(max_length=1000)]
+    resend_all: bool
 
 
 class _Time(msgspec.Struct):
@@ -117,6 +129,8 @@ class Lane:
         """The bytes of an outbox message; made once, stored, and sent unchanged on every try."""
         if isinstance(message, Booking):
             return msgspec.json.encode(self._booking(message))
+        if isinstance(message, CloseBatch):
+            return msgspec.json.encode(_close(message))
         return msgspec.json.encode(
             {
                 "key": message.key,
@@ -128,15 +142,18 @@ class Lane:
             }
         )
 
-    def upload(self, key: str, body: bytes) -> Call:
-        """The request that carries a stored message."""
+    def upload(self, key: str, body: bytes, *more: bytes) -> Call:
+        """The request that carries a stored message, or an advice with ``more`` behind it."""
         sale, _, kind = key.rpartition("/")
+        if kind == MessageKind.CLOSE.value:
+            batch = sale.rpartition("-B")[2].partition(".")[0]
+            return Call("POST", f"/v1/terminals/{self.terminal}/batches/{batch}/close", body, key)
         if kind == MessageKind.COMPLETE.value:
             return Call("POST", f"/v1/authorizations/{sale}/completion", body, key)
         if kind == MessageKind.REVERSE.value:
             return Call("POST", f"/v1/authorizations/{sale}/reversal", body, key)
         terminal = msgspec.json.encode(self.terminal)
-        return Call("POST", "/v1/transactions", b'{"terminal":' + terminal + b',"items":[' + body + b"]}", key)
+        return Call("POST", "/v1/transactions", b'{"terminal":' + terminal + b',"items":[' + b",".join((body, *more)) + b"]}", key)
 
     def probe(self) -> Call:
         """What time is it?"""
@@ -165,9 +182,10 @@ class Lane:
         headers = (("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store"), *resume)
         return Call("GET", f"/v1/terminals/{self.terminal}/events", headers=headers)
 
-    def acknowledge(self, event: int, effective_at: int) -> Call:
-        """The event is durable here and counts since that instant."""
-        body = msgspec.json.encode({"effective_at": instant_text(effective_at), "durable": True})
+    def acknowledge(self, event: int, effective_at: int, refused: str | None = None) -> Call:
+        """The event is durable here and counts since that instant; ``refused``: it cannot be done, and why."""
+        said = {} if refused is None else {"refused": refused[:REFUSED_LENGTH]}
+        body = msgspec.json.encode({"effective_at": instant_text(effective_at), "durable": True, **said})
         return Call("POST", f"/v1/terminals/{self.terminal}/events/{event}/ack", body)
 
     # --- answers ----------------------------------------------------------------------------------------------------------
@@ -187,11 +205,26 @@ class Lane:
         if not key.endswith(f"/{MessageKind.ADVICE.value}"):
             single = decode(body, _Booked)
             return single.result, utc_ms(single.time)
+        ((_, result),), host_time = self.booked_items((key,), body)
+        return result, host_time
+
+    def booked_items(self, keys: Sequence[str], body: bytes) -> tuple[tuple[tuple[MessageKey, UploadResult], ...], UtcMs]:
+        """The host's verdict on each of these advices, in their order. Raises ``LaneError`` also for an answer that names one of them not
+        at all or twice, or another one."""
         several = decode(body, _BookedItems)
-        found = [item.result for item in several.results if item.key == key]
-        if len(found) != 1:
-            raise LaneError("the answer does not name the message" if not found else "the answer names the message more than once")
-        return found[0], utc_ms(several.time)
+        found = {item.key: item.result for item in several.results}
+        if len(found) != len(several.results):
+            raise LaneError("the answer names a message more than once")
+        if found.keys() != set(keys):
+            raise LaneError("the answer does not name the messages that were sent")
+        return tuple((MessageKey(key), found[key]) for key in keys), utc_ms(several.time)
+
+    def closed(self, key: str, body: bytes) -> CloseAnswered:
+        """What the host found comparing a batch. Raises ``LaneError``."""
+        answer = decode(body, _Closed)
+        return CloseAnswered(
+            MessageKey(key), answer.result == "balanced", tuple(answer.missing), answer.resend_all, utc_ms(answer.time)
+        )
 
     def refused(self, body: bytes) -> str:
         """The code of an error that the host itself gave. Raises ``LaneError`` for what a proxy or a portal on the way says."""
@@ -228,7 +261,26 @@ class Lane:
             "totaliser_end_ml": message.total_end_ml,
             "clock": message.clock,
             "list_version": message.list_version,
+            "cost_centre": message.cost_centre,
+            "driver": message.driver,
         }
+
+
+def _close(message: CloseBatch) -> dict[str, Any]:
+    return {
+        "key": message.key,
+        "terminal": message.terminal,
+        "epoch": message.epoch,
+        "batch": message.batch,
+        "attempt": message.attempt,
+        "first_sequence": message.first,
+        "last_sequence": message.last,
+        "records": message.records,
+        "open": message.open,
+        "quarantined": message.quarantined,
+        "totals": [asdict(total) for total in message.totals],
+        "empty": message.empty,
+    }
 
 
 def decode(body: bytes, shape: type[Any]) -> Any:

@@ -16,9 +16,10 @@ import msgspec
 
 from terminal.core.deny_subject import DenyKind, DenySubject
 from terminal.core.events import DenyPushed, ListHint, PushDown, PushUnreadable, PushUp
+from terminal.core.host_events import ClosingPushed, ClosingScope, CorrectionKind, CorrectionPushed, EventUnusable
 from terminal.host.client import HostClient, Trouble
 from terminal.host.event_stream import EventParser, Heartbeat, StreamEvent
-from terminal.host.json_lane import Lane, LaneError, decode
+from terminal.host.json_lane import Amount, Lane, LaneError, decode
 
 LOG = logging.getLogger("terminal.host")
 SILENCE_MS = 60_000
@@ -36,6 +37,10 @@ Epoch = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
 Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 CustomerName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Number = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+SaleName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{1,16}-[0-9]{1,16}-[0-9]{1,16}\Z")]
+PromptName = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9_ ]{1,32}\Z")]
+PromptText = Annotated[str, msgspec.Meta(max_length=64)]
+Why = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class _Subject(msgspec.Struct):
@@ -57,16 +62,47 @@ class _Hint(msgspec.Struct):
     version: Version
 
 
-PushEvent = DenyPushed | ListHint | PushUnreadable
+class _Correction(msgspec.Struct):
+    id: EventId
+    correction: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,32}\Z")]
+    sale: SaleName
+    kind: CorrectionKind
+    why: Why
+    quantity_ml: Amount | None = None
+    value_minor: Amount | None = None
+    account: Token | None = None
+    customer: CustomerName | None = None
+    prompts: dict[PromptName, PromptText] = {}
+
+
+class _Closing(msgspec.Struct):
+    id: EventId
+    scope: ClosingScope
+    name: Annotated[str, msgspec.Meta(max_length=64)]
+    closed: bool
+    why: Why
+
+
+class _Numbered(msgspec.Struct):
+    id: EventId
+
+
+PushEvent = DenyPushed | CorrectionPushed | ClosingPushed | EventUnusable | ListHint | PushUnreadable
+NUMBERED = (DenyPushed, CorrectionPushed, ClosingPushed, EventUnusable)
+"""What has an id of the stream, behind which it is resumed."""
 
 
 def meaning(event: StreamEvent) -> PushEvent | None:
     """What an event of the stream says; None for a kind that the contract does not know, which a newer host may send."""
-    if event.name not in ("deny", "lists"):
+    if event.name not in ("deny", "lists", "correction", "closing"):
         return None
     if event.spoilt:
         return PushUnreadable(f"a {event.name} event is longer than allowed")
     try:
+        if event.name == "correction":
+            return _correction(event.data)
+        if event.name == "closing":
+            return _closing(event.data)
         if event.name == "lists":
             hint = decode(event.data, _Hint)
             return ListHint(hint.epoch, hint.version)
@@ -74,6 +110,27 @@ def meaning(event: StreamEvent) -> PushEvent | None:
         return DenyPushed(deny.id, _subject(deny.deny), deny.lifted, deny.epoch, deny.list_version)
     except LaneError as error:
         return PushUnreadable(f"{event.name}: {error}")
+
+
+def _correction(data: bytes) -> CorrectionPushed | EventUnusable:
+    try:
+        said = decode(data, _Correction)
+    except LaneError as error:
+        return EventUnusable(decode(data, _Numbered).id, f"correction: {error}")
+    prompts = tuple(sorted(said.prompts.items()))
+    return CorrectionPushed(
+        said.id, said.correction, said.sale, said.kind, said.quantity_ml, said.value_minor, said.account, said.customer, prompts, said.why
+    )
+
+
+def _closing(data: bytes) -> ClosingPushed | EventUnusable:
+    try:
+        said = decode(data, _Closing)
+    except LaneError as error:
+        return EventUnusable(decode(data, _Numbered).id, f"closing: {error}")
+    if (said.name == "") is not (said.scope is ClosingScope.SITE):
+        return EventUnusable(said.id, "closing: the site has no name, everything else has one")
+    return ClosingPushed(said.id, said.scope, said.name, said.closed, said.why)
 
 
 def _subject(subject: _Subject) -> DenySubject:
@@ -128,7 +185,7 @@ class Listener:
                 self._post(PushUp())
             if said is not None:
                 self._post(said)
-            if isinstance(said, DenyPushed):
+            if isinstance(said, NUMBERED):
                 self.last_event = said.event
 
     def ended(self, why: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from terminal.core.batch_events import CloseAnswered, ItemsAnswered
 from terminal.core.card_lists import ListMark
 from terminal.core.events import (
     AckAnswered,
@@ -29,20 +30,23 @@ from terminal.core.events import (
     UploadFailed,
     UploadResult,
 )
-from terminal.core.ids import MessageKey
+from terminal.core.host_events import AppliedFailed, StateFailed
+from terminal.core.ids import MessageKey, MessageKind
 from terminal.core.messages import Authorize
+from terminal.core.terminal_state import TerminalState
 from terminal.host.client import Answer, HostClient, Trouble
-from terminal.host.json_lane import Lane, LaneError
+from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Lane, LaneError
 from terminal.host.list_sync import Changes, Client, Known, ListSync, ListTrouble
 from terminal.host.push import PushThread
+from terminal.host.state_lane import Newest, report_state, tell_applied
 from terminal.store.ledger import QueuedMessage
 
 Post = Callable[[object], None]
 Task = Callable[[], object]
+Uploaded = UploadAnswered | ItemsAnswered | CloseAnswered | UploadFailed
 
+KEY_REUSE = "key_reuse"
 LOG = logging.getLogger("terminal.host")
-REFUSED_FOR_GOOD = (400, 404, 409, 413, 422)
-NOT_COMMISSIONED = "unknown_terminal"
 UNEXPECTED = "an unexpected error of this program, see the log"
 
 
@@ -97,6 +101,7 @@ class HostDesk:
         self._acks = HostWorker("host-acks", connect(), post)
         self._push = PushThread(lane, connect(), post)
         self._workers = (self._questions, self._outbox, self._lists, self._acks)
+        self._newest_state = Newest()
         self._checking = False  # set by the core's thread, cleared by the lists' own
 
     def start(self) -> None:
@@ -124,22 +129,36 @@ class HostDesk:
 
         self._questions.submit(task, HostFailed(question.sale, HostTrouble.TECHNICAL, UNEXPECTED))
 
-    def upload(self, message: QueuedMessage) -> None:
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
         """See ``Outside.upload``."""
         self._outbox.submit(
-            lambda: upload(self._lane, self._outbox.client, message, self._upload_ms),
-            UploadFailed(MessageKey(message.key), HostTrouble.TECHNICAL, UNEXPECTED),
+            lambda: upload(self._lane, self._outbox.client, messages, self._upload_ms),
+            UploadFailed(MessageKey(messages[0].key), HostTrouble.TECHNICAL, UNEXPECTED, len(messages)),
         )
 
     def open_push(self, last_event: int) -> None:
         """See ``Outside.open_push``."""
         self._push.open(last_event)
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         """See ``Outside.ack_event``. A list that is being fetched does not delay it."""
         self._acks.submit(
-            lambda: acknowledge(self._lane, self._acks.client, event, effective_at, self._upload_ms),
+            lambda: acknowledge(self._lane, self._acks.client, event, effective_at, self._upload_ms, refused),
             AckFailed(event, HostTrouble.TECHNICAL, UNEXPECTED),
+        )
+
+    def report_state(self, state: TerminalState) -> None:
+        """See ``Outside.report_state``."""
+        if self._newest_state.put(state):
+            self._acks.submit(
+                lambda: report_state(self._lane, self._acks.client, self._newest_state.take(), self._upload_ms), StateFailed(UNEXPECTED)
+            )
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """See ``Outside.tell_applied``."""
+        self._acks.submit(
+            lambda: tell_applied(self._lane, self._acks.client, epoch, version, at, self._upload_ms),
+            AppliedFailed(epoch, version, UNEXPECTED),
         )
 
     def probe(self) -> None:
@@ -200,36 +219,41 @@ def authorize(lane: Lane, client: HostClient, question: Authorize, deadline_ms: 
     return HostAnswered(question.sale, answer, host_time)
 
 
-def upload(lane: Lane, client: HostClient, message: QueuedMessage, deadline_ms: int) -> UploadAnswered | UploadFailed:
-    """Send a stored message once more."""
-    key = MessageKey(message.key)
-    came = client.call(lane.upload(message.key, message.body), deadline_ms)
+def upload(lane: Lane, client: HostClient, messages: Sequence[QueuedMessage], deadline_ms: int) -> Uploaded:
+    """Send a stored message, or several advices, once more."""
+    keys = [message.key for message in messages]
+    came = client.call(lane.upload(keys[0], *(message.body for message in messages)), deadline_ms)
     if isinstance(came, Trouble):
-        return UploadFailed(key, came.kind, came.why)
-    return upload_result(lane, key, came)
+        return UploadFailed(MessageKey(keys[0]), came.kind, came.why, len(keys))
+    return upload_result(lane, keys[0], came, *keys[1:])
 
 
-def upload_result(lane: Lane, key: str, came: Answer) -> UploadAnswered | UploadFailed:
-    """What an answer means for a stored message: the contract's 4xx are for good, everything else is tried again.
+def upload_result(lane: Lane, key: str, came: Answer, *more: str) -> Uploaded:
+    """What an answer means for a stored message, or for several: the contract's 4xx are for good, everything else is tried again.
 
     Only the host itself may refuse for good. A 404 page of something on the way, or of a host that does not know this terminal yet,
-    would otherwise set every sale aside that waits.
+    would otherwise set every sale aside that waits. Of several messages a refusal says only that they cannot go together.
     """
-    name = MessageKey(key)
+    name, items = MessageKey(key), 1 + len(more)
     if came.status in REFUSED_FOR_GOOD:
         try:
             code = lane.refused(came.body)
         except LaneError:
-            return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}, and not from the host")
-        if code != NOT_COMMISSIONED:
-            return UploadAnswered(name, UploadResult.REJECTED_PERMANENT, None)
-        return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status} {code}")
+            return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}, and not from the host", items)
+        if code == NOT_COMMISSIONED or items > 1:
+            return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status} {code}", items, refused=code != NOT_COMMISSIONED)
+        return UploadAnswered(name, UploadResult.REJECTED_PERMANENT, None, key_reuse=code == KEY_REUSE)
     if came.status != 200:
-        return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}")
+        return UploadFailed(name, HostTrouble.TECHNICAL, f"status {came.status}", items)
     try:
+        if more:
+            results, host_time = lane.booked_items((key, *more), came.body)
+            return ItemsAnswered(results, host_time)
+        if key.endswith(f"/{MessageKind.CLOSE.value}"):
+            return lane.closed(key, came.body)
         result, host_time = lane.booked(key, came.body)
     except LaneError as error:
-        return UploadFailed(name, HostTrouble.TECHNICAL, str(error))
+        return UploadFailed(name, HostTrouble.TECHNICAL, str(error), items)
     return UploadAnswered(name, result, host_time)
 
 
@@ -244,9 +268,11 @@ def probe(lane: Lane, client: HostClient, deadline_ms: int) -> ProbeAnswered | P
         return ProbeFailed(HostTrouble.TECHNICAL, str(error))
 
 
-def acknowledge(lane: Lane, client: HostClient, event: int, effective_at: int, deadline_ms: int) -> AckAnswered | AckFailed:
+def acknowledge(
+    lane: Lane, client: HostClient, event: int, effective_at: int, deadline_ms: int, refused: str | None = None
+) -> AckAnswered | AckFailed:
     """Tell the host that an event is durable. What it refuses itself, for good, is not said again."""
-    came = client.call(lane.acknowledge(event, effective_at), deadline_ms)
+    came = client.call(lane.acknowledge(event, effective_at, refused), deadline_ms)
     if isinstance(came, Trouble):
         return AckFailed(event, came.kind, came.why)
     try:

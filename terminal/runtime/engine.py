@@ -25,8 +25,11 @@ from terminal.core.effects import (
     OpenPush,
     Persist,
     ProbeHost,
+    ReadBatch,
+    ReportState,
     Send,
     StartDeadline,
+    TellApplied,
     UploadNext,
     UseCards,
 )
@@ -34,9 +37,11 @@ from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import Record
 from terminal.core.site import Site
+from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.runtime.deadlines import Deadlines
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
+from terminal.store.rebooking import read_batch
 
 
 class Outside(Protocol):
@@ -48,8 +53,9 @@ class Outside(Protocol):
     def ask_host(self, question: Authorize) -> None:
         """Ask the host to authorize; answered by ``HostAnswered`` or ``HostFailed``."""
 
-    def upload(self, message: QueuedMessage) -> None:
-        """Send a stored message; answered by ``UploadAnswered`` or ``UploadFailed``."""
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
+        """Send a stored message, or several advices in one call; answered by ``UploadAnswered``, ``ItemsAnswered`` when there are several,
+        ``CloseAnswered`` when it closes a batch, or ``UploadFailed``."""
 
     def probe_host(self) -> None:
         """Ask for the time; answered by ``ProbeAnswered`` or ``ProbeFailed``."""
@@ -66,8 +72,14 @@ class Outside(Protocol):
     def open_push(self, last_event: int) -> None:
         """Hold the host's stream open; what comes of it are ``PushUp``, ``DenyPushed``, ``ListHint``, ``PushUnreadable``, ``PushDown``."""
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         """Acknowledge an event of the stream; answered by ``AckAnswered`` or ``AckFailed``."""
+
+    def report_state(self, state: TerminalState) -> None:
+        """Tell the host how this terminal is; answered by ``StateAnswered`` or ``StateFailed``, unless a newer report replaces it."""
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """Tell the host which list is in use; answered by ``AppliedAnswered`` or ``AppliedFailed``."""
 
     def encode(self, message: SaleMessage) -> bytes:
         """The bytes that every try of this message will send."""
@@ -87,12 +99,15 @@ class Engine:
             Send: lambda effect, at: outside.send(effect.command),  # type: ignore[attr-defined]
             AskHost: self._ask_host,
             UploadNext: self._upload_next,
+            ReadBatch: self._read_batch,
             ProbeHost: lambda effect, at: outside.probe_host(),
             CheckLists: lambda effect, at: outside.check_lists(effect.epoch, effect.version, effect.mark, effect.whole),  # type: ignore[attr-defined]
             UseCards: lambda effect, at: outside.use_cards(effect.file),  # type: ignore[attr-defined]
             ApplyChanges: lambda effect, at: self._next.append(outside.apply_changes(effect.deltas)),  # type: ignore[attr-defined]
             OpenPush: lambda effect, at: outside.open_push(effect.last_event),  # type: ignore[attr-defined]
-            AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at),  # type: ignore[attr-defined]
+            AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at, effect.refused),  # type: ignore[attr-defined]
+            ReportState: lambda effect, at: outside.report_state(effect.state),  # type: ignore[attr-defined]
+            TellApplied: lambda effect, at: outside.tell_applied(effect.epoch, effect.version, effect.at),  # type: ignore[attr-defined]
             StartDeadline: self._start_deadline,
             CancelDeadline: lambda effect, at: self.deadlines.cancel(effect.deadline),  # type: ignore[attr-defined]
             Continue: lambda effect, at: self._next.append(effect.event),  # type: ignore[attr-defined]
@@ -148,7 +163,13 @@ class Engine:
             self.outside.ask_host(sale.question(clock.utc(at), clock.state(at).value))
 
     def _upload_next(self, effect: object, at: Instant) -> None:
-        message = self.ledger.next_message(len(self.site.uploads.acknowledged))
-        if message is None:
-            raise AssertionError("the core believes that a message waits and the ledger has none")
-        self.outside.upload(message)
+        if isinstance(effect, UploadNext):
+            answered = {record.key for record in self.site.uploads.acknowledged}
+            messages = self.ledger.next_messages(answered, effect.most)
+            if not messages:
+                raise AssertionError("the core believes that a message waits and the ledger has none")
+            self.outside.upload(messages)
+
+    def _read_batch(self, effect: object, at: Instant) -> None:
+        if isinstance(effect, ReadBatch):
+            self._next.append(read_batch(self.ledger.connection, effect))

@@ -5,14 +5,12 @@ the core's own on the live file. Rows are kept as they came, so a look-up is one
 number of rows live in the file, changed with the rows or not at all.
 
 The file's journal is a log (WAL): a delta costs the core one sequential write and one sync, after a power cut the file is old or new, and
-the log is folded into the file by another thread (``LiveLists.tidy``). Why: firmware_notes/decisions/0007-card-file-wal.md.
+the log is folded into the file by another thread (``live_lists.LiveLists.tidy``). Why: firmware_notes/decisions/0007-card-file-wal.md.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,9 @@ from typing import TypeVar
 
 import msgspec
 
-from terminal.core.card_data import Balance, Baseline, Card, Customer, DenyList, Limit, SubjectKind
-from terminal.core.card_lists import NAME, NO_LIST, ListDelta, ListMark
-from terminal.core.events import ChangesApplied, ListsRefused
-from terminal.store.list_rows import bound_of, hash_text, row_hash, subject_key
+from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Share, SubjectKind
+from terminal.core.card_lists import ListDelta
+from terminal.store.list_rows import ONLINE, bound_of, hash_text, row_hash, subject_key
 
 T = TypeVar("T")
 
@@ -58,8 +55,8 @@ MEMO = 2_000
 _decode_card = msgspec.json.Decoder(Card).decode
 _decode_customer = msgspec.json.Decoder(Customer).decode
 
-Bounds = tuple[tuple[Limit, ...], tuple[Balance, ...], tuple[Baseline, ...]]
-_NONE: Bounds = ((), (), ())
+Bounds = tuple[tuple[Limit, ...], tuple[Balance, ...], tuple[Baseline, ...], tuple[Share, ...]]
+_NONE: Bounds = ((), (), (), ())
 
 
 class CardFileError(Exception):
@@ -124,6 +121,7 @@ class CardFile:
         columns = "epoch, version, rows, sha256, content_hash, issued_at"
         self.head = Head(*self._connection.execute(f"SELECT {columns} FROM head").fetchone())  # noqa: S608 - our own words
         self._ranges = self._connection.execute("SELECT value, upto FROM deny WHERE kind = 'range'").fetchall()
+        self._online = self._connection.execute("SELECT value, upto FROM deny WHERE kind = ?", (ONLINE,)).fetchall()
         kinds = {kind for (kind,) in self._connection.execute("SELECT DISTINCT kind FROM deny")}
         self._denies_cards, self._denies_customers = "card" in kinds, "customer" in kinds
         subjects = f"SELECT 1 FROM bound WHERE subject >= '{SubjectKind.CARD.value} ' AND subject < '{SubjectKind.CARD.value}!' LIMIT 1"  # noqa: S608
@@ -131,6 +129,10 @@ class CardFile:
         self._customers: dict[str, Customer] = {}
         self._of_customers: dict[str, Bounds] = {}
         self._last: tuple[str, Bounds] = ("", _NONE)
+
+    def shrink(self) -> None:
+        """Give the memory of its cached pages back: nobody reads this file any more."""
+        self._connection.execute("PRAGMA shrink_memory").fetchone()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -167,6 +169,14 @@ class CardFile:
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         """See ``core.card_data.CardSource``."""
         return self._of_account(account)[2] + self._of_customer(customer)[2]
+
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        """See ``core.card_data.CardSource``."""
+        return self._of_account(account)[3] + self._of_customer(customer)[3]
+
+    def online_only(self, number: str) -> bool:
+        """See ``core.card_data.CardSource``."""
+        return any(len(first) == len(number) and first <= number <= last for first, last in self._online)
 
     def card_denied(self, token: str) -> bool:
         """Is this medium on the deny list?"""
@@ -212,6 +222,7 @@ class CardFile:
             tuple(one for one in found if isinstance(one, Limit)),
             tuple(one for one in found if isinstance(one, Balance)),
             tuple(one for one in found if isinstance(one, Baseline)),
+            tuple(one for one in found if isinstance(one, Share)),
         )
 
     # --- deltas ---------------------------------------------------------------------------------------------------------------
@@ -276,10 +287,6 @@ class CardFile:
         return hash_text(total)
 
 
-def _second(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0)
-
-
 def _raw(token: str) -> bytes:
     try:
         return bytes.fromhex(token)
@@ -293,108 +300,3 @@ def _keep(memo: dict[str, T], name: str, value: T) -> T:
         memo.clear()
     memo[name] = value
     return value
-
-
-class _Deny:
-    def __init__(self, lists: LiveLists) -> None:
-        self._lists = lists
-
-    def card(self, token: str) -> bool:
-        return self._lists.file is not None and self._lists.file.card_denied(token)
-
-    def customer(self, name: str) -> bool:
-        return self._lists.file is not None and self._lists.file.customer_denied(name)
-
-    def in_range(self, number: str) -> bool:
-        return self._lists.file is not None and self._lists.file.number_denied(number)
-
-
-class LiveLists:
-    """Whichever card file is live; none at all before the first list arrived. ``own`` False: only looks, and changes no file."""
-
-    def __init__(self, directory: Path, *, own: bool = True) -> None:
-        self.directory = directory
-        self.own = own
-        self.file: CardFile | None = None
-        self._retired: deque[CardFile] = deque()
-        self.epoch = ""
-        self.version = 0
-        self.deny: DenyList = _Deny(self)
-
-    def use(self, name: str, mark: ListMark = NO_LIST) -> None:
-        """Read from this file of the directory from now on. Raises ``CardFileError``; the old one goes on serving then.
-
-        A file that is older than ``mark``, what the ledger knows to have been adopted, is refused: somebody restored it.
-        """
-        path = self.directory / name
-        if self.file is not None and self.file.path == path:
-            return
-        fresh = CardFile(path, own=self.own)
-        if fresh.head.epoch in mark.left or (fresh.head.epoch == mark.epoch and fresh.head.version < mark.version):
-            fresh.close()
-            found = f"{fresh.head.epoch}/{fresh.head.version}"
-            raise CardFileError(f"{path}: holds list {found}, older than {mark.epoch}/{mark.version}, which was adopted here")
-        old, self.file = self.file, fresh
-        self._note(fresh)
-        if old is not None:
-            self._retired.append(old)  # closing folds its log: not in a driver's time, and for nobody's good
-        if self.own:
-            for other in self.directory.glob("cards-*.db*"):
-                if not other.name.startswith(name):  # nor its log and the log's index
-                    other.unlink(missing_ok=True)
-
-    def changed(self, deltas: Sequence[ListDelta]) -> ChangesApplied | ListsRefused:
-        """Take deltas into the live file, all or none, and say what came of it."""
-        if self.file is None:
-            return ListsRefused(f"{NAME}: there is no live card file to change", whole=True)
-        try:
-            self.file.apply(deltas)
-        except CardFileError as error:
-            return ListsRefused(f"{NAME} {self.epoch}: {error}", whole=True)
-        self._note(self.file)
-        return ChangesApplied(self.file.path.name, deltas[-1].offer)
-
-    def _note(self, file: CardFile) -> None:
-        self.epoch, self.version = file.head.epoch, file.head.version
-
-    def tidy(self) -> None:
-        """Close what is no longer live and fold the live file's log into it. On another thread than the core's, which goes on meanwhile."""
-        while self._retired:
-            self._retired.popleft().close()
-        file = self.file
-        if file is None or not self.own:
-            return
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_second(file.path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-    def close(self) -> None:
-        """Let go of the live file and of those before it."""
-        while self._retired:
-            self._retired.popleft().close()
-        if self.file is not None:
-            self.file.close()
-            self.file = None
-
-    def card(self, token: str) -> Card | None:
-        """See ``core.card_data.CardSource``."""
-        return None if self.file is None else self.file.card(token)
-
-    def customer(self, name: str) -> Customer | None:
-        """See ``core.card_data.CardSource``."""
-        return None if self.file is None else self.file.customer(name)
-
-    def limits(self, account: str, customer: str | None) -> tuple[Limit, ...]:
-        """See ``core.card_data.CardSource``."""
-        return () if self.file is None else self.file.limits(account, customer)
-
-    def balances(self, account: str, customer: str | None) -> tuple[Balance, ...]:
-        """See ``core.card_data.CardSource``."""
-        return () if self.file is None else self.file.balances(account, customer)
-
-    def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
-        """See ``core.card_data.CardSource``."""
-        return () if self.file is None else self.file.baselines(account, customer)
-
-    def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
-        """See ``core.ports.Lists``."""
-        return () if self.file is None else self.file.ranges_of(number)

@@ -7,19 +7,17 @@ security-and-reliability 4.1 and 5.2.) What a chain cannot show is a cut tail: f
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import msgspec
 
-from terminal.store.ledger import CHAIN_START, LedgerBusy, LedgerError, chain_hash, chained_body
+from terminal.store.at_rest import reading
+from terminal.store.ledger import CHAIN_START, LedgerError, chain_hash, chained_body
 from terminal.store.replay import MAX_OF_ONE_KIND, NozzleJournal, Replay
 from terminal.store.schema import MIGRATIONS
 
@@ -99,63 +97,8 @@ def verify(path: Path) -> Report:
 
     Raises ``LedgerBusy`` when a program has it open, ``LedgerError`` when there is no ledger of this schema to examine.
     """
-    if not path.is_file():
-        raise LedgerError(f"{path}: no such file")
-    _refuse_when_open(path)
-    before = _fingerprint(path)
-    with _reader(path) as db:
-        report = _Examination(path, db).run()
-    _refuse_when_open(path)
-    if _fingerprint(path) != before:
-        raise LedgerBusy(f"{path}: changed while it was examined; stop the terminal first")
-    return report
-
-
-# --- opening --------------------------------------------------------------------------------------------------------------
-
-
-def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
-
-
-def _fingerprint(path: Path) -> list[tuple[int, int] | None]:
-    found: list[tuple[int, int] | None] = []
-    for part in (path, _beside(path, "-wal"), _beside(path, "-journal")):
-        try:
-            status = part.stat()
-            found.append((status.st_size, status.st_mtime_ns))
-        except FileNotFoundError:
-            found.append(None)
-    return found
-
-
-def _refuse_when_open(path: Path) -> None:
-    """An open ledger has a log and a lock that forbids the first read. Without a log we do not even ask: SQLite would make one."""
-    if not _beside(path, "-wal").exists():
-        return
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1", uri=True, isolation_level=None, timeout=0)) as db:
-        try:
-            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.DatabaseError as error:
-            # Any other refusal comes after the lock was granted: a log without its index cannot be read in place, hence the copy.
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first") from error
-
-
-@contextmanager
-def _reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """The ledger with its log folded in. With a log that is done on a copy, because folding writes."""
-    logs = [log for log in (_beside(path, "-wal"), _beside(path, "-journal")) if log.exists() and log.stat().st_size]
-    if not logs:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)) as db:
-            yield db
-        return
-    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        for part in (path, *logs):
-            shutil.copyfile(part, Path(folder) / part.name)
-        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as db:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            yield db
+    with reading(path) as db:
+        return _Examination(path, db).run()
 
 
 # --- examining ------------------------------------------------------------------------------------------------------------
@@ -166,8 +109,11 @@ _COMPARED: dict[str, str] = {
     "total": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, volume_ml FROM total",
     "pin": "SELECT account, epoch, tries FROM pin",
     "deny": "SELECT 'event ' || event, * FROM deny",
-    "ack": "SELECT 'event ' || event, effective_at FROM ack",
+    "ack": "SELECT 'event ' || event, effective_at, refused FROM ack",
+    "correction": "SELECT correction, sequence, row FROM correction",
+    "closing": "SELECT scope || ' ' || name, why, event, since FROM closing",
     "fault": "SELECT code || ' ' || subject, detail, since FROM fault",
+    "batch": "SELECT 'batch ' || batch, * FROM batch",
     "meta": "SELECT name, value FROM meta",
 }
 """Table → a row's name, and what is compared of it. A message's body is the host lane's and not in the journal."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from sqlite_utils import Database
 
+from terminal.core.ids import MessageKind
 from terminal.core.records import Record
 from terminal.store import projection
 from terminal.store.schema import MIGRATIONS, PAGE_SIZE
@@ -22,6 +24,9 @@ from terminal.store.schema import MIGRATIONS, PAGE_SIZE
 CHAIN_DOMAIN = b"fleet/audit/v1\0"
 CHAIN_START = bytes(32)
 AUTOCHECKPOINT_PAGES = 800
+ADVICE = f"/{MessageKind.ADVICE.value}"
+BATCH_BYTES = 512 * 1024 - 256
+"""What the bodies of one call may have together; the rest is what stands around them (firmware_notes/host-api.md)."""
 
 _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("locking_mode", "EXCLUSIVE", "exclusive"),
@@ -97,7 +102,8 @@ class Ledger:
             raise
         self._seq: int = 0 if last is None else last[0]
         self._hash: bytes = CHAIN_START if last is None else last[1]
-        self._encoder = msgspec.json.Encoder()
+        self._front = 0  # no message that waits has a lower row
+        self._encoder = msgspec.json.Encoder(order="deterministic")  # a set has no order of its own
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -111,7 +117,7 @@ class Ledger:
 
     def commit(self, stamp: Stamp, records: Sequence[Record], messages: Sequence[QueuedMessage]) -> None:
         """Write one step's facts and messages, durably and together, or nothing. Raises ``StorageFailed``."""
-        seq, link = self._seq, self._hash
+        seq, link, front = self._seq, self._hash, self._front
         execute = self._connection.execute
         try:
             with self._db.atomic():
@@ -123,12 +129,13 @@ class Ledger:
                     execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", (seq, stamp.utc, stamp.clock, kind, body, link))
                     projection.APPLY[type(record)](execute, record, seq, stamp.utc)
                 for message in messages:
-                    execute("INSERT INTO outbox (key, body) VALUES (?, ?)", (message.key, message.body))
+                    row = execute("INSERT INTO outbox (key, body) VALUES (?, ?)", (message.key, message.body)).lastrowid
+                    front = min(front, row or 0)
         except sqlite3.DatabaseError as error:
             if not _is_the_disks(error):
                 raise
             raise StorageFailed(str(error)) from error
-        self._seq, self._hash = seq, link
+        self._seq, self._hash, self._front = seq, link, front
 
     def probe(self) -> None:
         """Write and take back: raises ``StorageFailed`` when the disk does not let us."""
@@ -141,12 +148,34 @@ class Ledger:
                 raise
             raise StorageFailed(str(error)) from error
 
-    def next_message(self, answered: int = 0) -> QueuedMessage | None:
-        """The first message that the host has not answered; ``answered`` ones stand before it whose acknowledgement is not written yet."""
-        row = self._connection.execute(
-            "SELECT key, body FROM outbox WHERE quarantined = 0 ORDER BY id LIMIT 1 OFFSET ?", (answered,)
-        ).fetchone()
-        return None if row is None else QueuedMessage(row[0], row[1])
+    def next_message(self) -> QueuedMessage | None:
+        """The first message of the outbox that was not refused for good."""
+        return next(iter(self.next_messages((), 1)), None)
+
+    def next_messages(self, answered: Collection[str], most: int) -> tuple[QueuedMessage, ...]:
+        """What goes to the host in one call: the first message that it has not answered, and where that is an advice, the advices right
+        behind it: at most ``most``, at most ``BATCH_BYTES``. ``answered``: keys whose acknowledgement is not written yet.
+
+        Reads as many rows as it gives, and those of ``answered``, however many wait.
+        """
+        found: list[QueuedMessage] = []
+        size = 0
+        rows = self._connection.execute(
+            "SELECT id, key, body FROM outbox WHERE id >= ? AND quarantined = 0 ORDER BY id LIMIT ?", (self._front, most + len(answered))
+        )
+        with closing(rows):
+            for place, (row, key, body) in enumerate(rows):
+                if place == 0:
+                    self._front = row
+                if key in answered:
+                    continue
+                size += len(body) + 1
+                if found and (len(found) == most or size > BATCH_BYTES or not key.endswith(ADVICE)):
+                    break
+                found.append(QueuedMessage(key, body))
+                if not key.endswith(ADVICE):
+                    break
+        return tuple(found)
 
     def close(self) -> None:
         """Fold the log into the file and let go of the lock."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from terminal.core.card_data import Balance, Baseline, Limit, Measure, Period, Subject, SubjectKind
+from terminal.core.card_data import Balance, Baseline, Limit, Measure, Period, Share, Subject, SubjectKind
 from terminal.core.card_lists import ListOp
+from terminal.core.hours import BadHours, read_hours
 from terminal.core.windows import BadWindowKey, UnknownZone, window_of_key, zone_of
 from terminal.store.plain_words import complaint
 from terminal.store.row_shapes import (
@@ -32,13 +33,20 @@ from terminal.store.row_shapes import (
     EndRow,
     LimitKey,
     LimitRow,
+    OnlineOnlyKey,
+    OnlineOnlyRow,
     ProductKey,
     ProductRow,
     RemoveRow,
+    ShareKey,
+    ShareRow,
     SubjectName,
 )
 
 MAX_LINE = 16_384
+ONLINE = "online"
+"""How a range that is never decided offline is marked among the rows of the table of denies, which holds ranges of both kinds."""
+_WITHOUT_PRODUCTS = (CustomerRow, DenyRow, OnlineOnlyRow)
 Key = tuple[bytes | str, ...]
 
 
@@ -95,6 +103,8 @@ def _card_key(row: Any) -> Key:
         token_bytes(row.account)
     if row.pin is not None:
         token_bytes(row.pin.verifier)
+    if row.hours is not None:
+        read_hours(row.hours)
     return (raw,)
 
 
@@ -119,6 +129,28 @@ def _baseline_key(row: Any) -> Key:
     return _bound("baseline", row.subject, row.window, row.measure.value, products=row.products)
 
 
+def _share_key(row: Any) -> Key:
+    window_of_key(row.window, "UTC")
+    return _bound("share", row.subject, row.window, row.measure.value, products=row.products)
+
+
+def _new_share_key(row: ShareRow) -> Key:
+    if (len(row.window) == len("2026-03-29")) is not (row.period == Period.DAY.value):
+        raise ListError("a share's window is a date for a DAY, and a month for a MONTH")
+    return _share_key(row)
+
+
+def _range_key(kind: str, range_: tuple[str, str]) -> Key:
+    first, last = range_
+    if len(first) == len(last) and "" < first <= last:
+        return kind, first, last
+    raise ListError("a range has a first and a last number of equal lengths")
+
+
+def _online_only_key(row: Any) -> Key:
+    return _range_key(ONLINE, row.range)
+
+
 def _deny_key(row: Any) -> Key:
     if sum(named is not None for named in (row.card, row.customer, row.range)) == 1:
         if row.card is not None:
@@ -138,6 +170,8 @@ _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
     LimitRow: ("bound", _limit_key),
     BalanceRow: ("bound", _balance_key),
     BaselineRow: ("bound", _baseline_key),
+    ShareRow: ("bound", _new_share_key),
+    OnlineOnlyRow: ("deny", _online_only_key),
     DenyRow: ("deny", _deny_key),
     ProductRow: ("product", lambda row: (row.product,)),
 }
@@ -149,6 +183,8 @@ _REMOVED: dict[str, tuple[str, type, Callable[[Any], Key]]] = {
     "limit": ("bound", LimitKey, _limit_key),
     "balance": ("bound", BalanceKey, _balance_key),
     "baseline": ("bound", BaselineKey, _baseline_key),
+    "share": ("bound", ShareKey, _share_key),
+    "online_only": ("deny", OnlineOnlyKey, _online_only_key),
     "deny": ("deny", DenyKey, _deny_key),
     "product": ("product", ProductKey, lambda row: (row.product,)),
 }
@@ -192,7 +228,7 @@ class RowReader:
             key = key_of(row)
         except UnknownZone:
             raise ListError(f"line {self.lines}: a time zone that this machine does not know") from None
-        except (ListError, BadWindowKey) as error:
+        except (ListError, BadHours, BadWindowKey) as error:
             raise ListError(f"line {self.lines}: {error}") from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ListError(f"line {self.lines}: {complaint(error)}") from None
@@ -222,6 +258,8 @@ class RowReader:
                 raw = raw_of(token)
                 if raw.hex() != token or row.account != token or row.products is not None or (pin and not _is_verifier(pin.verifier)):
                     raise _NotPlain
+                if row.hours is not None:
+                    read_hours(row.hours)
                 cards.append((raw, line))
                 self.lines += 1
             except (_NotPlain, msgspec.DecodeError, ValueError, RecursionError):
@@ -237,7 +275,7 @@ class RowReader:
     def _note(self, kind: type, row: Any) -> None:
         if kind is ProductRow:
             self.products.add(row.product)
-        elif kind is not CustomerRow and kind is not DenyRow and row.products is not None:
+        elif kind not in _WITHOUT_PRODUCTS and row.products is not None:
             self.named.update(row.products)
 
     def _removed(self, row: RemoveRow) -> tuple[str, Key]:
@@ -282,18 +320,20 @@ def read_delta(lines: Iterable[bytes], sha256: str) -> tuple[tuple[ListOp, ...],
 
 # --- what stored rows mean -------------------------------------------------------------------------------------------------------
 
-_decode_bound = msgspec.json.Decoder(LimitRow | BalanceRow | BaselineRow).decode
+_decode_bound = msgspec.json.Decoder(LimitRow | BalanceRow | BaselineRow | ShareRow).decode
 
 
-def bound_of(body: bytes) -> Limit | Balance | Baseline:
-    """A stored limit, balance or baseline as the core's value."""
+def bound_of(body: bytes) -> Limit | Balance | Baseline | Share:
+    """A stored limit, balance, baseline or share as the core's value."""
     row = _decode_bound(body)
     subject = subject_of(row.subject.card, row.subject.customer)
     products = None if row.products is None else frozenset(row.products)
     if isinstance(row, LimitRow):
-        return Limit(subject, row.period, row.measure, row.amount, products)
+        return Limit(subject, row.period, row.measure, row.amount, products, row.shared)
     if isinstance(row, BalanceRow):
         return Balance(subject, row.kind, row.measure, row.amount, products, row.watermark)
+    if isinstance(row, ShareRow):
+        return Share(row.grant, subject, Period(row.period), row.window, row.measure, products, row.amount, row.watermark)
     return Baseline(subject, row.window, row.measure, products, row.amount, row.watermark)
 
 

@@ -19,7 +19,7 @@ def _sequence(sale: str) -> int:
 
 def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> None:
     execute(
-        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL, NULL)",
+        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL, NULL, NULL)",
         (
             fact.sequence,
             fact.epoch,
@@ -53,8 +53,8 @@ def _released(execute: Execute, fact: r.SaleReleased, seq: int, utc: int) -> Non
 def _delivered(execute: Execute, fact: r.SaleDelivered, seq: int, utc: int) -> None:
     sequence = _sequence(fact.sale)
     execute(
-        "UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ? WHERE sequence = ?",
-        (fact.volume_ml, fact.amount_minor, sequence),
+        "UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ?, ended_row = ? WHERE sequence = ?",
+        (fact.volume_ml, fact.amount_minor, seq, sequence),
     )
     if fact.total_end_ml is not None:
         execute(
@@ -66,8 +66,9 @@ def _delivered(execute: Execute, fact: r.SaleDelivered, seq: int, utc: int) -> N
 
 def _ended(execute: Execute, fact: r.SaleEnded, seq: int, utc: int) -> None:
     execute(
-        "UPDATE sale SET state = ?, quantity_ml = 0, value_minor = 0 WHERE sequence = ?",
-        ("reversed" if fact.reversed else "zero", _sequence(fact.sale)),
+        "UPDATE sale SET state = ?, quantity_ml = 0, value_minor = 0, ended_row = ?, decided_by = coalesce(?, decided_by) "
+        "WHERE sequence = ?",
+        ("reversed" if fact.reversed else "zero", seq, fact.decided_by, _sequence(fact.sale)),
     )
 
 
@@ -143,10 +144,10 @@ def _lists_checked(execute: Execute, fact: r.ListsChecked, seq: int, utc: int) -
     _meta(execute, "lists_checked", fact.at)
 
 
-def _event(execute: Execute, event: int, effective_at: int) -> None:
+def _event(execute: Execute, event: int, effective_at: int, refused: str | None = None) -> None:
     """Where the stream resumes, and what the host has still to be told."""
     _meta(execute, "last_event", event)
-    execute("INSERT OR REPLACE INTO ack VALUES (?, ?)", (event, effective_at))
+    execute("INSERT OR REPLACE INTO ack VALUES (?, ?, ?)", (event, effective_at, refused))
 
 
 def _denied(execute: Execute, fact: r.DenyAdded | r.DenyLifted, seq: int, utc: int) -> None:
@@ -167,7 +168,7 @@ def _denied(execute: Execute, fact: r.DenyAdded | r.DenyLifted, seq: int, utc: i
 
 
 def _event_passed(execute: Execute, fact: r.EventPassed, seq: int, utc: int) -> None:
-    _event(execute, fact.event, fact.effective_at)
+    _event(execute, fact.event, fact.effective_at, fact.why if fact.refused else None)
 
 
 def _event_acknowledged(execute: Execute, fact: r.EventAcknowledged, seq: int, utc: int) -> None:
@@ -196,11 +197,15 @@ def _closing(execute: Execute, fact: r.ClosingSet, seq: int, utc: int) -> None:
 
 
 def _batch_sent(execute: Execute, fact: r.BatchSent, seq: int, utc: int) -> None:
-    _meta(execute, "batch", f"{fact.batch} {fact.attempt} {fact.epoch} {fact.first} {fact.last} sent")
+    execute(
+        "INSERT INTO batch VALUES (?, ?, ?, ?, ?, 'sent', ?) "
+        "ON CONFLICT (batch) DO UPDATE SET attempt = excluded.attempt, sent_row = excluded.sent_row",
+        (fact.batch, fact.epoch, fact.first, fact.last, fact.attempt, seq),
+    )
 
 
 def _batch_settled(execute: Execute, fact: r.BatchSettled, seq: int, utc: int) -> None:
-    execute("UPDATE meta SET value = replace(value, ' sent', ' settled') WHERE name = 'batch'", ())
+    execute("UPDATE batch SET state = ? WHERE batch = ?", ("balanced" if fact.balanced else "given up", fact.batch))
 
 
 def _nothing(execute: Execute, fact: Any, seq: int, utc: int) -> None:

@@ -8,16 +8,20 @@ from typing import TypeVar
 import msgspec
 
 from terminal.core import records as r
-from terminal.core.account_book import SaleUse, UseState
+from terminal.core.account_book import SaleUse
 from terminal.core.card_lists import ListMark
+from terminal.core.closings import Closing
 from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject
 from terminal.core.faults import FaultCode
-from terminal.core.ids import Minting, SaleId
+from terminal.core.host_events import ClosingScope
+from terminal.core.ids import MessageKind, Minting, SaleId
 from terminal.core.sale import Sale, SaleState
 from terminal.core.site import Recovered
 from terminal.core.teller import PinTries
 from terminal.core.units import Instant, UtcMs
+from terminal.store.batch_memory import remembered
 from terminal.store.ledger import Ledger
+from terminal.store.past_sales import USE_COLUMNS, LedgerPast, use_of_row, waits_since, with_corrections
 
 USE_KEPT_MS = 62 * 24 * 3_600_000
 """The longest window is a month; a sale of the month before may still be under a baseline's watermark."""
@@ -36,7 +40,9 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     newest = db.execute("SELECT utc FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     found = Recovered(minting=Minting(terminal, epoch, last + 1))
     found.open_sales = _open_sales(db)
-    found.uses = _uses(db, newest[0] if newest else 0) + [one.held() for one in found.open_sales]
+    found.uses = with_corrections(db, _uses(db, newest[0] if newest else 0)) + [one.held() for one in found.open_sales]
+    found.unanswered = with_corrections(db, _unanswered(db)) + [one.held() for one in found.open_sales if one.decided_by != "host"]
+    found.refusals = int(meta.get("refusals", "0"))
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
@@ -47,8 +53,18 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
         )
     ]
     found.unacknowledged = dict(db.execute("SELECT event, effective_at FROM ack ORDER BY event"))
+    found.event_refusals = dict(db.execute("SELECT event, refused FROM ack WHERE refused IS NOT NULL"))
+    found.closings = [
+        Closing(ClosingScope(scope), name, why, event, since)
+        for scope, name, why, event, since in db.execute("SELECT scope, name, why, event, since FROM closing ORDER BY since")
+    ]
+    found.past = LedgerPast(db)
+    found.fault_since = {(code, subject): since for code, subject, since in db.execute("SELECT code, subject, since FROM fault")}
+    (found.quarantined,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 1").fetchone()
+    found.oldest = waits_since(db)
     found.last_event = int(meta.get("last_event", "0"))
     (found.waiting,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 0").fetchone()
+    found.batches = remembered(db, newest[0] if newest else None)
     if "lists_checked" in meta:
         found.lists_checked = UtcMs(int(meta["lists_checked"]))
     if "list_mark" in meta:
@@ -70,13 +86,14 @@ def cards_file(ledger: Ledger) -> str | None:
 
 
 def _open_sales(db: sqlite3.Connection) -> list[Sale]:
-    return [_sale(db, *row) for row in db.execute(_OPEN_SALES).fetchall()]
+    return [sale_of_rows(db, *row) for row in db.execute(_OPEN_SALES).fetchall()]
 
 
-def _sale(
+def sale_of_rows(
     db: sqlite3.Connection, state: str, reversal: int, reserved_row: int, authorized_row: int | None, released_row: int | None
 ) -> Sale:
-    reserved = _fact(db, reserved_row, r.SaleReserved)
+    """A sale from its row of the table, without its desk."""
+    reserved = fact_of_row(db, reserved_row, r.SaleReserved)
     sale = Sale(
         id=SaleId(reserved.sale),
         epoch=reserved.epoch,
@@ -99,13 +116,16 @@ def _sale(
         hold_products=reserved.hold_products,
         state=SaleState(state),
         reversal=bool(reversal),
+        cost_centre=reserved.cost_centre,
+        driver=reserved.driver,
     )
     if authorized_row is not None:
-        granted = _fact(db, authorized_row, r.SaleAuthorized)
+        granted = fact_of_row(db, authorized_row, r.SaleAuthorized)
         sale.decided_by, sale.authorization, sale.allowed = granted.decided_by, granted.authorization, granted.allowed
         sale.hold_ml, sale.hold_minor, sale.hold_products = granted.hold_ml, granted.hold_minor, granted.hold_products
+        sale.judged = granted.judged
     if released_row is not None:
-        released = _fact(db, released_row, r.SaleReleased)
+        released = fact_of_row(db, released_row, r.SaleReleased)
         sale.nozzle, sale.product, sale.price = released.nozzle, released.product, released.price
         sale.preset_ml, sale.preset_minor, sale.total_start_ml = released.preset_ml, released.preset_minor, released.total_start_ml
         sale.hold_ml, sale.hold_minor, sale.hold_products = released.hold_ml, released.hold_minor, (released.product,)
@@ -115,7 +135,8 @@ def _sale(
 T = TypeVar("T")
 
 
-def _fact(db: sqlite3.Connection, seq: object, kind: type[T]) -> T:
+def fact_of_row(db: sqlite3.Connection, seq: object, kind: type[T]) -> T:
+    """The fact of this kind in a row of the journal."""
     (body,) = db.execute("SELECT body FROM journal WHERE seq = ?", (seq,)).fetchone()
     return msgspec.json.decode(body, type=kind)
 
@@ -123,15 +144,21 @@ def _fact(db: sqlite3.Connection, seq: object, kind: type[T]) -> T:
 def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
     """Delivered sales of the windows that can still count, newest first; the terminal's time never goes back, so the scan can stop."""
     uses = []
-    cursor = db.execute(
-        "SELECT id, sequence, account, customer, product, quantity_ml, value_minor, authorized_at, state FROM sale ORDER BY sequence DESC"
-    )
-    for sale, sequence, account, customer, product, quantity, value, authorized_at, state in cursor:
-        if authorized_at < newest_utc - USE_KEPT_MS:
+    cursor = db.execute(f"SELECT {USE_COLUMNS}, state FROM sale ORDER BY sequence DESC")  # noqa: S608 - our own words
+    for *row, state in cursor:
+        if row[-1] < newest_utc - USE_KEPT_MS:
             break
         if state in ("delivered", "booked"):
-            products = frozenset((product,) if product else ())
-            uses.append(
-                SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products)
-            )
+            uses.append(use_of_row(row))
+    return uses
+
+
+def _unanswered(db: sqlite3.Connection) -> list[SaleUse]:
+    """Delivered sales of our own deciding whose final message waits in the outbox; one that the host refused for good was answered."""
+    uses = []
+    select = f"SELECT {USE_COLUMNS} FROM sale WHERE sequence = ? AND state = 'delivered' AND decided_by IS NOT 'host'"  # noqa: S608
+    for (key,) in db.execute("SELECT key FROM outbox WHERE quarantined = 0 ORDER BY id").fetchall():
+        sale, _, kind = key.rpartition("/")
+        if kind in (MessageKind.ADVICE.value, MessageKind.COMPLETE.value):
+            uses += [use_of_row(row) for row in db.execute(select, (int(sale.rpartition("-")[2]),))]
     return uses

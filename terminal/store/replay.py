@@ -15,6 +15,7 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.pump_record import RESOLUTION_ML
 from terminal.store import projection
+from terminal.store.batch_replay import BatchReplay
 from terminal.store.schema import MIGRATIONS
 
 MAX_OF_ONE_KIND = 20
@@ -71,12 +72,16 @@ class Replay:
         self._lives: dict[str, _Life] = {}
         self._armed: dict[int, str] = {}
         self._released: dict[tuple[int, int], dict[str, _Life]] = {}
+        batches = BatchReplay(self.db, self._queue, report)
         self._books: dict[type, Callable[[Any, str], None]] = {
             r.SaleReserved: self._reserved,
             r.MessageAcknowledged: self._answered,
             r.MessageQuarantined: self._answered,
             r.TotalRead: self._total_read,
             r.Unattributed: self._unattributed,
+            r.SaleCorrected: self._corrected,
+            r.BatchSent: batches.sent,
+            r.BatchSettled: batches.settled,
         }
 
     def close(self) -> None:
@@ -145,6 +150,8 @@ class Replay:
 
     def _end(self, fact: r.SaleDelivered | r.SaleEnded, life: _Life) -> None:
         self._disarm(life.fp, fact.sale)
+        if isinstance(fact, r.SaleEnded) and fact.decided_by is not None:
+            life.decided_by = fact.decided_by
         by_host = life.decided_by == "host" if life.decided_by else f"{fact.sale}/complete" in self._known_keys
         self._queue(f"{fact.sale}/{'complete' if by_host else 'advice'}")
         if life.nozzle is None:
@@ -162,6 +169,15 @@ class Replay:
         self._explain(life.fp, nozzle, moved)
         if abs(moved - fact.volume_ml) > RESOLUTION_ML:
             book.mismatches.append((fact.sale, fact.volume_ml, moved))
+
+    def _corrected(self, fact: r.SaleCorrected, where: str) -> None:
+        life = self._lives.get(fact.sale)
+        if life is None:
+            self._report(f"correction {fact.correction} of sale {fact.sale}, which was never reserved", where)
+        elif life.state not in (("in doubt",) if fact.kind == "settle" else ("delivered", "ended")):
+            self._report(f"correction {fact.correction} ({fact.kind}) of sale {fact.sale}, which is {life.state}", where)
+        if self.db.execute("SELECT 1 FROM correction WHERE correction = ?", (fact.correction,)).fetchone() is not None:
+            self._report(f"correction {fact.correction} counts a second time", where)
 
     # --- messages -----------------------------------------------------------------------------------------------------------
 

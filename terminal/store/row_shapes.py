@@ -6,7 +6,7 @@ A field that is not here is refused wherever one of these is decoded. (features.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,6 +19,7 @@ Amount = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
 Token = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Label = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class SubjectName(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,6 +69,8 @@ class CardRow(_Row, tag="card"):
     hours: Name | None = None
     pair: Name | None = None
     language: Name | None = None
+    cost_centre: Label | None = None
+    driver: Label | None = None
 
 
 class LimitKey(msgspec.Struct, forbid_unknown_fields=True):
@@ -87,6 +90,7 @@ class LimitRow(_Row, tag="limit"):
     measure: Measure
     amount: Amount
     products: list[Name] | None = None
+    shared: bool = False
 
 
 class BalanceKey(msgspec.Struct, forbid_unknown_fields=True):
@@ -127,6 +131,40 @@ class BaselineRow(_Row, tag="baseline"):
     amount: Amount
     products: list[Name] | None = None
     watermark: Sequence | None = None
+
+
+class ShareKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a share is known."""
+
+    subject: SubjectName
+    window: str
+    measure: Measure
+    products: list[Name] | None = None
+
+
+class ShareRow(_Row, tag="share"):
+    """What this terminal may take offline of a shared limit within one window."""
+
+    grant: Label
+    subject: SubjectName
+    period: Literal["DAY", "MONTH"]
+    window: str
+    measure: Measure
+    amount: Amount
+    products: list[Name] | None = None
+    watermark: Sequence | None = None
+
+
+class OnlineOnlyKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a range that is online only is known."""
+
+    range: tuple[Name, Name]
+
+
+class OnlineOnlyRow(_Row, tag="online_only"):
+    """A range of numbers that is never decided offline."""
+
+    range: tuple[Name, Name]
 
 
 class DenyKey(msgspec.Struct, forbid_unknown_fields=True):
@@ -184,4 +222,4 @@ class CustomerKey(msgspec.Struct, forbid_unknown_fields=True):
     customer: Name
 
 
-AnyRow = CustomerRow | CardRow | LimitRow | BalanceRow | BaselineRow | DenyRow | ProductRow | EndRow
+AnyRow = CustomerRow | CardRow | LimitRow | BalanceRow | BaselineRow | ShareRow | OnlineOnlyRow | DenyRow | ProductRow | EndRow

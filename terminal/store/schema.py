@@ -70,6 +70,19 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE sale ADD COLUMN decided_by TEXT;
     UPDATE sale SET decided_by =
         (SELECT json_extract(CAST(body AS TEXT), '$.decided_by') FROM journal WHERE seq = authorized_row);
+    ALTER TABLE sale ADD COLUMN ended_row INTEGER;
+    UPDATE sale SET ended_row = ended.seq FROM
+        (SELECT json_extract(CAST(body AS TEXT), '$.sale') AS sale, seq FROM journal WHERE kind IN ('SaleDelivered', 'SaleEnded')) AS ended
+        WHERE ended.sale = sale.id;
+    CREATE TABLE batch (
+        batch INTEGER PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        sent_row INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE correction (
         correction TEXT PRIMARY KEY,
         sequence INTEGER NOT NULL,
@@ -80,5 +93,6 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (scope, name)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE refusal (code TEXT PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE ack ADD COLUMN refused TEXT;
     """,
 )

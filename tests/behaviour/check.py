@@ -74,6 +74,10 @@ def _check_step(scene: Scene, step: Step, stage: Stage) -> Problem | None:
         if step.datatable is None:
             return Problem(scene.file, step.line_number, f"the step needs a table: {kind.value.title()} {step.name}")
         words["datatable"] = step.datatable.raw()
+    elif known.with_text:
+        if step.docstring is None:
+            return Problem(scene.file, step.line_number, f"the step needs a text: {kind.value.title()} {step.name}")
+        words["docstring"] = step.docstring
     elif step.datatable is not None or step.docstring is not None:
         return Problem(scene.file, step.line_number, f"the step takes no table or text: {kind.value.title()} {step.name}")
     try:

@@ -7,10 +7,12 @@ A badge ``BROKEN`` makes it fail like a world with a mistake in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from terminal.core.units import cost_of
-from tests.behaviour.world import Amount, Books, CardRow, HostConduct, Release, SaleSeen, Setup, Subject
+from tests.behaviour.command_line import CommandLine
+from tests.behaviour.world import Amount, Books, CardRow, Correction, HostConduct, Release, SaleSeen, Setup, Subject
 
 
 class FakeWorld:
@@ -159,6 +161,21 @@ class FakeWorld:
     def spoil_lists(self, fault: str) -> None:
         self.acts.append(f"spoil_lists {fault}")
 
+    def host_loses(self, sale: str) -> None:
+        self.acts.append(f"host_loses {sale}")
+
+    def host_misbooks(self, sale: str, volume_ml: int) -> None:
+        self.acts.append(f"host_misbooks {sale} {volume_ml}")
+
+    def host_closes(self, scope: str, name: str, *, closed: bool) -> None:
+        self.acts.append(f"host_closes {scope} {name} {closed}")
+
+    def host_corrects(self, correction: Correction) -> None:
+        self.acts.append(f"host_corrects {correction.kind}")
+
+    def exchange_head(self, fp: int) -> None:
+        self.acts.append(f"exchange_head {fp}")
+
     def change_price(self, product: str, price: int) -> None:
         self.acts.append(f"change_price {product} {price}")
 
@@ -196,6 +213,12 @@ class FakeWorld:
                 return max(0, row.amount - sum(sale.volume_ml for _, _, sale in self._sales if sale.account == subject.name))
         return None
 
+    def copy_ledger(self, into: Path) -> Path:
+        return into / "ledger.db"
+
+    def explain_case(self, case: str) -> CommandLine:
+        return CommandLine(2, "", "nobody explains here")
+
     def host_sales(self) -> int:
         return self._booked
 
@@ -212,7 +235,7 @@ class FakeWorld:
         return Books(volumes, volumes, at_host, money, money if at_host == volumes else 0, ids, ids[: self._booked])
 
     def host_view(self) -> Mapping[str, Any]:
-        return {"records": [], "pushed": [], "acks": {}}
+        return {"records": [], "pushed": [], "acks": {}, "sales": [], "batches": [], "calls": {}}
 
     def close(self) -> None:
         self.closed = True

@@ -80,6 +80,22 @@ def _limits(stage: Stage, datatable: Table) -> None:
     stage.describe(limits=_over(stage.setup.limits, new, lambda row: (row.subject, row.period, row.measure, row.products)))
 
 
+@known(Kind.GIVEN, "the shares")
+def _shares(stage: Stage, datatable: Table) -> None:
+    new = tables.shares(datatable, stage.setup.currency)
+    stage.describe(shares=_over(stage.setup.shares, new, lambda row: (row.subject, row.period, row.measure, row.products)))
+
+
+@known(Kind.GIVEN, "the ranges that are online only")
+def _online_only(stage: Stage, datatable: Table) -> None:
+    stage.describe(online_only=_over(stage.setup.online_only, tables.ranges(datatable), lambda pair: pair))
+
+
+@known(Kind.GIVEN, 'the site is in network "{network}"')
+def _network(stage: Stage, network: str) -> None:
+    stage.describe(networks=(*stage.setup.networks, network))
+
+
 @known(Kind.GIVEN, "the balances")
 def _balances(stage: Stage, datatable: Table) -> None:
     new = tables.balances(datatable, stage.setup.currency)

@@ -21,9 +21,9 @@ from terminal.core.ports import Lists
 from terminal.core.reasons import Reason
 from terminal.core.records import Refused, SaleReserved, Unattributed
 from terminal.core.texts import REASONS, SCREENS
-from terminal.core.units import UtcMs
+from terminal.core.units import UtcMs, cost_of
 from tests.behaviour.setup import Setup, Subject, SubjectKind
-from tests.behaviour.world import Books, SaleSeen
+from tests.behaviour.world import Books, Correction, SaleSeen
 
 T = TypeVar("T")
 Names = Mapping[str, tuple[str, str]]
@@ -86,6 +86,35 @@ def sales(db: sqlite3.Connection, known: Names) -> list[SaleSeen]:
         account, number = known.get(reserved.card.token, (reserved.account, None))
         found.append(SaleSeen(volume_ml, amount_minor, product or "", account, number))
     return found
+
+
+def all_ended(db: sqlite3.Connection) -> bool:
+    """No sale waits, runs or is still to be read."""
+    return db.execute("SELECT 1 FROM sale WHERE state IN ('reserved', 'authorized', 'delivering')").fetchone() is None
+
+
+def last_sale(db: sqlite3.Connection, setup: Setup) -> tuple[str, int]:
+    """The last sale that delivered or is in doubt: its name, and the price at its nozzle. Raises ``LookupError`` when there is none."""
+    row = db.execute(
+        "SELECT id, fp, nozzle FROM sale WHERE state = 'in doubt' OR (state IN ('delivered', 'booked') AND quantity_ml > 0) "
+        "ORDER BY sequence DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        raise LookupError("the ledger holds no sale yet")
+    sale, fp, nozzle = row
+    return str(sale), next(each.price for each in setup.fuelling_points if (each.fp, each.nozzle) == (fp, nozzle))
+
+
+def corrections(db: sqlite3.Connection, setup: Setup, correction: Correction) -> dict[str, Any]:
+    """A correction of that sale as the host's office enters it, by the names of ``HostBook.correct``."""
+    sale, price = last_sale(db, setup)
+    said: dict[str, Any] = {"sale": sale, "kind": correction.kind}
+    if correction.quantity_ml is not None:
+        cost = cost_of(correction.quantity_ml, price, setup.decimals)
+        said |= {"quantity_ml": correction.quantity_ml, "value_minor": cost if correction.value_minor is None else correction.value_minor}
+    if correction.card is not None:
+        said["card"] = correction.card
+    return said | ({"prompts": dict(correction.prompts)} if correction.prompts else {})
 
 
 def unattributed(db: sqlite3.Connection, fp: int) -> list[int]:

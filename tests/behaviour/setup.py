@@ -89,11 +89,25 @@ class CardRow:
     hours: str | None = None
     pair: str | None = None
     language: str | None = None
+    cost_centre: str | None = None
+    driver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
     """One limit. ``amount`` is millilitres, minor units or a count, by ``measure``; ``products`` None means all."""
+
+    subject: Subject
+    period: str
+    measure: str
+    amount: int
+    products: tuple[str, ...] | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """What this terminal may take offline of a shared limit in the current window, in the limit's measure."""
 
     subject: Subject
     period: str
@@ -124,7 +138,7 @@ class HostCountRow:
     products: tuple[str, ...] | None = None
 
 
-_Row = HostConduct | NozzleRow | CustomerRow | CardRow | LimitRow | BalanceRow | HostCountRow
+_Row = HostConduct | NozzleRow | CustomerRow | CardRow | LimitRow | ShareRow | BalanceRow | HostCountRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,9 @@ class Setup:
     limits: tuple[LimitRow, ...] = ()
     balances: tuple[BalanceRow, ...] = ()
     host_counts: tuple[HostCountRow, ...] = ()
+    shares: tuple[ShareRow, ...] = ()
+    online_only: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
 
     def account_of(self, name: str) -> str:
         """The account of a card number; a name that is no number stands for itself."""
@@ -180,6 +197,9 @@ class Setup:
             "limits": [_row(row) for row in self.limits],
             "balances": [_row(row) for row in self.balances],
             "host_counts": [_row(row) for row in self.host_counts],
+            "shares": [_row(row) for row in self.shares],
+            "online_only": [list(pair) for pair in self.online_only],
+            "networks": list(self.networks),
         }
 
 

@@ -15,6 +15,7 @@ import pytest_bdd
 from pytest_bdd import parsers
 
 from tests.behaviour import values
+from tests.behaviour.command_line import CommandLine
 from tests.behaviour.values import Unclear
 from tests.behaviour.world import Amount, LimitRow, Release, Setup, Subject, SubjectKind, World
 
@@ -57,6 +58,7 @@ class Known:
     function: Callable[..., None]
     with_table: bool
     short: str = ""
+    with_text: bool = False
 
 
 KNOWN: list[Known] = []
@@ -69,14 +71,15 @@ def known(kind: Kind, spelling: str, pattern: str | None = None, short: str = ""
     """Bind a step. In ``spelling``, ``{x}`` is one word, ``{x:amount}`` a number with its unit, ``{x:a|b}`` one of these words,
     ``"{x}"`` any text.
 
-    ``pattern`` replaces the regular expression that the spelling gives. A function with an argument ``datatable`` needs a table.
+    ``pattern`` replaces the regular expression that the spelling gives. A function with an argument ``datatable`` needs a table,
+    one with an argument ``docstring`` a text.
     """
     expression = pattern if pattern is not None else _expression(spelling)
     shown = _PLACE.sub(lambda place: place["how"] if "|" in (place["how"] or "") else "…", spelling)
 
     def bind(function: Callable[..., None]) -> Callable[..., None]:
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
-        KNOWN.append(Known(kind, shown, re.compile(expression, re.ASCII), function, "datatable" in names, short))
+        KNOWN.append(Known(kind, shown, re.compile(expression, re.ASCII), function, "datatable" in names, short, "docstring" in names))
         binder = {Kind.GIVEN: pytest_bdd.given, Kind.WHEN: pytest_bdd.when, Kind.THEN: pytest_bdd.then}[kind]
         binder(parsers.re(expression, re.ASCII), stacklevel=2)(function)
         return function
@@ -106,6 +109,7 @@ class Stage:
         self._world: World | None = None
         self._refusals_seen = 0
         self._screens_seen = 0
+        self.explained: CommandLine | None = None
 
     # -- the Givens ----------------------------------------------------------------------------------------------------
 
@@ -142,6 +146,7 @@ class Stage:
         return replace(
             setup,
             limits=tuple(replace(row, subject=owner(row.subject)) for row in setup.limits),
+            shares=tuple(replace(row, subject=owner(row.subject)) for row in setup.shares),
             balances=tuple(replace(row, subject=owner(row.subject)) for row in setup.balances),
             host_counts=tuple(replace(row, subject=owner(row.subject)) for row in setup.host_counts),
         )

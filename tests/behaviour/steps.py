@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.behaviour import givens, host_thens, thens, whens
+from tests.behaviour import batch_steps, explain_steps, givens, host_thens, office_steps, thens, whens
 from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
-pytest_plugins = [givens.__name__, whens.__name__, thens.__name__, host_thens.__name__]
+_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, explain_steps)
+pytest_plugins = [module.__name__ for module in _MODULES]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tests.behaviour import values
 from tests.behaviour.values import Unclear
-from tests.behaviour.world import BalanceRow, CardRow, CustomerRow, HostCountRow, LimitRow, NozzleRow
+from tests.behaviour.world import BalanceRow, CardRow, CustomerRow, HostCountRow, LimitRow, NozzleRow, ShareRow
 
 Table = Sequence[Sequence[object]]
 T = TypeVar("T")
@@ -118,7 +118,7 @@ def customers(table: Table) -> tuple[CustomerRow, ...]:
 
 def cards(table: Table) -> tuple[CardRow, ...]:
     """``| number | account | medium | customer | status | pin | products | offline | prompts | tank | sites | hours | pair | language
-    |``. Raises Unclear."""
+    | cost centre | driver |``. Raises Unclear."""
 
     def make(row: Row) -> CardRow:
         number = row.need("number")
@@ -137,10 +137,12 @@ def cards(table: Table) -> tuple[CardRow, ...]:
             hours=row.take("hours", None, str),
             pair=row.take("pair", None, str),
             language=row.take("language", None, str),
+            cost_centre=row.take("cost centre", None, str),
+            driver=row.take("driver", None, str),
         )
 
     columns = "number account medium customer status pin products offline prompts tank sites hours pair language".split()
-    rows = _read(table, tuple(columns), make)
+    rows = _read(table, (*columns, "cost centre", "driver"), make)
     _no_double([row.number for row in rows], "card")
     return rows
 
@@ -165,9 +167,36 @@ def limits(table: Table, currency: str) -> tuple[LimitRow, ...]:
         if (period, measure) == ("FUELLING", "COUNT"):
             raise Unclear("there is no COUNT limit of one FUELLING")
         amount = values.measured(row.need("amount"), measure, currency)
-        return LimitRow(values.subject(row.need("subject")), period, measure, amount, row.products())
+        shared = row.take("shared", False, _yes_or_no)
+        if shared and period == "FUELLING":
+            raise Unclear("a FUELLING is shared with nobody")
+        return LimitRow(values.subject(row.need("subject")), period, measure, amount, row.products(), shared)
+
+    return _read(table, ("subject", "period", "measure", "amount", "products", "shared"), make)
+
+
+def shares(table: Table, currency: str) -> tuple[ShareRow, ...]:
+    """``| subject | period | measure | amount | products |``. Raises Unclear."""
+
+    def make(row: Row) -> ShareRow:
+        period = values.one_of(row.need("period"), ("DAY", "MONTH"), "a period")
+        measure = values.one_of(row.need("measure"), values.MEASURES, "a measure")
+        amount = values.measured(row.need("amount"), measure, currency)
+        return ShareRow(values.subject(row.need("subject")), period, measure, amount, row.products())
 
     return _read(table, ("subject", "period", "measure", "amount", "products"), make)
+
+
+def ranges(table: Table) -> tuple[tuple[str, str], ...]:
+    """``| from | to |``: numbers of the same length. Raises Unclear."""
+
+    def make(row: Row) -> tuple[str, str]:
+        first, last = row.need("from"), row.need("to")
+        if len(first) != len(last) or first > last:
+            raise Unclear("a range goes upwards between numbers of the same length")
+        return first, last
+
+    return _read(table, ("from", "to"), make)
 
 
 def balances(table: Table, currency: str) -> tuple[BalanceRow, ...]:
@@ -229,12 +258,18 @@ POLICY: Mapping[str, Callable[[str], object]] = {
     "restricted_products": _list,
     "max_open": _count,
     "on_deny": _on_deny,
+    "batch_sales": _count,
     "pin_tries": _count,
     "lift_timeout_ms": _milliseconds,
     "flow_timeout_ms": _milliseconds,
     "host_timeout_ms": _milliseconds,
 }
-"""Setting → how its value is read. ``terminal_cap_minor`` stands beside them: it needs the currency."""
+"""Setting → how its value is read. Amounts of money stand beside them (``_MONEY``): they need the currency."""
+_WHOSE = ("card", "customer", "terminal")
+_CAPS: Mapping[str, Callable[[str], object]] = {f"exposure_{whose}_ml": _millilitres for whose in _WHOSE} | {
+    f"exposure_{whose}_count": _count for whose in _WHOSE
+}
+_MONEY = ("terminal_cap_minor", *(f"exposure_{whose}_minor" for whose in _WHOSE))
 
 
 def policy(table: Table, currency: str) -> dict[str, object]:
@@ -246,8 +281,8 @@ def policy(table: Table, currency: str) -> dict[str, object]:
         name = _setting(row.need("setting"), text)
         if name in settings:
             raise Unclear(f"the setting {name} stands twice in the table")
-        if name != "terminal_cap_minor":
-            settings[name] = POLICY[name](text)
+        if name not in _MONEY:
+            settings[name] = (POLICY[name] if name in POLICY else _CAPS[name])(text)
         else:
             settings[name] = values.scaled(text, 0, "minor units") if text.isdigit() else values.amount_minor(text, currency)
 
@@ -264,4 +299,4 @@ def _setting(written: str, value: str) -> str:
     for unit in ("_ml", "_ms"):
         if name + unit in POLICY:
             return name + unit
-    return values.one_of(name, (*POLICY, "terminal_cap_minor"), "a setting")
+    return values.one_of(name, (*POLICY, *_CAPS, *_MONEY), "a setting")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+from tests.behaviour.command_line import CommandLine
 from tests.behaviour.setup import (
     BalanceRow,
     CardRow,
@@ -21,6 +23,7 @@ from tests.behaviour.setup import (
     LimitRow,
     NozzleRow,
     Setup,
+    ShareRow,
     Subject,
     SubjectKind,
 )
@@ -38,6 +41,7 @@ __all__ = [
     "Release",
     "SaleSeen",
     "Setup",
+    "ShareRow",
     "Subject",
     "SubjectKind",
     "World",
@@ -97,6 +101,17 @@ class Books:
     host_minor: int
     ledger_sales: tuple[str, ...]
     host_sales: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What the host's office does to the last sale: its kind and what that needs. ``value_minor`` None: the sale's price decides."""
+
+    kind: str
+    quantity_ml: int | None = None
+    value_minor: int | None = None
+    card: str | None = field(default=None, repr=False)
+    prompts: tuple[tuple[str, str], ...] = ()
 
 
 LIST_FAULTS = (
@@ -188,6 +203,9 @@ class World(Protocol):
     def noise(self, fp: int) -> None:
         """Bytes that are no frame, and spoilt frames, on this line, for 5 s of the scenario's time, beginning now. Return at once."""
 
+    def exchange_head(self, fp: int) -> None:
+        """A fitter puts another head in the place of this one: it knows no fill and no price, its totalisers stand at zero."""
+
     def press_stop(self, fp: int) -> None:
         """The stop of this fuelling point is pressed: whatever flows there ends."""
 
@@ -219,6 +237,18 @@ class World(Protocol):
 
     def spoil_lists(self, fault: str) -> None:
         """The host's lists are wrong in this way (one of ``LIST_FAULTS``) from now on, until the host becomes reachable."""
+
+    def host_loses(self, sale: str) -> None:
+        """The host forgets its record of this sale, as if it had never come."""
+
+    def host_misbooks(self, sale: str, volume_ml: int) -> None:
+        """The host has another volume in its record of this sale than came."""
+
+    def host_closes(self, scope: str, name: str, *, closed: bool) -> None:
+        """The host closes (or opens again) the site (name ""), a product or a fuelling point, and tells the terminal."""
+
+    def host_corrects(self, correction: Correction) -> None:
+        """The host corrects the last sale of the terminal's ledger that delivered or is in doubt, once it has its record."""
 
     def change_price(self, product: str, price: int) -> None:
         """The host sends a new price for this product, valid at once. 1/10000 of the major unit per litre."""
@@ -259,6 +289,12 @@ class World(Protocol):
 
         ``products`` None stands for the only limit of that subject, period and measure, whatever its products.
         """
+
+    def copy_ledger(self, into: Path) -> Path:
+        """Copy the ledger's files to this folder, as a technician would who must not stop the terminal; the copy of ``ledger.db``."""
+
+    def explain_case(self, case: str) -> CommandLine:
+        """Put this text into a file and have the terminal's command line explain it."""
 
     def host_sales(self) -> int:
         """How many sales with volume above 0 the host has booked; one booked twice counts twice."""

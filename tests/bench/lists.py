@@ -1,53 +1,48 @@
-"""Card lists: a decision beside a bare SELECT, an import beside a bare executemany, a delta, and what an import costs the drivers.
-
-``python -m tests.bench.lists [--cards N]`` prints the table; ``run`` gives the figures. Every floor is measured in the same run on the same
-file or with the same rows.
+"""Card lists as fleets have them, and what they cost: a whole list to live beside a bare executemany, a delta, and what an import costs the
+drivers (``busy.py``). Every floor is measured in the same run with the same rows.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import random
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
-from terminal.core.account_book import AccountBook
-from terminal.core.authorization import decide, gather
 from terminal.core.card_data import Nozzle
 from terminal.core.card_lists import ListDelta, ListOffer
-from terminal.core.clock import ClockState
-from terminal.core.events import ChangesApplied
-from terminal.core.facts import PinResult, Policy, Request
+from terminal.core.events import ChangesReady, ListsReady
 from terminal.core.units import UtcMs
-from terminal.store.card_file import TABLES, LiveLists
-from terminal.store.card_import import ImportProcess, Job
+from terminal.store.card_file import TABLES
+from terminal.store.card_import import Job
 from terminal.store.list_rows import hash_text, read_delta, row_hash
-from tests.bench.figures import Figure, percentile, spread, table
+from terminal.store.live_lists import LiveLists
+from tests.bench.figures import Figure, percentile, spread
+
+if TYPE_CHECKING:
+    from tests.bench.till import Till
 
 NOW = UtcMs(1_774_700_000_000)
 CUSTOMERS = 1_000
-DECISIONS = 4_000
 DELTA_ROWS = 1_000
 DELTAS = 20
-IDLE_S = 5
+IMPORTS = 3
+SAMPLED = 4_000
+"""Cards of which a process that decides is told."""
 NOZZLES = (Nozzle(1, "GAZOLE", 17_290), Nozzle(2, "SP95", 18_150))
-POLICY = Policy()
-SIZES = (1_000, 100_000, 1_000_000)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def canonical(row: dict[str, Any]) -> bytes:
@@ -105,76 +100,6 @@ def snapshot(folder: Path, cards: int, version: int = 1) -> Job:
         out.write(end)
     target = folder / f"cards-e1-{version}.db"
     return Job(str(source), str(target), "e1", version, count, size + len(end), digest.hexdigest(), hash_text(total), NOW)
-
-
-# --- decisions --------------------------------------------------------------------------------------------------------------------
-
-
-class Asked:
-    """Decides offline for random cards of a list."""
-
-    def __init__(self, lists: LiveLists, cards: int) -> None:
-        known = tokens(cards)
-        self._lists = lists
-        self._tokens = [f"{token:032x}" for token in random.Random(7).choices(known, k=DECISIONS)]
-        self._book = AccountBook([])
-        self._next = 0
-
-    def decide(self, token: str) -> bool:
-        """One whole decision: gather what it needs, decide."""
-        request = Request(token, "7001234567890", PinResult.RIGHT, NOZZLES, None)
-        facts = gather(
-            request, None, self._lists, self._lists.deny, self._book, site="S1", zone="Europe/Paris", decimals=2, now_utc=NOW,
-            clock_state=ClockState.TRUSTED, lists_checked_utc=NOW, policy=POLICY,
-        )  # fmt: skip
-        return decide(facts, POLICY).approved
-
-    def times_us(self, rounds: int = 1) -> list[float]:
-        """How long each took."""
-        return _times(lambda token: self.decide(token), self._tokens * rounds)
-
-    def some_us(self, count: int) -> list[float]:
-        """How long each of some took, always others."""
-        self._next = (self._next + count) % len(self._tokens)
-        return _times(self.decide, self._tokens[self._next : self._next + count])
-
-    def floor_us(self) -> list[float]:
-        """A bare SELECT by primary key of the same cards, on the same file and over the same connection."""
-        file = self._lists.file
-        if file is None:
-            raise RuntimeError("no list is live")
-        execute = file.connection.execute
-        keys = [bytes.fromhex(token) for token in self._tokens]
-        return _times(lambda key: execute("SELECT body FROM card WHERE token = ?", (key,)).fetchone(), keys)
-
-
-def _times(do: Callable[[Any], object], values: list[Any]) -> list[float]:
-    clock, found = time.perf_counter_ns, []
-    for value in values:
-        start = clock()
-        do(value)
-        found.append((clock() - start) / 1000)
-    return found
-
-
-def decision_figures(lists: LiveLists, cards: int) -> list[Figure]:
-    """p50 and p99 beside the bare SELECT."""
-    asked = Asked(lists, cards)
-    asked.times_us()
-    asked.floor_us()
-    took, floor = [], []
-    for _ in range(4):  # in turns, so that both meet the same neighbours
-        took += asked.times_us()
-        floor += asked.floor_us()
-    how = "gather and decide, offline, random cards with a customer's and (every tenth) a card's limit"
-    return [
-        Figure(
-            f"decision with {cards:,} cards, p{share * 100:.0f}", "us", percentile(took, share), how, percentile(floor, share),
-            "a bare SELECT by primary key on the same file", 12 if share == 0.5 else None, bar_of_floor=True,
-            detail={"decision_us": spread(took), "select_us": spread(floor)},
-        )
-        for share in (0.5, 0.99)
-    ]  # fmt: skip
 
 
 # --- import -----------------------------------------------------------------------------------------------------------------------
@@ -243,35 +168,59 @@ def bare_seconds(folder: Path, built: Path) -> float:
     return took
 
 
-def while_it_runs(asked: Asked, work: Callable[[], object]) -> tuple[list[float], float]:
-    """Decisions while ``work`` runs in a thread, in small groups as drivers come, and by how many MiB this process has grown."""
-    before = _resident_mib()
-    done = threading.Event()
-
-    def run_it() -> None:
-        work()
-        done.set()
-
-    thread = threading.Thread(target=run_it)
-    thread.start()
-    found: list[float] = []
-    while not done.wait(0.02):
-        found += asked.some_us(200)
-    thread.join()
-    return found, _resident_mib() - before
+def bare_seconds_niced(folder: Path, built: Path) -> float:
+    """The same in a process of its own that gives way as the import's does: both meet the neighbours on the same terms."""
+    command = [sys.executable, "-m", "tests.bench.lists", str(folder), str(built)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=1_800)
+    return float(done.stdout)
 
 
-def _resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+class Shelf:
+    """Lists of some sizes, each made and imported once a run. ``imports``: what that import took."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._jobs: dict[int, Job] = {}
+        self.imports: dict[int, Imported] = {}
+
+    def job(self, cards: int) -> Job:
+        """The job that has built the card file of so many cards; the file is there."""
+        if cards not in self._jobs:
+            folder = self._folder / str(cards)
+            folder.mkdir(parents=True)
+            job = snapshot(folder, cards)
+            self.imports[cards] = import_once(job)
+            self._jobs[cards] = job
+        return self._jobs[cards]
+
+    def live(self, cards: int) -> LiveLists:
+        """The card file of so many cards, opened as the terminal does."""
+        target = Path(self.job(cards).target)
+        lists = LiveLists(target.parent)
+        lists.use(target.name)
+        return lists
 
 
-# --- deltas -----------------------------------------------------------------------------------------------------------------------
+# --- live -------------------------------------------------------------------------------------------------------------------------
 
 
-def delta_ms(lists: LiveLists, cards: int) -> list[float]:
-    """From the bytes of a delta to live: read, hash, apply, commit and sync. Random cards get another ending."""
-    head = lists.file.head if lists.file is not None else None
-    assert head is not None
+def to_live_ms(till: Till, job: Job, version: int) -> tuple[Imported, float]:
+    """A whole list from its packed bytes to live: built in its own process, then adopted by the core's commit and opened (ms)."""
+    target = Path(job.target).with_name(f"cards-e1-{version}.db")
+    imported = import_once(msgspec.structs.replace(job, target=str(target), version=version))
+    start = time.perf_counter()
+    till.event(ListsReady(target.name, "e1", version, job.rows, till.utc(), till.utc(), till.utc() + 3_600_000, job.content_hash))
+    took = (time.perf_counter() - start) * 1000
+    if till.lists.version != version:
+        raise RuntimeError(f"the list was not taken: {till.site.desk.faults.active}")
+    return imported, took
+
+
+def delta_ms(till: Till, cards: int) -> list[float]:
+    """From the bytes of a delta to live: read, hash, judge, apply and sync, and the core's own commit. Random cards get another ending."""
+    file = till.lists.file
+    assert file is not None
+    head = file.head
     drawn, known = random.Random(3), tokens(cards)
     places, total, version, took = list(range(cards)), int(head.content_hash, 16), head.version, []
     last4 = dict.fromkeys(places, "C5E6")
@@ -284,88 +233,96 @@ def delta_ms(lists: LiveLists, cards: int) -> list[float]:
             total += row_hash(lines[-1])
         digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
         lines.append(canonical({"row": "end", "rows": len(lines), "sha256": digest}))
-        offer = ListOffer("e1", version + 1, head.rows, hash_text(total), NOW, NOW + 1, False)
+        offer = ListOffer("e1", version + 1, head.rows, hash_text(total), till.utc(), till.utc() + 3_600_000, False)
         start = time.perf_counter()
         ops, products = read_delta(lines, digest)
-        came = lists.changed((ListDelta(version, offer, digest, ops, products),))
+        till.event(ChangesReady((ListDelta(version, offer, digest, ops, products),), till.utc()))
         took.append((time.perf_counter() - start) * 1000)
-        if not isinstance(came, ChangesApplied):
-            raise RuntimeError(came.why)
         version += 1
+        if till.lists.version != version:
+            raise RuntimeError(f"the delta was not taken: {till.site.desk.faults.active}")
     return took
 
 
 # --- all --------------------------------------------------------------------------------------------------------------------------
 
 
-def run(folder: Path, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
-    """All figures; the largest list is the one whose import is measured."""
-    figures: list[Figure] = []
-    for cards in sizes:
-        job = snapshot(folder, cards)
-        built = Path(job.target)
-        imported = [import_once(job) for _ in range(2)]
-        lists = LiveLists(folder)
-        lists.use(built.name)
-        figures += decision_figures(lists, cards)
-        if cards == max(sizes):
-            lists.close()
-            figures += _import_figures(folder, job, built, imported)
-            lists.use(built.name)
-            figures += _busy_figures(lists, job, cards)
-            figures.append(_delta_figure(lists, cards))
-        lists.close()
-        for file in folder.glob("*"):
-            file.unlink()
-    return figures
+def figures(folder: Path, shelf: Shelf, cards: int, calm_s: float) -> list[Figure]:
+    """Of the largest list. ``calm_s``: how long to decide without an import, for comparison."""
+    from tests.bench.till import Till  # noqa: PLC0415 - it stands on this file
+
+    job = shelf.job(cards)
+    known = [f"{token:032x}" for token in tokens(cards)]
+    bare = [bare_seconds_niced(folder, Path(job.target))]
+    lists = shelf.live(cards)
+    till = Till(folder, lists, known, "lists.db")
+    lived = []
+    for version in range(2, 2 + IMPORTS - 1):
+        lived.append(to_live_ms(till, job, version))
+        bare.append(bare_seconds_niced(folder, till.lists.directory / f"cards-e1-{version}.db"))
+    deltas = delta_ms(till, cards)
+    till.close()
+    lists.close()
+    busy = _busy(folder, job, known, calm_s)
+    return [*_import_figures(job, shelf.imports[cards], lived, bare), *_busy_figures(busy), *_delta_figures(deltas, cards)]
 
 
-def _import_figures(folder: Path, job: Job, built: Path, imported: list[Imported]) -> list[Figure]:
-    bare = [bare_seconds(folder, built) for _ in range(2)]
-    took = [*imported, import_once(job)]
+def _import_figures(job: Job, first: Imported, lived: list[tuple[Imported, float]], bare: list[float]) -> list[Figure]:
+    took = [one.seconds + rest / 1000 for one, rest in lived]
+    peaks = [first.peak_mib, *(one.peak_mib for one, _ in lived)]
     return [
         Figure(
-            f"import of {job.rows:,} rows from gzip to a synced card file", "s", min(one.seconds for one in took), "in its own process",
-            min(bare), "executemany of the same rows, committed and synced", 3, bar_of_floor=True,
-            detail={"import_s": [one.seconds for one in took], "executemany_s": bare, "packed_mib": Path(job.source).stat().st_size >> 20},
+            f"list of {job.rows:,} rows to live", "s", percentile(took, 0.5),
+            f"median of {len(took)}; packed bytes on disk to the file that the core has adopted and opened; in its own process",
+            percentile(bare, 0.5), "executemany of the same rows, committed and synced, as nice; median, in turns", 3, bar_of_floor=True,
+            detail={"to_live_s": took, "executemany_s": bare, "adopting_ms": [rest for _, rest in lived],
+                    "packed_mib": Path(job.source).stat().st_size >> 20},
         ),
-        Figure("memory of the import process", "MiB", max(one.peak_mib for one in took), "its highest resident size", bar=64),
+        Figure("memory of the import process", "MiB", max(peaks), "its highest resident size", bar=64),
     ]  # fmt: skip
 
 
-def _busy_figures(lists: LiveLists, job: Job, cards: int) -> list[Figure]:
-    asked = Asked(lists, cards)
-    idle, _ = while_it_runs(asked, lambda: time.sleep(IDLE_S))
-    again = msgspec.structs.replace(job, target=job.target.replace("-1.db", "-2.db"))
-    busy, grown = while_it_runs(asked, lambda: ImportProcess()(again))
+def _busy(folder: Path, job: Job, known: list[str], calm_s: float) -> dict[str, Any]:
+    """What ``busy.py`` says, a process of its own that has nothing of ours in its memory."""
+    live = next(Path(job.target).parent.glob("cards-e1-*.db"))
+    told = folder / "tokens.json"
+    told.write_text(json.dumps(random.Random(7).choices(known, k=SAMPLED)), encoding="ascii")
+    request = folder / "again.json"
+    request.write_bytes(msgspec.json.encode(msgspec.structs.replace(job, target=str(live.with_name("cards-e1-99.db")), version=99)))
+    command = [sys.executable, "-m", "tests.bench.busy", "--live", str(live), "--tokens", str(told), "--job", str(request)]
+    command += ["--idle", str(calm_s)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1_800)
+    if done.returncode:
+        raise RuntimeError(f"tests.bench.busy ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _busy_figures(busy: dict[str, Any]) -> list[Figure]:
+    while_importing, idle = busy["busy_us"], busy["idle_us"]
     return [
         Figure(
-            "decision while a list is imported, p99", "us", percentile(busy, 0.99), "the import in its own process", percentile(idle, 0.99),
-            "the same without an import", 2, bar_of_floor=True, detail={"busy_us": spread(busy), "idle_us": spread(idle)},
+            "decision while a list is imported, p99", "us", percentile(while_importing, 0.99),
+            f"{len(while_importing)} decisions one by one, the import in its own process", percentile(idle, 0.99),
+            "the same without an import", 2, bar_of_floor=True, detail={"busy_us": spread(while_importing), "idle_us": spread(idle)},
         ),
-        Figure("growth of the terminal's process by an import", "MiB", max(0.0, grown), "resident size before and after", bar=8),
+        Figure(
+            "growth of the terminal's process by an import", "MiB", max(0.0, busy["grown_mib"]),
+            "its highest resident size from the start of the import until the new list is live, less the size before", bar=8,
+            detail={"before_mib": busy["before_mib"]},
+        ),
     ]  # fmt: skip
 
 
-def _delta_figure(lists: LiveLists, cards: int) -> Figure:
-    took = delta_ms(lists, cards)
-    return Figure(
-        f"delta of {DELTA_ROWS:,} rows to live, median of {DELTAS}",
-        "ms", percentile(took, 0.5), "read, hashed, applied, committed and synced", bar=100, detail={"delta_ms": spread(took)},
-    )  # fmt: skip
-
-
-@click.command()
-@click.option("--cards", type=int, default=SIZES[-1], show_default=True, help="The largest list.")
-def main(cards: int) -> None:
-    """Print the table."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-lists-"))
-    try:
-        figures = run(folder, tuple(size for size in SIZES if size < cards) + (cards,))
-    finally:
-        shutil.rmtree(folder)
-    click.echo("\n".join(table(figures)))
+def _delta_figures(took: list[float], cards: int) -> list[Figure]:
+    rows = f"delta of {min(DELTA_ROWS, cards):,} rows to live"
+    how = "its bytes read, hashed, judged, applied and synced, and the core's commit of it"
+    return [
+        Figure(f"{rows}, {name}", "ms", percentile(took, share), how, bar=100, detail={"delta_ms": spread(took)})
+        for name, share in (("p50", 0.5), (f"worst of {DELTAS}", 1.0))
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    os.nice(19)
+    print(bare_seconds(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -210,6 +210,49 @@ class Dice:
             "wish": wish,
         }
 
+    def extended(self) -> Row:
+        """A random case with the optional fields too: exposure, shares, networks, hours, ranges that are online only."""
+        case = self.case()
+        for row in case["limits"]:
+            row["shared"] = self.one(True, False)
+        case["shares"] = [self.share(row) for row in self.first_of_each(case["limits"]) if self.random.random() < 0.8]
+        for row in case["sales"]:
+            row["unsent"] = self.one(True, False)
+        for row in case["cards"]:
+            row["hours"] = self.often(None, self.hours(), self.hours(), "")
+        case["networks"] = self.often([], ["S2"], ["N1", "S2"])
+        case["online_only"] = self.often([], [f"range {ACCOUNT}-{NUMBERS[1]}"], ["range 4000-4999", "range 44440-44449"])
+        for whose in ("card", "customer", "terminal"):
+            for what in ("ml", "minor", "count"):
+                if self.random.random() < 0.15:
+                    case["policy"][f"exposure_{whose}_{what}"] = self.between(0, 5) if what == "count" else self.amount()
+        return case
+
+    def first_of_each(self, limits: list[Row]) -> list[Row]:
+        """Windows of the day or month, one limit a key: there is one share for each."""
+        found: dict[str, Row] = {}
+        for row in limits:
+            if row["period"] != "FUELLING":
+                found.setdefault(str((row["subject"], row["period"], row["measure"], row["products"] and sorted(row["products"]))), row)
+        return list(found.values())
+
+    def share(self, limit_: Row) -> Row:
+        key = self.now.date().isoformat()
+        row = {name: limit_[name] for name in ("subject", "period", "measure", "products")}
+        row |= {"window": key if limit_["period"] == "DAY" else key[:7], "grant": "G1"}
+        amount = self.between(0, 5) if limit_["measure"] == "COUNT" else self.amount()
+        return row | {"amount": amount, "watermark": self.often(self.between(0, 12), None)}
+
+    def hours(self) -> str:
+        days = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+        windows = []
+        for _ in range(self.between(1, 3)):
+            first, last = self.random.sample(range(0, 24 * 60, 15), 2)
+            spans = self.one(self.one(*days), f"{self.one(*days)}-{self.one(*days)}", f"{self.one(*days)},{self.one(*days)}")
+            end = self.often(f"{last // 60:02d}:{last % 60:02d}", "24:00")
+            windows.append(f"{spans} {first // 60:02d}:{first % 60:02d}-{end}")
+        return "; ".join(windows)
+
     def case(self) -> Row:
         limits = self.many(6, self.limit)
         status = {"status": self.one(*["active"] * 12, "blocked"), "offline": self.one(*["ALLOWED"] * 12, "NEVER")}

@@ -11,6 +11,7 @@ from terminal.core.authorization import (
     STEPS,
     ClockState,
     Decision,
+    Facts,
     PinResult,
     Policy,
     Request,
@@ -32,11 +33,13 @@ from terminal.core.card_data import (
     Offline,
     Period,
     PinRule,
+    Share,
     Status,
     Subject,
     SubjectKind,
     Wish,
 )
+from terminal.core.exposure import Exposure
 from terminal.core.reasons import Reason
 from terminal.core.units import UtcMs
 from terminal.core.windows import utc_ms
@@ -61,6 +64,8 @@ class Lists:
     limit_rows: tuple[Limit, ...] = ()
     balance_rows: tuple[Balance, ...] = ()
     baseline_rows: tuple[Baseline, ...] = ()
+    share_rows: tuple[Share, ...] = ()
+    grey: frozenset[str] = frozenset()
 
     def card(self, token: str) -> Card | None:
         return next((row for row in self.cards if row.token == token), None)
@@ -76,6 +81,12 @@ class Lists:
 
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         return tuple(row for row in self.baseline_rows if row.subject.id in (account, customer))
+
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        return tuple(row for row in self.share_rows if row.subject.id in (account, customer))
+
+    def online_only(self, number: str) -> bool:
+        return number in self.grey
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,52 @@ def prepaid(amount: int, measure: Measure = Measure.VALUE, watermark: int | None
     return replace(Balance(THEIRS, BalanceKind.PREPAID, measure, amount, None, watermark), **changes)
 
 
+def facts_of(
+    *,
+    card: Card | None = CARD,
+    customer: Customer | None = CUSTOMER,
+    limits: tuple[Limit, ...] = (),
+    balances: tuple[Balance, ...] = (),
+    baselines: tuple[Baseline, ...] = (),
+    shares: tuple[Share, ...] = (),
+    grey: frozenset[str] = frozenset(),
+    sales: tuple[SaleUse, ...] = (),
+    denied: Denied | None = None,
+    host: HostAnswer | None = None,
+    pin: PinResult | None = None,
+    nozzles: tuple[Nozzle, ...] = (GAZOLE,),
+    wish: Wish | None = None,
+    policy: Policy | None = None,
+    decimals: int = 2,
+    clock: ClockState = ClockState.TRUSTED,
+    age: timedelta | None = timedelta(hours=1),
+    latest: UtcMs | None = None,
+    zone: str = "Europe/Paris",
+    now: datetime = NOW,
+    networks: tuple[str, ...] = (),
+    exposure: Exposure | None = None,
+) -> Facts:
+    """What a decision in this small world looks at."""
+    lists = Lists((card,) if card else (), (customer,) if customer else (), limits, balances, baselines, shares, grey)
+    return gather(
+        Request(TOKEN, NUMBER, pin, nozzles, wish),
+        host,
+        lists,
+        denied or Denied(),
+        AccountBook(sales),
+        site="S1",
+        zone=zone,
+        decimals=decimals,
+        now_utc=utc_ms(now),
+        clock_state=clock,
+        lists_checked_utc=None if age is None else utc_ms(now - age),
+        policy=policy or Policy(),
+        latest_utc=latest,
+        networks=networks,
+        exposure=exposure,
+    )
+
+
 def run(
     *,
     card: Card | None = CARD,
@@ -126,23 +183,36 @@ def run(
     age: timedelta | None = timedelta(hours=1),
     latest: UtcMs | None = None,
     zone: str = "Europe/Paris",
+    shares: tuple[Share, ...] = (),
+    grey: frozenset[str] = frozenset(),
+    now: datetime = NOW,
+    networks: tuple[str, ...] = (),
+    exposure: Exposure | None = None,
 ) -> Decision:
     rules = policy or Policy()
-    lists = Lists((card,) if card else (), (customer,) if customer else (), limits, balances, baselines)
-    facts = gather(
-        Request(TOKEN, NUMBER, pin, nozzles, wish),
-        host,
-        lists,
-        denied or Denied(),
-        AccountBook(sales),
-        site="S1",
-        zone=zone,
-        decimals=decimals,
-        now_utc=utc_ms(NOW),
-        clock_state=clock,
-        lists_checked_utc=None if age is None else utc_ms(NOW - age),
+    facts = facts_of(
+        card=card,
+        customer=customer,
+        limits=limits,
+        balances=balances,
+        baselines=baselines,
+        shares=shares,
+        grey=grey,
+        sales=sales,
+        denied=denied,
+        host=host,
+        pin=pin,
+        nozzles=nozzles,
+        wish=wish,
         policy=rules,
-        latest_utc=latest,
+        decimals=decimals,
+        clock=clock,
+        age=age,
+        latest=latest,
+        zone=zone,
+        now=now,
+        networks=networks,
+        exposure=exposure,
     )
     decision = decide(facts, rules)
     assert decision == decide(facts, rules)

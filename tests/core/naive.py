@@ -19,7 +19,7 @@ ORDER = [
     *[f"CUSTOMER_LIMIT_{p}_{m}" for p in PERIODS for m in MEASURES],
     *"BALANCE_EMPTY CREDIT_CEILING EXPOSURE_REACHED HOST TANK_CAPACITY TERMINAL_CAP WISH".split(),
 ]
-DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3}
+DECIMALS = {"EUR": 2, "USD": 2, "JPY": 0, "XOF": 0, "KWD": 3, "TND": 3}
 POLICY: Row = {
     "min_dispense_ml": 2000,
     "terminal_cap_ml": 990000,
@@ -28,7 +28,8 @@ POLICY: Row = {
     "emergency_accounts": [],
     "restricted_products": [],
     "max_open": 1,
-}
+} | {f"exposure_{whose}_{what}": None for whose in ("card", "customer", "terminal") for what in ("ml", "minor", "count")}
+WEEK = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"]
 
 
 def instant(text: str) -> datetime:
@@ -57,6 +58,30 @@ def written(at: datetime) -> str:
 
 def same(left: list[str] | None, right: list[str] | None) -> bool:
     return left == right if left is None or right is None else set(left) == set(right)
+
+
+def open_at(hours: str, wall: datetime) -> bool:
+    """Is a card with these hours open at this wall time? Goes through every minute of every window, one by one."""
+    if not hours.strip():
+        return True
+    for part in hours.split(";"):
+        days, times = part.strip().split(" ")
+        first, last = times.split("-")
+        for span in days.split(","):
+            day = WEEK.index(span.split("-")[0])
+            while True:
+                monday = datetime(2024, 1, 1, tzinfo=UTC)
+                at = monday + timedelta(days=day, hours=int(first[:2]), minutes=int(first[3:]))
+                for _ in range(24 * 60):
+                    if (at.weekday(), at.hour, at.minute) == (wall.weekday(), wall.hour, wall.minute):
+                        return True
+                    at += timedelta(minutes=1)
+                    if f"{at:%H:%M}" == last or (last == "24:00" and f"{at:%H:%M}" == "00:00"):
+                        break
+                if WEEK[day] == span.split("-")[-1]:
+                    break
+                day = (day + 1) % 7
+    return False
 
 
 class Naive:
@@ -112,7 +137,7 @@ class Naive:
                 return "CARD_BLOCKED"
             if kind == "range":
                 low, high = rest.split("-")
-                if len(low) == len(number) and int(low) <= int(number) <= int(high):
+                if number.isdecimal() and len(low) == len(number) and int(low) <= int(number) <= int(high):
                     return "CARD_BLOCKED"
         return "CUSTOMER_BLOCKED" if self.name and f"customer {self.name}" in self.case["deny"] else None
 
@@ -167,11 +192,20 @@ class Naive:
             return "CLOCK_UNTRUSTED"
         if self.card["offline"] == "NEVER" or (self.customer and self.customer["offline"] == "NEVER"):
             return "OFFLINE_NOT_ALLOWED"
+        for entry in self.case.get("online_only", []):
+            low, high = entry.removeprefix("range ").split("-")
+            if len(low) == len(self.request["card"]) and low <= self.request["card"] <= high:
+                return "OFFLINE_NOT_ALLOWED"
         return "LIST_TOO_OLD" if self.factor() is None else None
 
     def step_site(self) -> str | None:
-        bad = self.card and self.card["sites"] is not None and self.case["site"] not in self.card["sites"]
-        return "SITE_NOT_ALLOWED" if bad else None
+        if self.card is None:
+            return None
+        here = [self.case["site"], *self.case.get("networks", [])]
+        if self.card["sites"] is not None and not any(place in self.card["sites"] for place in here):
+            return "SITE_NOT_ALLOWED"
+        wall = self.now.astimezone(ZoneInfo(self.case["zone"]))
+        return None if open_at(self.card.get("hours") or "", wall) else "TIME_NOT_ALLOWED"
 
     def nozzles(self) -> list[Row]:
         named = self.card["products"] if self.card else None
@@ -237,7 +271,7 @@ class Naive:
         wish = self.request["wish"]
         if wish is None or "quantity_ml" in wish:
             return None if wish is None else wish["quantity_ml"]
-        price = next(n["price"] for n in self.request["nozzles"] if n["product"] == product)
+        price = self.dearest(product)["price"]
         return floor(Fraction(wish["value_minor"] * self.scale, price)) if price else None
 
     def bounds(self, product: str) -> list[tuple[str, str, Any]]:
@@ -255,9 +289,13 @@ class Naive:
                 before, since, held = self.use(limit)
                 scaled = Fraction(1) if limit["measure"] == "COUNT" else factor
                 found.append((name, limit["measure"], max(0, floor(scaled * max(0, limit["amount"] - before)) - since - held)))
+                if limit.get("shared"):
+                    found.append((name, limit["measure"], self.share(limit)))
             for row in self.mine("balances"):
                 if row["products"] is None or product in row["products"]:
                     found.append(self.balance(row, factor))
+            if self.host is None:
+                found += self.exposure(factor)
         else:
             assert self.host is not None
             found += [("HOST", "QUANTITY", self.host["quantity_ml"]), ("HOST", "VALUE", self.host["value_minor"])]
@@ -267,6 +305,44 @@ class Naive:
         wish = self.request["wish"] or {}
         found += [("WISH", "QUANTITY", wish.get("quantity_ml")), ("WISH", "VALUE", wish.get("value_minor"))]
         return [bound for bound in found if bound[2] is not None]
+
+    def share(self, limit: Row) -> int:
+        key, start, end = window(limit["period"], self.now, self.zone)
+        for row in self.case.get("shares", []):
+            if (row["subject"], row["window"], row["measure"]) == (limit["subject"], key, limit["measure"]) and same(
+                row["products"], limit["products"]
+            ):
+                left = int(row["amount"])
+                for sale in self.sales(limit["subject"], limit["products"]):
+                    if start <= instant(sale["authorized_at"]) < end:
+                        if sale["state"] != "delivered":
+                            left -= {"QUANTITY": sale["quantity_ml"], "VALUE": sale["value_minor"], "COUNT": 1}[limit["measure"]]
+                        elif row["watermark"] is None or sale["sequence"] > row["watermark"]:
+                            flowed = int(sale["quantity_ml"] > 0)
+                            left -= {"QUANTITY": sale["quantity_ml"], "VALUE": sale["value_minor"], "COUNT": flowed}[limit["measure"]]
+                return max(0, left)
+        return 0
+
+    def exposure(self, factor: Fraction) -> list[tuple[str, str, Any]]:
+        out = [s for s in self.case["sales"] if s["state"] != "delivered" or s.get("unsent")]
+        out = [s for s in out if s["state"] != "delivered" or s["quantity_ml"] or s["value_minor"]]
+        whose = {
+            "card": [s for s in out if s["account"] == self.account],
+            "customer": [s for s in out if s["customer"] == self.name],
+            "terminal": out,
+        }
+        found: list[tuple[str, str, Any]] = []
+        for name, sales in whose.items():
+            if name == "customer" and not self.name:
+                continue  # nobody's cap
+            litres, money, count = (self.policy[f"exposure_{name}_{what}"] for what in ("ml", "minor", "count"))
+            if litres is not None:
+                found.append(("EXPOSURE_REACHED", "QUANTITY", max(0, floor(factor * litres) - sum(s["quantity_ml"] for s in sales))))
+            if money is not None:
+                found.append(("EXPOSURE_REACHED", "VALUE", max(0, floor(factor * money) - sum(s["value_minor"] for s in sales))))
+            if count is not None:
+                found.append(("EXPOSURE_REACHED", "COUNT", max(0, count - len(sales))))
+        return found
 
     def balance(self, row: Row, factor: Fraction) -> tuple[str, str, int]:
         column = "quantity_ml" if row["measure"] == "QUANTITY" else "value_minor"
@@ -278,25 +354,33 @@ class Naive:
         name = "BALANCE_EMPTY" if row["kind"] == "prepaid" else "CREDIT_CEILING"
         return name, row["measure"], max(0, floor(factor * row["amount"]) - gone)
 
+    def quantities(self, nozzle: Row) -> list[tuple[int, int]]:
+        """Every bound that binds at this nozzle: the quantity it leaves, and its place in the order."""
+        found = []
+        for name, measure, amount in self.bounds(nozzle["product"]):
+            quantity = amount
+            if measure == "COUNT":
+                if amount >= 1:
+                    continue
+                quantity = 0
+            elif measure == "VALUE":
+                if nozzle["price"] == 0:
+                    continue
+                quantity = floor(Fraction(amount * self.scale, nozzle["price"]))
+            found.append((quantity, ORDER.index(name)))
+        return found
+
+    def dearest(self, product: str) -> Row:
+        """Of the nozzles with this product the one that gives least, so that the answer holds at each; the first on a tie."""
+        return min((n for n in self.nozzles() if n["product"] == product), key=lambda nozzle: min(self.quantities(nozzle))[0])
+
     def allowance(self) -> dict[str, Row]:
         found: dict[str, Row] = {}
-        for nozzle in self.nozzles():
-            best: tuple[int, int] | None = None
-            for name, measure, amount in self.bounds(nozzle["product"]):
-                if measure == "COUNT":
-                    if amount >= 1:
-                        continue
-                    quantity = 0
-                elif measure == "VALUE":
-                    if nozzle["price"] == 0:
-                        continue
-                    quantity = floor(Fraction(amount * self.scale, nozzle["price"]))
-                else:
-                    quantity = amount
-                best = min(best or (quantity, 99), (quantity, ORDER.index(name)))
-            assert best is not None
-            cost = floor(Fraction(best[0] * nozzle["price"], self.scale) + Fraction(1, 2))
-            found[nozzle["product"]] = {"quantity_ml": best[0], "value_minor": cost, "bound_by": ORDER[best[1]]}
+        for product in [nozzle["product"] for nozzle in self.nozzles()]:
+            nozzle = self.dearest(product)
+            quantity, place = min(self.quantities(nozzle))
+            cost = floor(Fraction(quantity * nozzle["price"], self.scale) + Fraction(1, 2))
+            found[product] = {"quantity_ml": quantity, "value_minor": cost, "bound_by": ORDER[place]}
         return found
 
 

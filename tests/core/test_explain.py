@@ -84,6 +84,73 @@ def test_random_cases_agree_with_the_rules_written_apart() -> None:
     assert [reason for reason in REACHED if not seen[reason]] == []
 
 
+REACHED_BY_OPTIONAL_FIELDS = "EXPOSURE_REACHED TIME_NOT_ALLOWED SITE_NOT_ALLOWED OFFLINE_NOT_ALLOWED CUSTOMER_LIMIT_DAY_COUNT".split()
+
+
+def test_random_cases_with_the_optional_fields_agree_too() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(2500):
+        case = Dice(seed).extended()
+        told = explain_case(raw(case))
+        assert told == answer(case), f"seed {seed}"
+        seen.update({told["decision"], told["reason"] or "", *(row["bound_by"] for row in told["allowance"].values())})
+    assert seen["approved"] > 100
+    assert [reason for reason in REACHED_BY_OPTIONAL_FIELDS if seen[reason] < 5] == []
+
+
+SHARED = {"subject": "customer C1", "period": "MONTH", "measure": "QUANTITY", "amount": 500_000, "products": None, "shared": True}
+SHARE = {"subject": "customer C1", "period": "MONTH", "window": "2026-03", "measure": "QUANTITY", "amount": 50_000, "watermark": 41}
+
+
+def test_a_share_binds_a_shared_limit_in_a_case() -> None:
+    told = explain_case(raw(changed(limits=[SHARED], shares=[SHARE], balances=[])))
+    assert told["allowance"]["GAZOLE"] == {"quantity_ml": 20_000, "value_minor": 3458, "bound_by": "CUSTOMER_LIMIT_MONTH_QUANTITY"}
+    assert told["remaining"][0]["remaining"] == 470_000
+    assert explain_case(raw(changed(limits=[SHARED], balances=[])))["reason"] == "CUSTOMER_LIMIT_MONTH_QUANTITY"
+
+
+def test_a_cap_counts_what_is_unsent_and_every_hold() -> None:
+    caps = {"exposure_customer_ml": 50_000}
+    plain = changed(limits=[], balances=[], policy=caps)
+    assert explain_case(raw(plain))["allowance"]["GAZOLE"] == {"quantity_ml": 50_000, "value_minor": 8645, "bound_by": "EXPOSURE_REACHED"}
+    plain["sales"][0]["unsent"] = True
+    assert explain_case(raw(plain))["allowance"]["GAZOLE"]["quantity_ml"] == 20_000
+    plain["sales"][0] |= {"unsent": False, "state": "in_doubt"}
+    assert explain_case(raw(plain))["allowance"]["GAZOLE"]["quantity_ml"] == 20_000
+
+
+def test_hours_networks_and_grey_ranges_of_a_case() -> None:
+    assert explain_case(raw(changed(card__hours="Mo-Fr 06:00-20:00")))["reason"] == "TIME_NOT_ALLOWED"
+    assert explain_case(raw(changed(card__hours="Su 03:00-04:00")))["decision"] == "approved"
+    assert explain_case(raw(changed(card__sites=["N1"])))["reason"] == "SITE_NOT_ALLOWED"
+    assert explain_case(raw(changed(card__sites=["N1"], networks=["N1"])))["decision"] == "approved"
+    grey = changed(online_only=["range 7001000000000000000-7001999999999999999"])
+    assert explain_case(raw(grey))["reason"] == "OFFLINE_NOT_ALLOWED"
+    assert explain_case(raw(grey | {"host": {"decision": "approved"}}))["decision"] == "approved"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"card__hours": "Mo-Fr"}, "cards[0].hours"),
+        ({"shares": [SHARE | {"window": "2026-03-29"}]}, "shares[0].window"),
+        ({"shares": [SHARE | {"window": "March"}]}, "shares[0].window"),
+        ({"shares": [SHARE | {"subject": "C1"}]}, "shares[0].subject"),
+        ({"shares": [SHARE, SHARE]}, "shares[1]"),
+        ({"shares": [SHARE | {"amount": -1}]}, "shares[0].amount"),
+        ({"shares": [SHARE | {"period": "FUELLING"}]}, "shares[0].period"),
+        ({"online_only": ["card 7001"]}, "online_only[0]"),
+        ({"online_only": ["range 9-1"]}, "online_only[0]"),
+        ({"policy": {"exposure_card_ml": -1}}, "policy.exposure_card_ml"),
+        ({"policy": {"exposure_ml": 1}}, "policy.exposure_ml"),
+    ],
+)
+def test_an_optional_field_that_cannot_be_read_is_named(changes: Row, field: str) -> None:
+    with pytest.raises(CaseError) as caught:
+        explain_case(raw(changed(**changes)))
+    assert caught.value.field == field
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 

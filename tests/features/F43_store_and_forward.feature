@@ -91,3 +91,47 @@ Feature: F43 Every sale reaches the host once, whatever the line does
     And 10 min pass
     Then the host has booked 1 sale
     And the three books agree
+
+  Scenario: What waited for the line arrives in one call
+    Given the host is unreachable
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And the driver presents badge "04B1B2C3D4E5F6"
+    And the driver chooses fuelling point 1
+    And the driver lifts nozzle 1 at fuelling point 1
+    And 10.00 L flow at fuelling point 1
+    And the driver hangs up at fuelling point 1
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 7.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 3 sales
+    When the host becomes reachable
+    Then the host has booked 3 sales
+    And the advices came in 1 call
+    And the three books agree
+
+  Scenario: A call with several sales is booked, its answer is lost, and it comes again
+    Given the host is unreachable
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And the driver presents badge "04B1B2C3D4E5F6"
+    And the driver chooses fuelling point 1
+    And the driver lifts nozzle 1 at fuelling point 1
+    And 10.00 L flow at fuelling point 1
+    And the driver hangs up at fuelling point 1
+    Then the ledger holds 2 sales
+    When the host begins to lose its answers after booking
+    And 20 s pass
+    And the power is cut
+    And the power returns
+    And the host becomes reachable
+    Then the host has booked 2 sales
+    And the three books agree

@@ -41,3 +41,21 @@ Feature: F59 A list with a limit that this terminal does not understand is refus
     When the host becomes reachable
     And the host publishes the lists
     Then the fault "LIST_REFUSED" is cleared
+
+  Scenario Outline: The host hears that <limit> is <how> offline
+    Then the host hears that "<limit>" is <how> offline
+
+    Examples:
+      | limit             | how          |
+      | FUELLING QUANTITY | exact        |
+      | DAY QUANTITY      | bounded      |
+      | MONTH VALUE       | bounded      |
+      | prepaid VALUE     | bounded      |
+      | share             | exact        |
+      | WEEK              | not enforced |
+
+  Scenario: A terminal that alone serves its cards enforces every limit exactly
+    Given the terminal policy
+      | setting       | value |
+      | only terminal | yes   |
+    Then the host hears that "MONTH QUANTITY" is exact offline

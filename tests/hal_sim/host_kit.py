@@ -13,6 +13,7 @@ import yaml
 from hal_sim.host import HostBook
 from hal_sim.host.crypto import Sealer, token_of
 from hal_sim.host.messages import instant_ms, instant_text
+from hal_sim.host.reconciling import totals_of
 
 OPENAPI = Path(__file__).resolve().parents[2] / "firmware_notes" / "host-api.openapi.yaml"
 TOKEN_KEY, PIN_KEY, CARD_KEY = bytes(range(32)), bytes(range(32, 64)), bytes(range(64, 96))
@@ -175,6 +176,8 @@ class Terminal:
                 "totaliser_end_ml": volume_ml if released else None,
                 "clock": "trusted",
                 "list_version": 1,
+                "cost_centre": None,
+                "driver": None,
             }
             | changes
         )
@@ -229,6 +232,41 @@ class Terminal:
     def advice(self, sequence: int, volume_ml: int, number: str = BADGE, **changes: Any) -> dict[str, Any]:
         """An advice record."""
         return self.record(sequence, volume_ml, number, "advice", **changes)
+
+    def batch(self, number: int, first: int, last: int, attempt: int = 1, **changes: Any) -> dict[str, Any]:
+        """The sums of a batch, as the book's own records have them."""
+        apart = {*changes.get("open", ()), *changes.get("quarantined", ())}
+        found = [entry for name in range(first, last + 1) if name not in apart and (entry := self.book.find(f"OPT1-1-{name}"))]
+        totals, empty = totals_of(entry.record for entry in found)
+        return {
+            "key": f"OPT1-1-B{number}.{attempt}/close",
+            "terminal": "OPT1",
+            "epoch": 1,
+            "batch": number,
+            "attempt": attempt,
+            "first_sequence": first,
+            "last_sequence": last,
+            "records": last - first + 1 - len(changes.get("open", ())),
+            "open": [],
+            "quarantined": [],
+            "totals": totals,
+            "empty": empty,
+        } | changes
+
+    def close_batch(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Sends the sums of a batch; the answer."""
+        validator("Batch").validate(message)
+        path = f"/v1/terminals/OPT1/batches/{message['batch']}/close"
+        status, answer = self.call("POST", path, message, {"Idempotency-Key": message["key"]})
+        assert status == 200, answer
+        validator("BatchResult").validate(answer)
+        return dict(answer)
+
+    def apply(self, version: int, epoch: str = "e1") -> int:
+        """Says that this list is in use; the status."""
+        body = {"epoch": epoch, "version": version, "at": self.clock.text}
+        validator("Applied").validate(body)
+        return self.call("POST", "/v1/terminals/OPT1/lists/cards/applied", body)[0]
 
     def rows(self) -> list[dict[str, Any]]:
         """The newest card list, each row held against its schema."""

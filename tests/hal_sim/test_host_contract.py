@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from hal_sim.host import messages as wire
+from hal_sim.host import report_messages as report
 from hal_sim.host.crypto import Sealer, pin_verifier, token_of
+from hal_sim.host.messages import instant_ms
 from tests.hal_sim.host_kit import (
     BADGE,
     CARD_KEY,
@@ -54,13 +57,24 @@ def test_the_examples_of_the_calls_are_understood() -> None:
     assert terminal.send(schemas["Completion"]["examples"][0])["result"] == "accepted"
     assert terminal.advise(*schemas["Transactions"]["examples"][0]["items"]) == ["accepted"]
     assert terminal.send(schemas["Reversal"]["examples"][0])["result"] == "accepted"
+    assert terminal.close_batch(schemas["Batch"]["examples"][0]) == schemas["BatchResult"]["examples"][0] | {"time": terminal.clock.text}
+    assert terminal.call("POST", "/v1/terminals/OPT1/lists/cards/applied", schemas["Applied"]["examples"][0])[0] == 200
     row = next(row for row in terminal.rows() if row["row"] == "card")
     assert row == schemas["CardRow"]["examples"][0]
     assert book.find("OPT1-1-42") is not None
 
 
 @pytest.mark.parametrize(
-    ("name", "table"), [("Authorization", wire.AUTHORIZATION), ("Record", wire.RECORD), ("Reversal", wire.REVERSAL), ("Card", wire.CARD)]
+    ("name", "table"),
+    [
+        ("Authorization", wire.AUTHORIZATION),
+        ("Record", wire.RECORD),
+        ("Reversal", wire.REVERSAL),
+        ("Card", wire.CARD),
+        ("State", report.STATE),
+        ("Batch", report.BATCH),
+        ("Applied", report.APPLIED),
+    ],
 )
 def test_the_book_and_the_openapi_file_name_the_same_fields(name: str, table: wire.Table) -> None:
     schema = openapi()["components"]["schemas"][name]
@@ -68,6 +82,41 @@ def test_the_book_and_the_openapi_file_name_the_same_fields(name: str, table: wi
 
 
 BAD_VALUES: list[Any] = [None, True, -1, 0, 1.0, 10**16, "", "ü", "x" * 500, [], {}, [{}], {"quantity_ml": 0}, {"value_minor": -5}]
+
+
+def _agree(schema: str, table: wire.Table, good: dict[str, Any], places: list[tuple[str | int, ...]]) -> None:
+    """Every bad value at every place is refused by both or taken by both."""
+    validator(schema).validate(good)
+    wire.verify(good, table, "")
+    for place in places:
+        for value in BAD_VALUES:
+            if isinstance(value, float):
+                continue
+            message = copy.deepcopy(good)
+            inner: Any = message
+            for step in place[:-1]:
+                inner = inner[step]
+            inner[place[-1]] = value
+            try:
+                wire.verify(message, table, "")
+                accepted = True
+            except wire.Refusal:
+                accepted = False
+            assert accepted == valid(schema, message), (place, value)
+
+
+@pytest.mark.parametrize(("schema", "table"), [("State", report.STATE), ("Batch", report.BATCH), ("Applied", report.APPLIED)])
+def test_the_book_and_the_openapi_file_refuse_the_same_reports(schema: str, table: wire.Table) -> None:
+    good = openapi()["components"]["schemas"][schema]["examples"][0]
+    places: list[tuple[str | int, ...]] = [(name,) for name in good if name != "key"]
+    for name, value in good.items():
+        for inner in value if isinstance(value, dict) else ():
+            places.append((name, inner))
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            places += [(name, 0, inner) for inner in value[0]]
+    if schema == "State":
+        places += [("lists", "cards", inner) for inner in good["lists"]["cards"]]
+    _agree(schema, table, good, places)
 
 
 @pytest.mark.parametrize("call", ["authorize", "complete", "reverse"])
@@ -140,11 +189,16 @@ def test_paths_methods_and_terminals() -> None:
         ("GET", "/v1/terminals/OPT1/lists/cards/e1/99", 404),
         ("GET", "/v1/terminals/OPT1/lists/cards/e1/x", 404),
         ("PUT", "/v1/terminals/OPT9/state", 404),
+        ("POST", "/v1/terminals/OPT9/lists/cards/applied", 404),
+        ("POST", "/v1/terminals/OPT9/batches/1/close", 404),
+        ("GET", "/v1/terminals/OPT1/batches/1/close", 405),
+        ("GET", "/v1/terminals/OPT1/lists/cards/applied", 405),
     ]:
         assert terminal.call(method, path)[0] == status, path
     assert terminal.call("GET", "/v1/time") == (200, {"time": "2026-03-28T22:50:00.000Z"})
-    assert terminal.call("PUT", "/v1/terminals/OPT1/state", {"queue": 3})[0] == 200
-    assert book.terminal_state == {"queue": 3}
+    state = openapi()["components"]["schemas"]["State"]["examples"][0]
+    assert terminal.call("PUT", "/v1/terminals/OPT1/state", state)[0] == 200
+    assert (book.terminal_state, book.terminal_state_at_ms) == (state, instant_ms("2026-03-28T22:50:00.000Z"))
 
 
 def test_the_header_is_the_key() -> None:

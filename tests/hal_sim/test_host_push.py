@@ -10,6 +10,7 @@ import pytest
 from tests.hal_sim.host_kit import BADGE, SPARE, START, card, validator, world
 
 EVENTS = "/v1/terminals/OPT1/events"
+SCHEMAS = {"deny": "DenyEvent", "lists": "ListsEvent", "correction": "CorrectionEvent", "closing": "ClosingEvent"}
 
 
 def told(text: bytes) -> list[tuple[str, dict[str, Any]]]:
@@ -19,7 +20,7 @@ def told(text: bytes) -> list[tuple[str, dict[str, Any]]]:
         fields = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
         if fields:
             data = json.loads(fields["data"])
-            validator({"deny": "DenyEvent", "lists": "ListsEvent"}[fields["event"]]).validate(data)
+            validator(SCHEMAS[fields["event"]]).validate(data)
             assert fields.get("id") == (str(data["id"]) if "id" in data else None)
             found.append((fields["event"], data))
     return found

@@ -17,7 +17,7 @@ import requests
 
 from hal_sim.host import HostServer
 from hal_sim.host.pki import Authority
-from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, Terminal, valid, world
+from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, Terminal, openapi, valid, world
 
 PATIENCE_S = 5.0
 
@@ -78,7 +78,8 @@ def test_a_whole_sale_on_one_connection(site: Site) -> None:
     cards = site.http.get(f"{site.url}/v1/terminals/OPT1/lists/cards/{head['epoch']}/{head['version']}", timeout=PATIENCE_S)
     assert cards.headers["Content-Encoding"] == "gzip"
     assert len(cards.content) == head["bytes"]
-    assert site.http.put(site.url + "/v1/terminals/OPT1/state", json={"queue": 0}, timeout=PATIENCE_S).status_code == 200
+    state = openapi()["components"]["schemas"]["State"]["examples"][0]
+    assert site.http.put(site.url + "/v1/terminals/OPT1/state", json=state, timeout=PATIENCE_S).status_code == 200
     adapter = site.http.get_adapter(site.url)
     assert isinstance(adapter, requests.adapters.HTTPAdapter)
     pools = adapter.poolmanager.pools

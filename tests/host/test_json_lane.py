@@ -12,12 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.events import MediumKind, Trust
+from terminal.core.batch_events import CloseAnswered
 from terminal.core.card_data import HostDecision
 from terminal.core.clock import ClockState
 from terminal.core.events import UploadResult
 from terminal.core.ids import MessageKind
 from terminal.core.internal_events import EndCause
-from terminal.core.messages import SaleMessage
+from terminal.core.messages import BatchTotal, CloseBatch, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import MediumRef
 from terminal.host.json_lane import LATEST, LaneError, instant_text
@@ -267,10 +268,71 @@ def test_results_must_name_the_message_once(results: object) -> None:
         LANE.booked("OPT1-1-42/advice", json.dumps({"time": TIME, "results": results}).encode())
 
 
-def test_other_results_are_left_alone() -> None:
-    """The host may say more than was asked."""
-    results = [{"key": "OPT1-1-7/advice", "result": "rejected_permanent"}, {"key": "OPT1-1-42/advice", "result": "accepted"}]
-    assert LANE.booked("OPT1-1-42/advice", json.dumps({"time": TIME, "results": results}).encode())[0] is UploadResult.ACCEPTED
+def _items(*results: tuple[str, str]) -> bytes:
+    return json.dumps({"time": TIME, "results": [{"key": key, "result": result} for key, result in results]}).encode()
+
+
+ONE, TWO = "OPT1-1-42/advice", "OPT1-1-43/advice"
+
+
+def test_each_item_has_its_own_verdict_in_the_order_in_which_they_went() -> None:
+    found, _ = LANE.booked_items((ONE, TWO), _items((TWO, "retry"), (ONE, "accepted")))
+    assert found == ((ONE, UploadResult.ACCEPTED), (TWO, UploadResult.RETRY))
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        ((ONE, "accepted"),),
+        ((ONE, "accepted"), (TWO, "accepted"), ("OPT1-1-44/advice", "accepted")),
+        ((ONE, "accepted"), (TWO, "accepted"), (TWO, "accepted")),
+        ((ONE, "accepted"), (TWO, "booked")),
+        (),
+    ],
+)
+def test_an_answer_that_leaves_items_out_names_others_or_doubles_one_is_none(results: tuple[tuple[str, str], ...]) -> None:
+    with pytest.raises(LaneError):
+        LANE.booked_items((ONE, TWO), _items(*results))
+
+
+def test_several_advices_are_one_call_with_the_firsts_key() -> None:
+    call = LANE.upload(ONE, b'{"a":1}', b'{"b":2}')
+    assert (call.path, call.key) == ("/v1/transactions", ONE)
+    assert call.body == b'{"terminal":"OPT1","items":[{"a":1},{"b":2}]}'
+
+
+CLOSE = CloseBatch("OPT1", 1, 7, 2, 5, 9, (6,), (8,), (BatchTotal("GAZOLE", "offline", 2, 30_000, 5_187),), 1)
+
+
+def test_the_close_of_a_batch() -> None:
+    call = LANE.upload(CLOSE.key, LANE.encode(CLOSE))
+    assert (call.method, call.path, call.key) == ("POST", "/v1/terminals/OPT1/batches/7/close", "OPT1-1-B7.2/close")
+    assert json.loads(call.body or b"") == {
+        "key": "OPT1-1-B7.2/close",
+        "terminal": "OPT1",
+        "epoch": 1,
+        "batch": 7,
+        "attempt": 2,
+        "first_sequence": 5,
+        "last_sequence": 9,
+        "records": 4,
+        "open": [6],
+        "quarantined": [8],
+        "totals": [{"product": "GAZOLE", "decided_by": "offline", "count": 2, "quantity_ml": 30_000, "value_minor": 5_187}],
+        "empty": 1,
+    }
+
+
+def test_what_the_host_found_in_a_batch() -> None:
+    def closed(**changes: object) -> CloseAnswered:
+        body = {"time": TIME, "result": "unbalanced", "missing": [5, 9], "resend_all": False} | changes
+        return LANE.closed(CLOSE.key, json.dumps(body).encode())
+
+    assert (closed().balanced, closed().missing, closed().resend_all) == (False, (5, 9), False)
+    assert closed(result="balanced", missing=[]).balanced
+    for wrong in ({"result": "fine"}, {"missing": [0]}, {"missing": ["5"]}, {"missing": list(range(1, 1_002))}, {"resend_all": 1}):
+        with pytest.raises(LaneError):
+            closed(**wrong)
 
 
 def test_of_a_doubled_key_one_whole_value_is_taken() -> None:

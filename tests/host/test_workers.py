@@ -81,7 +81,7 @@ def test_all_five_calls(site: tuple[Desk, HostServer, Clock]) -> None:
     assert answered.answer.decision is HostDecision.APPROVED
     message = booking(card=question.card, authorization=answered.answer.authorization)
     for expected in (UploadResult.ACCEPTED, UploadResult.ACCEPTED):
-        desk.desk.upload(QueuedMessage(message.key, LANE.encode(message)))
+        desk.desk.upload((QueuedMessage(message.key, LANE.encode(message)),))
         posted = desk.next()
         assert isinstance(posted, UploadAnswered)
         assert posted.result is expected
@@ -109,7 +109,7 @@ def test_a_host_out_of_order(site: tuple[Desk, HostServer, Clock], fault: str) -
     failed = desk.next()
     assert isinstance(failed, HostFailed)
     assert (failed.sale, failed.trouble) == ("OPT1-1-42", HostTrouble.TECHNICAL)
-    desk.desk.upload(QueuedMessage(KEY, LANE.encode(booking())))
+    desk.desk.upload((QueuedMessage(KEY, LANE.encode(booking())),))
     assert isinstance(desk.next(), UploadFailed)
     desk.desk.probe()
     assert isinstance(desk.next(), ProbeFailed)
@@ -132,7 +132,8 @@ def _error(code: str) -> bytes:
 )
 def test_the_hosts_own_refusal_is_for_good(status: int, code: str) -> None:
     """Repeating does not help; the message is set aside."""
-    assert upload_result(LANE, KEY, Answer(status, _error(code))) == UploadAnswered(MessageKey(KEY), UploadResult.REJECTED_PERMANENT, None)
+    found = upload_result(LANE, KEY, Answer(status, _error(code)))
+    assert found == UploadAnswered(MessageKey(KEY), UploadResult.REJECTED_PERMANENT, None, key_reuse=code == "key_reuse")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>404</html>", b"{}", b'{"error":"Not Found","message":""}', b'"not_found"'])
@@ -177,7 +178,7 @@ def test_a_bug_in_a_task_is_told_and_the_worker_lives(pki: Path) -> None:
 def test_a_bug_under_an_upload_is_a_failed_upload(pki: Path, tmp_path: Path) -> None:
     """What is no message breaks our own code, not the queue."""
     desk = Desk(pki, "https://127.0.0.1:1", tmp_path)
-    desk.desk.upload(QueuedMessage(7, b""))  # type: ignore[arg-type]
+    desk.desk.upload((QueuedMessage(7, b""),))  # type: ignore[arg-type]
     assert desk.next() == UploadFailed(7, HostTrouble.TECHNICAL, UNEXPECTED)  # type: ignore[arg-type]
     desk.desk.stop()
 

@@ -26,6 +26,7 @@ from drivers.events import (
 )
 from terminal.core import effects as fx
 from terminal.core.authorization import Policy
+from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import (
     Balance,
     Baseline,
@@ -40,6 +41,7 @@ from terminal.core.card_data import (
     Offline,
     Period,
     PinRule,
+    Share,
     Status,
     Subject,
     SubjectKind,
@@ -109,6 +111,8 @@ class KitLists:
     cards: dict[str, Card] = field(default_factory=dict)
     customers: dict[str, Customer] = field(default_factory=dict)
     limit_rows: list[Limit] = field(default_factory=list)
+    share_rows: list[Share] = field(default_factory=list)
+    grey: set[str] = field(default_factory=set)
     denied: KitDeny = field(default_factory=KitDeny)
 
     def __post_init__(self) -> None:
@@ -131,6 +135,12 @@ class KitLists:
 
     def baselines(self, account: str, customer: str | None) -> tuple[Baseline, ...]:
         return ()
+
+    def shares(self, account: str, customer: str | None) -> tuple[Share, ...]:
+        return tuple(share for share in self.share_rows if share.subject.id in (account, customer))
+
+    def online_only(self, number: str) -> bool:
+        return number in self.grey
 
 
 @dataclass
@@ -165,12 +175,13 @@ class Bench:
     storage: KitStorage = field(default_factory=KitStorage)
     policy: Policy = field(default_factory=Policy)
     on_deny: OnDeny = OnDeny.STOP
+    batch_sales: int = BATCH_SALES
     now: Instant = Instant(1_000_000)
     boot_id: str = "boot-a"
     answers_arming: bool = True
 
     def __post_init__(self) -> None:
-        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny)
+        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny, self.batch_sales)
         config = SiteConfig(rules, tuple(PointConfig(number, self.products) for number in self.points), self.sides, "en")
         self.site = Site(config, self.recovered, boot=self.boot_id, lists=self.lists, vault=KitVault(), storage=self.storage)
         self.due: dict[Deadline, Instant] = {}
@@ -189,9 +200,13 @@ class Bench:
         while waiting:
             effects = self._keep(self.site.handle(waiting.pop(0), self.now))
             found += effects
-            waiting[:0] = [effect.event for effect in effects if isinstance(effect, fx.Continue)]
+            waiting[:0] = self.continued(effects)
             waiting += self._arming_answers(effects)
         return found
+
+    def continued(self, effects: list[fx.Effect]) -> list[object]:
+        """What follows the step at once."""
+        return [effect.event for effect in effects if isinstance(effect, fx.Continue)]
 
     def _arming_answers(self, effects: list[fx.Effect]) -> list[TotalReported]:
         """What the pump answers to the reading with which a sale is armed: nothing has moved, unless a test says otherwise."""

@@ -109,7 +109,7 @@ def test_a_wrong_nozzle_is_refused_and_the_right_one_released(bench: Bench) -> N
     assert sends(effects, AuthorizeFuellingPoint) == []
     (refused,) = records(effects, Refused)
     assert (refused.reason, refused.fp) == ("PRODUCT_NOT_ALLOWED", 1)
-    assert screen(effects) == ("Pump 1:", "wrong nozzle", "Take: SP95", "")
+    assert screen(effects) == ("Pump 1:", "wrong nozzle", "Take: SP95", f"Code {refused.code}")
     assert bench.sale(sale).state is SaleState.AUTHORIZED, "stays armed"
     bench.hang(1, 1)
     (command,) = sends(bench.lift(1, 2), AuthorizeFuellingPoint)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from terminal.core import uploads
+from terminal.core.batch_events import ItemsAnswered
 from terminal.core.effects import CancelDeadline, Effect, StartDeadline, UploadNext
 from terminal.core.events import HostTrouble, ProbeAnswered, UploadAnswered, UploadDue, UploadFailed, UploadResult
 from terminal.core.ids import MessageKey
@@ -143,3 +144,100 @@ def test_too_many_waiting_messages_close_the_terminal_in_the_same_step(bench: Be
     bench.site.uploads.waiting = uploads.OUTBOX_CAP * 9 // 10
     answer(bench, UploadResult.ACCEPTED)
     assert bench.session().state.name == "IDLE"
+
+
+# --- several in one call ----------------------------------------------------------------------------------------------------------
+
+KEYS = tuple(MessageKey(f"T-1-{number}/advice") for number in range(1, 9))
+ACCEPTED, RETRY, REJECTED = UploadResult.ACCEPTED, UploadResult.RETRY, UploadResult.REJECTED_PERMANENT
+
+
+@pytest.fixture
+def many() -> Bench:
+    """Eight advices wait, all in one call."""
+    found = Bench().open()
+    found.site.uploads.queued(8)
+    found.site.desk.take()
+    return found
+
+
+def items(bench: Bench, *results: UploadResult) -> list[Effect]:
+    return bench.do(ItemsAnswered(tuple(zip(KEYS, results, strict=False)), NOON))
+
+
+def calls(effects: list[Effect]) -> list[int]:
+    """How many each call of these effects may take."""
+    return [effect.most for effect in effects if isinstance(effect, UploadNext)]
+
+
+def test_each_item_has_its_own_result(many: Bench) -> None:
+    effects = items(many, ACCEPTED, UploadResult.DUPLICATE, REJECTED, UploadResult.ACCEPTED_FLAGGED)
+    assert [record.key for record in records(effects, MessageQuarantined)] == [KEYS[2]]
+    assert [record.key for record in records(effects, MessageAcknowledged)] == [KEYS[0], KEYS[1], KEYS[3]]
+    assert many.site.uploads.waiting == 4
+    assert calls(effects) == [100]
+
+
+def test_what_is_final_is_final_also_behind_a_retry(many: Bench) -> None:
+    effects = items(many, ACCEPTED, RETRY, ACCEPTED, RETRY)
+    assert many.site.uploads.waiting == 6
+    assert [record.key for record in many.site.uploads.acknowledged] == [KEYS[0], KEYS[2]]
+    assert (calls(effects), len(waits(effects))) == ([], 1)
+
+
+def test_all_retry_doubles_the_wait(many: Bench) -> None:
+    found = []
+    for _ in range(4):
+        found += waits(items(many, *[RETRY] * 8))
+        many.wait(found[-1])
+    assert all(one < two for one, two in pairwise(found))
+    assert many.site.uploads.waiting == 8
+
+
+def test_a_call_that_is_refused_as_a_whole_is_halved_at_once_down_to_the_one(many: Bench) -> None:
+    found: list[int] = []
+    size = 8
+    while size > 1:
+        effects = many.do(UploadFailed(KEYS[0], HostTrouble.TECHNICAL, "status 413 too_large", size, refused=True))
+        assert waits(effects) == []
+        found += calls(effects)
+        size = found[-1]
+    assert found == [4, 2, 1]
+    effects = many.do(UploadAnswered(KEYS[0], REJECTED, NOON))
+    assert len(records(effects, MessageQuarantined)) == 1
+    assert calls(effects) == [2], "and it grows again"
+    effects = many.do(ItemsAnswered(((KEYS[1], ACCEPTED), (KEYS[2], ACCEPTED)), NOON))
+    assert calls(effects) == [4]
+
+
+def test_a_host_out_of_order_is_asked_for_less_but_not_at_once(many: Bench) -> None:
+    effects = many.do(UploadFailed(KEYS[0], HostTrouble.TECHNICAL, "status 500", 8))
+    assert (calls(effects), len(waits(effects))) == ([], 1)
+    assert calls(many.wait(waits(effects)[0])) == [4]
+
+
+def test_a_line_that_is_away_says_nothing_of_the_size(many: Bench) -> None:
+    effects = many.do(UploadFailed(KEYS[0], HostTrouble.NO_LINE, "unplugged", 8))
+    assert calls(many.wait(waits(effects)[0])) == [100]
+
+
+def test_a_resend_that_is_refused_among_others_goes_alone(many: Bench) -> None:
+    """Only alone does the host say whether it knows the key with another body."""
+    many.site.uploads.resent.add(2)
+    effects = items(many, ACCEPTED, REJECTED, ACCEPTED)
+    assert records(effects, MessageQuarantined) == []
+    assert (calls(effects), many.site.uploads.waiting) == ([1], 6)
+    effects = many.do(UploadAnswered(KEYS[1], REJECTED, None, key_reuse=True))
+    assert records(effects, MessageQuarantined) == []
+    assert many.site.uploads.waiting == 5
+
+
+def test_one_commit_for_a_whole_answer() -> None:
+    bench = Bench().open()
+    bench.site.uploads.queued(100)
+    bench.site.desk.take()
+    keys = [MessageKey(f"T-1-{number}/advice") for number in range(1, 101)]
+    before = len(bench.steps)
+    effects = bench.do(ItemsAnswered(tuple((key, ACCEPTED) for key in keys), NOON))
+    assert len(records(effects, MessageAcknowledged)) == 100
+    assert sum(bool(records(step, MessageAcknowledged)) for step in bench.steps[before:]) == 1

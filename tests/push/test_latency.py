@@ -82,7 +82,7 @@ class Terminal:
     def open_push(self, last_event: int) -> None:
         self.stream.push.open(last_event)
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         threading.Thread(target=lambda: self.inbox.post(self.stream.acknowledge(event, effective_at)), daemon=True).start()
 
     def __getattr__(self, name: str) -> Any:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from terminal.core.account_book import AccountBook
 from terminal.core.units import UtcMs
-from terminal.store.card_file import LiveLists
 from terminal.store.ledger import Ledger
+from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyVault
 from tests.behaviour import ledger_view
@@ -75,6 +75,15 @@ class LedgerCopy:
         finally:
             if lists.file is not None:
                 lists.file.close()
+
+    def copy(self, into: Path) -> Path:
+        """A copy of the copy in another folder, where whoever looks at it does it no harm."""
+        self._refresh()
+        for suffix in ("", "-wal"):
+            source = Path(f"{self._copy}{suffix}")
+            if source.exists():
+                shutil.copyfile(source, into / source.name)
+        return into / self._copy.name
 
     def _refresh(self) -> None:
         """Copy log and file unless the last copy is of the same ones."""

@@ -28,10 +28,14 @@ HOST = {
     "lists_ms": LISTS_MS,
     "retry_first_ms": 200,
     "retry_cap_ms": 2_000,
+    "state_ms": 2_000,
 }
 TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000}
 RESERVE_MIB = 4
-_POLICY = ("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny")
+_POLICY = (
+    *("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny", "batch_sales"),
+    *(f"exposure_{whose}_{what}" for whose in ("card", "customer", "terminal") for what in ("ml", "minor", "count")),
+)
 
 
 class NotBuilt(Exception):
@@ -59,6 +63,7 @@ def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
     scenario: dict[str, Any] = {
         name: plain[name]
         for name in ("terminal", "site", "zone", "currency", "decimals", "customers", "cards", "limits", "balances", "host_counts")
+        + ("shares", "online_only", "networks")
     }
     rows = [
         {"fp": fp, "address": FIRST_ADDRESS + place} | {name: getattr(row, name) for name in ("nozzle", "product", "price", "minimum_ml")}
@@ -91,7 +96,8 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
     ):
         if setting in setup.policy:
             table[name] = int(str(setup.policy[setting]))
-    terminal = {"id": setup.terminal, "site": setup.site, "zone": setup.zone, "currency": setup.currency}
+    terminal: dict[str, object] = {"id": setup.terminal, "site": setup.site, "zone": setup.zone, "currency": setup.currency}
+    terminal["networks"] = list(setup.networks)
     parts = [
         _table("terminal", terminal | {"state_dir": str(state_dir), "runtime_dir": str(runtime_dir)}),
         _table("policy", policy),

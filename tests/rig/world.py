@@ -10,12 +10,14 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from terminal.core.screens import Screen
 from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
-from tests.behaviour.world import Amount, Books, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.behaviour.command_line import CommandLine, explain_text
+from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.books import LedgerCopy
 from tests.rig.person import Person
 from tests.rig.settings import NotBuilt
@@ -23,6 +25,7 @@ from tests.rig.station import Station
 
 POLL_S = 0.04
 NOISE_MS = 5_000
+BOOKED_MS = 20_000
 NOISE_PPM = 150_000
 LISTS_MS = 5_000
 REST_MS = 2_200
@@ -265,6 +268,44 @@ class RigWorld:
         status = self._terminal.status()
         return 0 if status is None or "lists" not in status else int(status["lists"]["version"])
 
+    def host_loses(self, sale: str) -> None:
+        """See ``World.host_loses``."""
+        self._forecourt.do("lose", sale=sale)
+
+    def host_misbooks(self, sale: str, volume_ml: int) -> None:
+        """See ``World.host_misbooks``."""
+        self._forecourt.do("misbook", sale=sale, quantity_ml=volume_ml)
+
+    def host_closes(self, scope: str, name: str, *, closed: bool) -> None:
+        """See ``World.host_closes``."""
+        event = self._forecourt.do("close" if closed else "open", scope=scope, name=name)["event"]
+        self._heard(event)
+
+    def host_corrects(self, correction: Correction) -> None:
+        """See ``World.host_corrects``."""
+        if self._terminal.powered:
+            self.wait(self._all_ended, BOOKED_MS)
+        with self._ledger.reading() as db:
+            said = ledger_view.corrections(db, self.setup, correction)
+        if correction.kind != "settle":
+            self.wait(lambda: any(sale["sale"] == said["sale"] for sale in self._forecourt.do("host")["sales"]), BOOKED_MS)
+        self._forecourt.do("correct", publish=False, **said)
+        self._heard(max(word["id"] for word in self._forecourt.do("host")["pushed"]))
+
+    def _heard(self, event: int) -> None:
+        """A terminal that reaches the host has heard what was said when the office turns to the next thing."""
+        status = self._terminal.status()
+        if status is not None and status.get("host") == "reachable":
+            self.wait(lambda: str(event) in self._forecourt.do("host")["acks"], LISTS_MS)
+
+    def _all_ended(self) -> bool:
+        with self._ledger.reading() as db:
+            return ledger_view.all_ended(db)
+
+    def exchange_head(self, fp: int) -> None:
+        """See ``World.exchange_head``."""
+        self._forecourt.do("exchange", fp=fp)
+
     def change_price(self, product: str, price: int) -> None:
         """See ``World.change_price``."""
         raise NotBuilt("prices do not come from the host yet")
@@ -328,6 +369,14 @@ class RigWorld:
         status = self._terminal.status() or {}
         now = UtcMs(int(status.get("time_utc_ms", self._station.utc_ms())))
         return self._ledger.remaining(self.setup, self._station.vault, now, subject, period, measure, products)
+
+    def copy_ledger(self, into: Path) -> Path:
+        """See ``World.copy_ledger``."""
+        return self._ledger.copy(into)
+
+    def explain_case(self, case: str) -> CommandLine:
+        """See ``World.explain_case``."""
+        return explain_text(case)
 
     def host_sales(self) -> int:
         """See ``World.host_sales``."""

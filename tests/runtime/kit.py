@@ -16,6 +16,7 @@ from terminal.core.host_link import HostTimes
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import FaultRaised, Record
 from terminal.core.step import Desk
+from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.core.uploads import Uploads
 from terminal.host.json_lane import Lane
@@ -76,9 +77,9 @@ class Watched:
         """See ``Outside``."""
         self._note("ask", question)
 
-    def upload(self, message: QueuedMessage) -> None:
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
         """See ``Outside``."""
-        self._note("upload", message)
+        self._note("upload", messages)
 
     def probe_host(self) -> None:
         """See ``Outside``."""
@@ -101,9 +102,17 @@ class Watched:
         """See ``Outside``."""
         self._note("push", last_event)
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         """See ``Outside``."""
-        self._note("ack", (event, effective_at))
+        self._note("ack", (event, effective_at, refused))
+
+    def report_state(self, state: TerminalState) -> None:
+        """See ``Outside``."""
+        self._note("state", state)
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """See ``Outside``."""
+        self._note("applied", (epoch, version, at))
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``Outside``."""

@@ -33,8 +33,8 @@ from terminal.core.ids import SaleId
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.engine import Engine
-from terminal.store.card_file import LiveLists
 from terminal.store.ledger import StorageFailed
+from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import recover
 from terminal.store.vault import KeyVault
 from tests.host.kit import LANE, reverse
@@ -74,9 +74,9 @@ def test_nothing_leaves_before_all_of_the_step_is_durable(bench: Bench) -> None:
     bench.engine.step("event", AT)
     assert [what for what, _, _ in bench.outside.left] == ["send", "probe", "lists", "cards", "push", "ack", "upload"]
     assert {rows for _, _, rows in bench.outside.left} == {2}
-    assert [value for _, value, _ in bench.outside.left[2:6]] == [("e1", 3, NO_LIST, False), "cards-e1-3.db", 7, (7, 900)]
+    assert [value for _, value, _ in bench.outside.left[2:6]] == [("e1", 3, NO_LIST, False), "cards-e1-3.db", 7, (7, 900, None)]
     assert bench.engine.deadlines.next_due() == 1_500
-    (_, message, _) = bench.outside.left[-1]
+    (_, (message,), _) = bench.outside.left[-1]
     assert message.body == LANE.encode(reverse(1))
 
 

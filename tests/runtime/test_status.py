@@ -13,8 +13,8 @@ import pytest
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.status import EVERY_MS, HEARTBEAT_MS, StatusFile
-from terminal.store.card_file import LiveLists
 from terminal.store.ledger import Ledger
+from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import recover
 from terminal.store.vault import KeyVault
 from tests.runtime.test_engine import Room

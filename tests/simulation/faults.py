@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hal_sim.dispensers.head import HeadState
 from hal_sim.wire import FaultRates, Faults
+from tests.simulation.host_days import HostDays
 from tests.simulation.power_cut import Cut, CutEngine, Plan
 from tests.simulation.workload import fork
 from tests.virtual.forecourt import Forecourt
@@ -61,6 +62,10 @@ class Mix:
     local_fuel: int
     full: int
     deny: int
+    publish: int
+    spoil: int
+    rebuild: int
+    host_clock: int
 
     def words(self) -> str:
         """What is on."""
@@ -97,6 +102,10 @@ def mix(seed: int) -> Mix:
         local_fuel=rate(10, 60),
         full=rate(10, 60),
         deny=rate(60, 600),
+        publish=rate(60, 600),
+        spoil=rate(20, 100),
+        rebuild=rate(10, 40),
+        host_clock=rate(10, 60),
     )
 
 
@@ -109,6 +118,7 @@ class FaultMaker:
         self.on = False
         self._denied: list[dict[str, str]] = []
         self._rng = fork(seed, "faults")
+        self.days = HostDays(self, self._later)
         self._host = fork(seed, "host")
         self._down = fork(seed, "wire down")
         self._up = fork(seed, "wire up")
@@ -124,12 +134,20 @@ class FaultMaker:
             (self.mix.local_fuel, self._local_fuel),
             (self.mix.full, self._full),
             (self.mix.deny, self._deny),
+            (self.mix.publish, self.days.publish),
+            (self.mix.spoil, self.days.spoil),
+            (self.mix.rebuild, self.days.rebuild),
+            (self.mix.host_clock, self.days.lie),
         )
 
     @property
     def forecourt(self) -> Forecourt:
         """The station."""
         return self.station.forecourt
+
+    def note_fault(self, subject: str, what: str) -> None:
+        """For the trace."""
+        self.station.note_fault(subject, what)
 
     def begin(self) -> None:
         """From now on things go wrong."""
@@ -152,6 +170,7 @@ class FaultMaker:
             head.acks_and_does_nothing = head.never_leaves_5 = False
             head.power_on(self.station.now)
         court.terminal.set_full(False)
+        self.days.whole()
         for named in self._denied:
             court.book.unblock(card=named.get("card"), customer=named.get("customer"))
         if isinstance(court.terminal.engine, CutEngine):

@@ -70,7 +70,7 @@ class Facts:
 
     sales: dict[str, SaleFacts] = field(default_factory=dict)
     released: dict[int, str] = field(default_factory=dict)  # fuelling point → its released, open sale
-    tries: dict[str, int] = field(default_factory=dict)
+    tries: dict[str, tuple[int, int]] = field(default_factory=dict)  # account → epoch of its PIN, tries
     unattributed: dict[tuple[int, int], int] = field(default_factory=dict)
     quarantined: list[str] = field(default_factory=list)
     last_sequence: int = 0
@@ -116,7 +116,7 @@ class Facts:
         self._of(fact).reversal = True
 
     def _tried(self, fact: r.PinTried) -> None:
-        self.tries[fact.account] = fact.tries
+        self.tries[fact.account] = fact.epoch, fact.tries
 
     def _cleared(self, fact: r.PinCleared) -> None:
         self.tries.pop(fact.account, None)
@@ -191,22 +191,25 @@ class WatchedVault(KeyVault):
     def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes) -> None:
         super().__init__(token_key, pin_key, card_key)
         self.facts = Facts()
-        self.wrong: dict[str, int] = {}
+        self.wrong: dict[str, tuple[int, int]] = {}  # account → epoch of its PIN, wrong tries
 
     def pin_matches(self, rule: Any, account: str, pin: PinEntry) -> bool:
         """See ``KeyVault``."""
-        counted = self.facts.tries.get(account, 0)
-        if counted <= self.wrong.get(account, 0):
-            raise Broken("PIN try counted first", f"{self.wrong.get(account, 0)} wrong tries, {counted} on disk, and one more is compared")
+        epoch, counted = self.facts.tries.get(account, (0, 0))
+        known, wrong = self.wrong.get(account, (0, 0))
+        wrong = wrong if known == rule.epoch else 0  # a new PIN, or an unlocked one, starts afresh
+        if epoch != rule.epoch or counted <= wrong:
+            raise Broken("PIN try counted first", f"{wrong} wrong tries, {counted} on disk, and one more is compared")
         right = super().pin_matches(rule, account, pin)
-        self.wrong[account] = 0 if right else self.wrong.get(account, 0) + 1
+        self.wrong[account] = rule.epoch, 0 if right else wrong + 1
         return right
 
     def check(self, facts: Facts) -> None:
         """Every wrong try since the last right one still counts."""
-        for account, wrong in self.wrong.items():
-            if facts.tries.get(account, 0) < wrong:
-                raise Broken("PIN tries kept", f"{wrong} wrong tries, {facts.tries.get(account, 0)} in the ledger")
+        for account, (epoch, wrong) in self.wrong.items():
+            found = facts.tries.get(account, (epoch, 0))
+            if found[0] == epoch and found[1] < wrong:
+                raise Broken("PIN tries kept", f"{wrong} wrong tries, {found[1]} in the ledger")
 
 
 # --- after every step -------------------------------------------------------------------------------------------------------
@@ -287,8 +290,8 @@ def check_told(site: Site, book: HostBook) -> None:
 # --- now and then, and at every start -----------------------------------------------------------------------------------------
 
 
-def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
-    """Memory, ledger and this module's own account tell the same of every hold and every sale."""
+def check_books(site: Site, ledger: Ledger, facts: Facts) -> Recovered:
+    """Memory, ledger and this module's own account tell the same of every hold and every sale; what the ledger remembers."""
     book = {use.sale: (use.quantity_ml, use.value_minor) for use in site.desk.book.snapshot() if use.state is not UseState.DELIVERED}
     if book != facts.held():
         raise Broken("holds", f"book {_apart(book, facts.held())} ledger")
@@ -312,6 +315,7 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> None:
     for point in site.points.values():
         if point.sale is not None and point.sale not in site.desk.sales:
             raise Broken("sale exists", f"fp {point.number} holds {point.sale}, which is not there")
+    return found
 
 
 def _check_deny_book(site: Site, found: Recovered) -> None:

@@ -16,8 +16,10 @@ from terminal.core.units import Instant
 from terminal.runtime.engine import Outside
 from terminal.store.ledger import Ledger
 from tests.simulation import invariants as inv
+from tests.simulation.batches import check_batches, check_settled
 from tests.simulation.faults import FaultMaker
 from tests.simulation.invariants import Broken, Facts, WatchedVault
+from tests.simulation.limits import check_limits, taken
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
 from tests.simulation.trace import LAST, Failure, Result, Trace, subject_of, words
@@ -207,7 +209,7 @@ class World(Watcher):
     def _check_books(self) -> None:
         engine = self.terminal.engine
         if engine is not None and not self.terminal.space.full:
-            inv.check_books(engine.site, engine.ledger, self.facts)
+            check_batches(engine.site, inv.check_books(engine.site, engine.ledger, self.facts))
             self.vault.check(self.facts)
 
     # --- the power ------------------------------------------------------------------------------------------------------------------
@@ -314,7 +316,9 @@ class World(Watcher):
             raise Broken("durable", "the journal is not what was committed to it")
         inv.check_host(facts, self.forecourt.book)
         inv.check_told(engine.site, self.forecourt.book)
+        check_settled(engine.site, self.forecourt.book)
         self._check_pumps(facts)
+        check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.stale))
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)
         inv.check_secrets(self.folder, self._secrets, [*self.terminal.screens, *self.trace.lines])

@@ -107,6 +107,7 @@ def draw(seed: int, fuellings: int) -> Workload:
             ["2026-03-18 12:00:00", "2026-03-31 23:50:00", "2026-03-29 01:50:00", "2026-10-25 02:50:00", "2026-12-31 23:55:00"]
         ),
         "policy": {"max_open": 2} if station.randrange(4) == 0 else {},
+        "batch_sales": fork(seed, "batches").choice([1, 2, 3, 500]),
         "fuelling_points": points,
         "customers": customers,
         "cards": cards,
@@ -182,7 +183,9 @@ def _limits(rng: Random, cards: list[dict[str, Any]], customers: list[dict[str, 
             return {"card": rng.choice(cards)["account"]}
         return {"customer": rng.choice(customers)["customer"]}
 
-    amounts = {"QUANTITY": (20_000, 250_000), "VALUE": (3_000, 40_000), "COUNT": (2, 12)}
+    wide = {"QUANTITY": (20_000, 250_000), "VALUE": (3_000, 40_000), "COUNT": (2, 12)}
+    tight = {"QUANTITY": (4_000, 60_000), "VALUE": (700, 9_000), "COUNT": (1, 3)}
+    amounts = rng.choice([wide, tight, tight])
     limits, balances = [], []
     for _ in range(rng.randint(0, 4)):
         period = rng.choice(["FUELLING", "DAY", "MONTH"])

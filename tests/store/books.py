@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from random import Random
 
@@ -16,6 +16,7 @@ from terminal.core.account_book import AccountBook
 from terminal.core.clock import TerminalClock
 from terminal.core.deny_book import DenyBook, DenyEntry, DenyKind, DenySubject
 from terminal.core.effects import Enqueue, Persist
+from terminal.core.facts import Cap, ExposureCaps, Policy
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.ids import Minting, SaleId
 from terminal.core.internal_events import (
@@ -28,6 +29,7 @@ from terminal.core.internal_events import (
     SaleDoubted,
     SaleGranted,
 )
+from terminal.core.reasons import Reason
 from terminal.core.records import (
     Allowed,
     ClockAnchored,
@@ -43,16 +45,17 @@ from terminal.core.records import (
     NozzleRef,
     PinCleared,
     PinTried,
-    Refused,
     TerminalStarted,
     TotalRead,
     Unattributed,
 )
+from terminal.core.refusals import Refusals, judged
 from terminal.core.sale import GRID, OPEN_STATES, Sale, SaleState
 from terminal.core.step import Desk
 from terminal.core.teller import PinTries
 from terminal.core.units import Instant, UtcMs, cost_of
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
+from tests.core.decisions import CARD, PIN, facts_of, limit
 
 TERMINAL, BOOT = "OPT-1", "boot-1"
 NEW_YEAR = 1_767_225_600_000
@@ -60,6 +63,8 @@ NEW_YEAR = 1_767_225_600_000
 STEP_MS = 60_000
 POINTS = (1, 2)
 NOZZLES = (NozzleRef(1, "DIESEL", 16_990), NozzleRef(2, "ADBLUE", 8_490))
+JUDGED = judged(facts_of(card=replace(CARD, pin=PIN), limits=(limit(100_000), limit(5_000))), Policy(exposure=ExposureCaps(card=Cap(ml=9))))
+"""A decision's input as it is written down; which one does not matter to the store."""
 ACCOUNTS = (("a1" * 16, "carrier"), ("a2" * 16, "carrier"), ("a3" * 16, None))
 
 
@@ -86,6 +91,7 @@ class Station:
         self.cards_file: str | None = None
         self.live = ("", 0)
         self.denies = DenyBook()
+        self.refusals = Refusals(self.desk, TERMINAL, 0)
         self.last_event = 0
         self.unacknowledged: dict[int, int] = {}
         self.desk.persist(TerminalStarted(BOOT, "1.0"))
@@ -154,7 +160,7 @@ class Station:
         self.armed[one.fp] = one.id
         by_host = draw % 2 == 0
         allowed = tuple(Allowed(ref.product, 40_000 + draw % 9_000, 7_000, draw % 3 == 0, "TANK") for ref in NOZZLES)
-        self.fire(one, SaleGranted(one.id, "host" if by_host else "offline", "A-17" if by_host else None, allowed))
+        self.fire(one, SaleGranted(one.id, "host" if by_host else "offline", "A-17" if by_host else None, allowed, JUDGED))
 
     def take_nozzle(self, one: Sale, draw: int) -> None:
         """Lift."""
@@ -197,13 +203,15 @@ class Station:
             return
         self.waiting.remove(message.key)
         key = message.key
+        sale, _, kind = key.rpartition("/")
+        if kind in ("complete", "advice"):
+            self.desk.exposure.drop(sale)  # as core/uploads.py does, whatever the answer
         if draw % 4 == 0:
             self.quarantined += 1
             self.desk.persist(MessageQuarantined(key, "REJECTED_PERMANENT"))  # type: ignore[arg-type]
             self.commit()
             return
         self.desk.persist(MessageAcknowledged(key, "ACCEPTED"))  # type: ignore[arg-type]
-        sale, _, kind = key.rpartition("/")
         one = self.desk.sales.get(SaleId(sale))
         if one is not None and kind in ("complete", "advice"):
             GRID.fire(one, SaleAcknowledged(one.id), self.at)
@@ -213,7 +221,7 @@ class Station:
         """One fact that belongs to no sale."""
         account = ACCOUNTS[draw % len(ACCOUNTS)][0]
         fp, nozzle = list(self.totals)[draw % len(self.totals)]
-        told: tuple[Callable[[], None], ...] = (
+        told: tuple[Callable[[], object], ...] = (
             lambda: self._try_pin(account),
             lambda: self._clear_pin(account),
             lambda: self.desk.raise_fault(FaultCode.PUMP_LINE_LOST, f"fp {fp}", "silence"),
@@ -221,7 +229,7 @@ class Station:
             lambda: self._leak(fp, nozzle, 1 + draw % 900),
             lambda: self._check_lists(draw),
             lambda: self.desk.persist(ClockAnchored(self.desk.utc(self.at), self.at, BOOT)),
-            lambda: self.desk.persist(Refused(1, "LIMIT_USED_UP", medium(account), fp)),
+            lambda: self.refusals.note(1, Reason.LIMIT_DAY_QUANTITY, medium(account), fp, JUDGED if draw % 3 else None),
             lambda: self._hear(draw // 10),
             self._tell_host,
         )

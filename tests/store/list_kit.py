@@ -25,6 +25,8 @@ KEY_FIELDS = {
     "limit": ("subject", "period", "measure", "products"),
     "balance": ("subject", "kind", "measure", "products"),
     "baseline": ("subject", "window", "measure", "products"),
+    "share": ("subject", "window", "measure", "products"),
+    "online_only": ("range",),
     "deny": ("card", "customer", "range"),
     "product": ("product",),
 }

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from terminal.core.card_lists import ListDelta, ListOp
 from terminal.core.events import ChangesApplied, ListsRefused
-from terminal.store.card_file import KEYS, CardFile, CardFileError, LiveLists, log_of
+from terminal.store.card_file import KEYS, CardFile, CardFileError, log_of
 from terminal.store.list_rows import ListError, hash_text, read_delta, row_hash
+from terminal.store.live_lists import LiveLists
 from tests.store.crash_states import Files, commit_cuts, unordered_cut
 from tests.store.list_kit import Row, body, by_key, canonical, card, content_hash, customer, delta, deny, limit, made, product, removal
 

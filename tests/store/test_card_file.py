@@ -27,16 +27,17 @@ from terminal.core.card_data import (
     SubjectKind,
 )
 from terminal.core.card_lists import ListMark
-from terminal.store.card_file import CardFile, CardFileError, LiveLists
+from terminal.store.card_file import CardFile, CardFileError
 from terminal.store.card_import import ImportFailed, build
 from terminal.store.list_rows import ListError, subject_of
+from terminal.store.live_lists import LiveLists
 from tests.store.list_kit import Row, card, customer, deny, job, limit, made, product
 
 ACCOUNT, OTHER = "a1" * 16, "a2" * 16
 PIN = {"scheme": "opin1", "epoch": 7, "verifier": "00" * 16, "tries": 3}
 FULL_ROW = card(
     "b1" * 16, account=ACCOUNT, customer="carrier", valid_from="2026-01-01", valid_to="2026-12-31", pin=PIN, products=["DIESEL", "ADBLUE"],
-    prompts=["odometer"], tank_ml=400_000, sites=["SITE-1"], pair="a9" * 16, language="de", hours="mo-fr 06:00-18:00",
+    prompts=["odometer"], tank_ml=400_000, sites=["SITE-1"], pair="a9" * 16, language="de", hours="Mo-Fr 06:00-18:00",
 )  # fmt: skip
 BARE_ROW = card("b2" * 16, account=OTHER, status="blocked", offline="NEVER", medium="stripe")
 FULL = Card(
@@ -55,7 +56,7 @@ FULL = Card(
     pair="a9" * 16,
     language="de",
     last4="0123",
-    hours="mo-fr 06:00-18:00",
+    hours="Mo-Fr 06:00-18:00",
     medium="badge",
 )
 BARE = Card(

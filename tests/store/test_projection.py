@@ -70,12 +70,18 @@ def tables(tmp_path: Path) -> Iterator[Tables]:
 
 
 def sale_row(
-    state: str, *, taken: tuple[object, object] = (None, None), use: tuple[int, int], rows: tuple[int, ...], reversal: int = 0
+    state: str,
+    *,
+    taken: tuple[object, object] = (None, None),
+    use: tuple[int, int],
+    rows: tuple[int, ...],
+    reversal: int = 0,
+    ended: int | None = None,
 ) -> object:
     nozzle, product = taken
     places = (*rows, None, None)[:3]
     decided_by = "host" if len(rows) > 1 else None  # by the authorization's own row
-    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places, decided_by)
+    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places, decided_by, ended)
 
 
 def test_a_sale_from_its_hold_to_its_booking(tables: Tables) -> None:
@@ -84,10 +90,10 @@ def test_a_sale_from_its_hold_to_its_booking(tables: Tables) -> None:
     assert tables.take(AUTHORIZED).rows("sale") == [sale_row("authorized", use=(400, 700), rows=(1, 2))]
     assert tables.take(RELEASED).rows("sale") == [sale_row("delivering", taken=taken, use=(300, 510), rows=(1, 2, 3))]
     assert tables.rows("total") == []
-    assert tables.take(DELIVERED).rows("sale") == [sale_row("delivered", taken=taken, use=(250, 425), rows=(1, 2, 3))]
+    assert tables.take(DELIVERED).rows("sale") == [sale_row("delivered", taken=taken, use=(250, 425), rows=(1, 2, 3), ended=4)]
     assert tables.rows("total") == [(2, 1, 100_250)]
     acknowledged = r.MessageAcknowledged(MessageKey(f"{SALE}/complete"), "ACCEPTED")
-    assert tables.take(acknowledged).rows("sale") == [sale_row("booked", taken=taken, use=(250, 425), rows=(1, 2, 3))]
+    assert tables.take(acknowledged).rows("sale") == [sale_row("booked", taken=taken, use=(250, 425), rows=(1, 2, 3), ended=4)]
 
 
 def test_an_advice_books_and_a_reversals_answer_does_not(tables: Tables) -> None:
@@ -100,7 +106,7 @@ def test_an_advice_books_and_a_reversals_answer_does_not(tables: Tables) -> None
 @pytest.mark.parametrize(("reversed_", "state"), [(False, "zero"), (True, "reversed")])
 def test_an_empty_sale_uses_nothing_and_is_never_booked(tables: Tables, reversed_: bool, state: str) -> None:
     tables.take(RESERVED, r.SaleEnded(SALE, "cancelled", 2_000, reversed_), r.MessageAcknowledged(MessageKey(f"{SALE}/advice"), "ACCEPTED"))
-    assert tables.rows("sale") == [sale_row(state, use=(0, 0), rows=(1,))]
+    assert tables.rows("sale") == [sale_row(state, use=(0, 0), rows=(1,), ended=2)]
 
 
 def test_doubt_keeps_the_hold_and_a_reversal_marks_the_sale(tables: Tables) -> None:

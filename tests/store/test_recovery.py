@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terminal.core.account_book import AccountBook
+from terminal.core.exposure import Exposure
 from terminal.core.records import ClockAnchored
 from terminal.core.sale import SaleState
 from terminal.core.site import Recovered
@@ -21,6 +22,8 @@ from tests.store.books import BOOT, NEW_YEAR, TERMINAL, Station, live, sale_valu
 
 def assert_remembered(station: Station, found: Recovered) -> None:
     assert AccountBook(found.uses) == station.desk.book
+    assert Exposure(found.unanswered) == station.desk.exposure
+    assert found.refusals == station.refusals.issued
     assert [sale_values(one) for one in found.open_sales] == [sale_values(one) for one in station.open_sales()]
     assert found.minting == station.minting
     assert found.pin_tries == station.pin_tries
@@ -76,6 +79,8 @@ def test_the_generator_reaches_every_state_of_a_sale(tmp_path: Path) -> None:
         states.update(state for (state,) in station.ledger.connection.execute("SELECT DISTINCT state FROM sale"))
     assert states == {state.value for state in SaleState}
     assert station.quarantined > 0
+    assert station.refusals.issued > 0
+    assert 0 < len(station.desk.exposure) < len(station.desk.book)
     station.ledger.close()
 
 

@@ -12,10 +12,11 @@ from drivers.dispenser.dart.profile import PositionProfile
 from hal_sim.dispensers.dart import DartBus, DartPosition
 from hal_sim.dispensers.head import Head, HeadOptions
 from hal_sim.host.book import HostBook
+from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Nozzle
 from terminal.core.clock import ClockState
 from terminal.core.deny_book import OnDeny
-from terminal.core.facts import Policy
+from terminal.core.facts import Cap, ExposureCaps, Policy
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.session import SessionTimes
@@ -57,7 +58,8 @@ class Forecourt:
         self.heap = Heap()
         self.zone = str(scenario["zone"])
         self._epoch_utc = _utc_ms(str(scenario.get("local_time") or DEFAULT_LOCAL_TIME), self.zone)
-        self.book = HostBook(dict(scenario), self.utc_ms, token_key=KEYS[0], pin_key=KEYS[1], card_key=KEYS[2])
+        self.host_clock_off_ms = 0
+        self.book = HostBook(dict(scenario), self._host_clock, token_key=KEYS[0], pin_key=KEYS[1], card_key=KEYS[2])
         self.heads, self.lines = self._build_pumps(scenario["fuelling_points"], head_options or HeadOptions(), leap)
         self.vault = KeyVault(*KEYS)
         lane = Lane(str(scenario["terminal"]), str(scenario["site"]), str(scenario["currency"]))
@@ -68,8 +70,11 @@ class Forecourt:
         self.heap.actors = [self.terminal, *dict.fromkeys(self.lines.values())]
 
     def utc_ms(self) -> int:
-        """True time: the host's clock."""
+        """True time: the host's clock while it is right."""
         return self._epoch_utc + self.heap.now
+
+    def _host_clock(self) -> int:
+        return self.utc_ms() + self.host_clock_off_ms
 
     def begin(self) -> None:
         """Power on, and run until a driver can be served."""
@@ -132,6 +137,8 @@ class Forecourt:
             int(self.scenario["decimals"]),
             policy_of(self.scenario.get("policy", {}), self.book.token_of),
             OnDeny(self.scenario.get("on_deny", "stop")),
+            int(self.scenario.get("batch_sales", BATCH_SALES)),
+            tuple(self.scenario.get("networks", ())),
         )
         return SiteConfig(rules, points, (SIDE,), "fr", point_times, SessionTimes(), host_times, "virtual")
 
@@ -143,7 +150,12 @@ def policy_of(settings: Mapping[str, Any], token_of: Any) -> Policy:
         values["emergency_accounts"] = frozenset(token_of(number) for number in values["emergency_accounts"])
     if "restricted_products" in values:
         values["restricted_products"] = frozenset(values["restricted_products"])
-    return Policy(**values)
+    caps = {whose: {what: values.pop(f"exposure_{whose}_{what}", None) for what in ("ml", "minor", "count")} for whose in _WHOSE}
+    exposure = ExposureCaps(**{whose: Cap(**cap) for whose, cap in caps.items()})
+    return Policy(**values, exposure=None if exposure == ExposureCaps() else exposure)
+
+
+_WHOSE = ("card", "customer", "terminal")
 
 
 def _utc_ms(local: str, zone: str) -> int:

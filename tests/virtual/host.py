@@ -11,7 +11,8 @@ from hal_sim.host.book import HostBook
 from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.events import HostTrouble
 from terminal.core.messages import Authorize
-from terminal.host import workers
+from terminal.core.terminal_state import TerminalState
+from terminal.host import state_lane, workers
 from terminal.host.client import Answer, Trouble
 from terminal.host.json_lane import Call, Lane
 from terminal.host.list_head import ListKeys
@@ -125,13 +126,13 @@ class VirtualHost:
             lambda came: workers.authorize(self.lane, Came(came), question, self.authorize_ms),  # type: ignore[arg-type]
         )
 
-    def upload(self, message: QueuedMessage) -> None:
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
         """See ``Outside.upload``."""
         self._carry(
             "upload",
-            self.lane.upload(message.key, message.body),
+            self.lane.upload(messages[0].key, *(message.body for message in messages)),
             self.upload_ms,
-            lambda came: workers.upload(self.lane, Came(came), message, self.upload_ms),  # type: ignore[arg-type]
+            lambda came: workers.upload(self.lane, Came(came), messages, self.upload_ms),  # type: ignore[arg-type]
         )
 
     def probe(self) -> None:
@@ -143,13 +144,31 @@ class VirtualHost:
             lambda came: workers.probe(self.lane, Came(came), self.authorize_ms),  # type: ignore[arg-type]
         )
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None = None) -> None:
         """See ``Outside.ack_event``."""
         self._carry(
             "ack",
-            self.lane.acknowledge(event, effective_at),
+            self.lane.acknowledge(event, effective_at, refused),
             self.upload_ms,
             lambda came: workers.acknowledge(self.lane, Came(came), event, effective_at, self.upload_ms),  # type: ignore[arg-type]
+        )
+
+    def report_state(self, state: TerminalState) -> None:
+        """See ``Outside.report_state``; each is sent, in its order."""
+        self._carry(
+            "state",
+            state_lane.state_call(self.lane, state),
+            self.upload_ms,
+            lambda came: state_lane.report_state(self.lane, Came(came), state, self.upload_ms),  # type: ignore[arg-type]
+        )
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """See ``Outside.tell_applied``."""
+        self._carry(
+            "applied",
+            state_lane.applied_call(self.lane, epoch, version, at),
+            self.upload_ms,
+            lambda came: state_lane.tell_applied(self.lane, Came(came), epoch, version, at, self.upload_ms),  # type: ignore[arg-type]
         )
 
     def check_lists(self, epoch: str, version: int, mark: ListMark = NO_LIST, whole: bool = False) -> None:

@@ -28,6 +28,7 @@ class VirtualLine:
         self.exchanges = 0
         self._heap = heap
         self._noticed = False
+        self._eot = False  # the answer of the last turn is the EOT to a poll
         for position in bus.positions.values():
             position.head.listeners.append(self._notice)
 
@@ -81,12 +82,39 @@ class VirtualLine:
             if answer is not None:
                 now, arrived = answer[0], [answer]
                 self._heap.now = now
+                if self._eot:
+                    now, arrived = self._after_eot(answer, horizon)
+                    if now >= horizon:
+                        return
                 continue
             due = self.next_due(self._heap.now, horizon)
             if due is None or due >= horizon:
                 return
             self._heap.now = now = max(self._heap.now, due)
             arrived = self._arrivals(now)
+
+    def _after_eot(self, eot: tuple[int, bytes], horizon: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """The master hears an EOT, which is nearly all that happens: the next instant and what arrives at it, ``horizon`` for nothing before.
+
+        What the long way does, but nothing is on the wire now and no head has changed, so that nobody has to be asked twice.
+        """
+        at, master = eot[0], self.master
+        if master is None:
+            return at, []
+        master.receive(eot[1], at)
+        self._collect()
+        own = master.next_wakeup()
+        if self._noticed or self.master is not master or own is None or own <= at:
+            return at, []
+        waking = self.bus.next_wakeup()
+        if self.leap:
+            own = self._leap(at, own, horizon)
+        due = own if waking is None or own < waking else waking
+        if due >= horizon:
+            return horizon, []
+        self._heap.now = due
+        self._noticed = waking is not None and waking <= due
+        return due, self.wire.receive(due) if self._noticed else []
 
     def _arrivals(self, now: int) -> list[tuple[int, bytes]]:
         """Let line and pumps live up to now; what has come back."""
@@ -97,6 +125,7 @@ class VirtualLine:
     def _turn(self, arrived: list[tuple[int, bytes]], now: int, horizon: int) -> tuple[int, bytes] | None:
         """The master hears what arrived and says what it has to say; the answer to that, when nothing else happens before it is here."""
         master = self.master
+        self._eot = False
         if master is None:
             return None
         for at, data in arrived:
@@ -112,6 +141,7 @@ class VirtualLine:
         until = now if self._noticed else min(horizon, master.next_wakeup() or horizon)
         answer = self.wire.idle_poll(sending, now, until)
         if answer is not None:
+            self._eot = True
             self._heap.now = answer[0]
             return answer
         arrives = self.wire.send_alone(sending, now, until)

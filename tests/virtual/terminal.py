@@ -16,11 +16,13 @@ from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site, SiteConfig
+from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.host.json_lane import Lane
 from terminal.runtime.engine import Engine, Outside
-from terminal.store.card_file import CardFileError, LiveLists
+from terminal.store.card_file import CardFileError
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
+from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyVault
 from tests.virtual.heap import Heap
@@ -216,9 +218,9 @@ class VirtualTerminal:
         """See ``runtime.engine.Outside``."""
         self.host.ask(question)
 
-    def upload(self, message: QueuedMessage) -> None:
+    def upload(self, messages: tuple[QueuedMessage, ...]) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.upload(message)
+        self.host.upload(messages)
 
     def probe_host(self) -> None:
         """See ``runtime.engine.Outside``."""
@@ -241,9 +243,17 @@ class VirtualTerminal:
         """See ``runtime.engine.Outside``."""
         self.host.push.open(last_event)
 
-    def ack_event(self, event: int, effective_at: int) -> None:
+    def ack_event(self, event: int, effective_at: int, refused: str | None) -> None:
         """See ``runtime.engine.Outside``."""
-        self.host.ack_event(event, effective_at)
+        self.host.ack_event(event, effective_at, refused)
+
+    def report_state(self, state: TerminalState) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.report_state(state)
+
+    def tell_applied(self, epoch: str, version: int, at: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.tell_applied(epoch, version, at)
 
     def _live(self) -> LiveLists:
         if self._lists is None:

@@ -18,7 +18,8 @@ from terminal.core.point_config import PointTimes
 from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
-from tests.behaviour.world import Amount, Books, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.behaviour.command_line import CommandLine, explain_text
+from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.virtual.forecourt import SIDE, Forecourt, NotBuilt
 from tests.virtual.host import Conduct
 
@@ -26,6 +27,7 @@ READ_MS = 100
 KEY_MS = 60
 LISTS_MS = 1_000
 NOISE_MS = 5_000
+BOOKED_MS = 60_000
 NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, noise=150_000)
 FLOW_LIMIT_MS = 3_600_000
 
@@ -43,8 +45,8 @@ class VirtualWorld:
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
         tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
         restricted = {"restricted_products": policy["restricted_products"]} if "restricted_products" in policy else {}
-        on_deny = {"on_deny": policy.pop("on_deny")} if "on_deny" in policy else {}
-        scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, **on_deny, "policy": policy}
+        rules: dict[str, Any] = {name: policy.pop(name) for name in ("on_deny", "batch_sales") if name in policy}
+        scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, **rules, "policy": policy}
         self.station = Forecourt(scenario, self._folder, point_times=point_times, host_times=host_times)
         self.heap = self.station.heap
         self.terminal = self.station.terminal
@@ -239,6 +241,39 @@ class VirtualWorld:
         """See ``World.spoil_lists``."""
         self.station.book.shelf.spoil(fault)
 
+    def host_loses(self, sale: str) -> None:
+        """See ``World.host_loses``."""
+        self.station.book.lose(sale)
+
+    def host_misbooks(self, sale: str, volume_ml: int) -> None:
+        """See ``World.host_misbooks``."""
+        self.station.book.misbook(sale, volume_ml)
+
+    def host_closes(self, scope: str, name: str, *, closed: bool) -> None:
+        """See ``World.host_closes``."""
+        book = self.station.book
+        (book.close if closed else book.open)(scope, name, "said by the scenario")
+        self.pass_time(READ_MS)
+
+    def host_corrects(self, correction: Correction) -> None:
+        """See ``World.host_corrects``."""
+        if self.terminal.powered:
+            self.wait(self._all_ended, BOOKED_MS)
+        with self.terminal.reading() as db:
+            said = ledger_view.corrections(db, self.setup, correction)
+        if correction.kind != "settle":
+            self.wait(lambda: any(sale["sale"] == said["sale"] for sale in self.station.book.sales()), BOOKED_MS)
+        self.station.book.correct(said.pop("sale"), said.pop("kind"), **said)
+        self.pass_time(READ_MS)
+
+    def _all_ended(self) -> bool:
+        with self.terminal.reading() as db:
+            return ledger_view.all_ended(db)
+
+    def exchange_head(self, fp: int) -> None:
+        """See ``World.exchange_head``."""
+        self.station.heads[fp].exchange(self.heap.now)
+
     def change_price(self, product: str, price: int) -> None:
         """See ``World.change_price``."""
         raise NotBuilt("prices do not come from the host yet")
@@ -310,6 +345,17 @@ class VirtualWorld:
         return ledger_view.remaining(
             self.setup, self.station.book.token_of, site.lists, site.desk.book, site.desk.clock.utc(at), subject, period, measure, products
         )
+
+    def copy_ledger(self, into: Path) -> Path:
+        """See ``World.copy_ledger``."""
+        for file in self._folder.glob("ledger.db*"):
+            if not file.name.endswith("-shm"):
+                shutil.copyfile(file, into / file.name)
+        return into / "ledger.db"
+
+    def explain_case(self, case: str) -> CommandLine:
+        """See ``World.explain_case``."""
+        return explain_text(case)
 
     def host_sales(self) -> int:
         """See ``World.host_sales``."""

@@ -1,0 +1,391 @@
+"""Shares of a limit: never more than the limit over all terminals, whatever is lost; and what a book publishes and decides of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hal_sim.host import ScenarioError
+from hal_sim.host.shares import Grant, ShareBook
+from tests.hal_sim.host_kit import BADGE, CUSTOMER, card, limit, openapi, world
+
+KEY, WINDOW = "L", "2026-11"
+
+
+# --- any number of terminals, any loss ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Opt:
+    """A terminal by the contract: its list, its own sales, and what it has still to send, in order."""
+
+    name: str
+    grant: Grant | None = None
+    edition: int = 0
+    sequence: int = 0
+    delivered: dict[int, int] = field(default_factory=dict)
+    holds: dict[int, int] = field(default_factory=dict)
+    outbox: deque[tuple[str, int, int]] = field(default_factory=deque)
+    words: list[tuple[int, int]] = field(default_factory=list)
+
+    def left(self) -> int:
+        """What may be taken offline: the share less own deliveries above its watermark and all own holds."""
+        if self.grant is None:
+            return 0
+        own = sum(amount for sequence, amount in self.delivered.items() if (1, sequence) > self.grant.watermark)
+        return max(0, self.grant.amount - own - sum(self.holds.values()))
+
+    def taken(self) -> int:
+        """What it has delivered and may still deliver of what it has released."""
+        return sum(self.delivered.values()) + sum(self.holds.values())
+
+
+class Fleet:
+    """Some terminals at one host that shares one limit among them."""
+
+    def __init__(self, count: int, limit_amount: int) -> None:
+        self.limit = limit_amount
+        self.shares = ShareBook()
+        self.opts = [Opt(f"T{number}") for number in range(count)]
+        self.edition = 0
+        self.published: dict[str, tuple[int, Grant | None]] = {}
+        self.booked: dict[str, dict[int, int]] = {opt.name: {} for opt in self.opts}
+        self.held: dict[str, dict[int, tuple[int, bool]]] = {opt.name: {} for opt in self.opts}
+        self.used = 0
+
+    def mark(self, opt: Opt) -> int:
+        """Up to here the host has every record of this terminal."""
+        mark = 0
+        while mark + 1 in self.booked[opt.name]:
+            mark += 1
+        return mark
+
+    def rest(self, opt: Opt, sequence: int) -> int:
+        """What the host would approve for this sale."""
+        current = self.mark(opt) >= sequence - 1
+        held = sum(amount for amount, _ in self.held[opt.name].values())
+        return max(0, self.limit - self.used - held - self.shares.kept_back(KEY, WINDOW, opt.name, current=current))
+
+    def publish(self, opt: Opt, wanted: int, flag: bool) -> None:
+        """A new list for one terminal."""
+        self.edition += 1
+        rest, mark = self.limit - self.used, (1, self.mark(opt))
+        grant = self.shares.grant(KEY, WINDOW, opt.name, wanted=wanted, rest=rest, watermark=mark, edition=self.edition)
+        self.published[opt.name] = (self.edition, grant)
+
+    def adopt(self, opt: Opt, amount: int, flag: bool) -> None:
+        """It fetches its newest list; what it says of that is on its way, or lost."""
+        edition, grant = self.published.get(opt.name, (0, None))
+        if edition > opt.edition:
+            opt.edition, opt.grant = edition, grant
+            if flag:
+                opt.words.append((edition, opt.sequence))
+
+    def say(self, opt: Opt, amount: int, flag: bool) -> None:
+        """A word about an adopted list arrives, in whatever order, perhaps twice."""
+        if opt.words:
+            word = opt.words[amount % len(opt.words)]
+            self.shares.applied(opt.name, word[0])
+            self.shares.follows(opt.name, word[0], (1, word[1]))
+            self.shares.settle(opt.name, (1, self.mark(opt)))
+            if flag:
+                opt.words.remove(word)
+
+    def offline(self, opt: Opt, amount: int, flag: bool) -> None:
+        """A sale that the terminal decides: released, and at once delivered or not."""
+        opt.sequence += 1
+        opt.holds[opt.sequence] = min(amount, opt.left())
+        if flag:
+            self.finish(opt, amount, True)
+
+    def ask(self, opt: Opt, amount: int, flag: bool) -> None:
+        """A sale that the host decides. When the answer is lost it is reversed, and decided offline under the same number."""
+        opt.sequence += 1
+        hold = min(amount, self.rest(opt, opt.sequence))
+        on_top = self.mark(opt) < opt.sequence - 1
+        self.held[opt.name][opt.sequence] = hold, on_top
+        self.shares.hold(KEY, WINDOW, opt.name, hold, on_top=on_top)
+        if not flag:
+            opt.outbox.append(("reverse", opt.sequence, 0))
+            hold = min(amount, opt.left())
+        opt.holds[opt.sequence] = hold
+
+    def finish(self, opt: Opt, amount: int, flag: bool) -> None:
+        """A sale ends with what it was released, or with less."""
+        if opt.holds:
+            sequence = list(opt.holds)[amount % len(opt.holds)]
+            volume = opt.holds.pop(sequence)
+            volume = volume if flag else volume // 2
+            opt.delivered[sequence] = volume
+            opt.outbox.append(("record", sequence, volume))
+
+    def upload(self, opt: Opt, amount: int, flag: bool) -> None:
+        """The first message arrives; its answer, too, or it will be sent again."""
+        if not opt.outbox:
+            return
+        kind, sequence, volume = opt.outbox[0]
+        hold, on_top = self.held[opt.name].pop(sequence, (0, False))
+        self.shares.hold(KEY, WINDOW, opt.name, -hold, on_top=on_top)
+        if kind == "record" and sequence not in self.booked[opt.name]:
+            self.booked[opt.name][sequence] = volume
+            self.used += volume
+            self.shares.book(KEY, WINDOW, opt.name, (1, sequence), volume)
+            self.shares.settle(opt.name, (1, self.mark(opt)))
+        if flag:
+            opt.outbox.popleft()
+
+    def check(self) -> None:
+        """What was taken and what may still be taken by anybody, alone or by the host, is within the limit."""
+        assert sum(opt.taken() + opt.left() for opt in self.opts) <= self.limit
+        for opt in self.opts:  # and what the host would give this terminal at once, on top of all that it has taken
+            apart = sum(each.taken() + each.left() for each in self.opts if each is not opt)
+            given = self.rest(opt, opt.sequence + 1)
+            assert apart + opt.taken() + max(given, opt.left()) <= self.limit
+
+
+DEEDS = ("publish", "adopt", "say", "offline", "ask", "finish", "upload")
+STEPS = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 3), st.integers(0, 120), st.booleans()), max_size=60)
+
+
+@settings(deadline=None, max_examples=3000)
+@given(st.integers(2, 4), st.lists(st.integers(0, 50), min_size=4, max_size=4), STEPS)
+def test_never_more_than_the_limit_is_taken(count: int, wishes: list[int], steps: list[tuple[str, int, int, bool]]) -> None:
+    fleet = Fleet(count, 100)
+    for opt, wanted in zip(fleet.opts, wishes, strict=False):
+        fleet.publish(opt, wanted, True)
+        fleet.adopt(opt, 0, True)
+    for deed, who, amount, flag in steps:
+        getattr(fleet, deed)(fleet.opts[who % count], amount, flag)
+        fleet.check()
+
+
+def test_an_approval_beside_unknown_sales_comes_on_top_of_the_share() -> None:
+    fleet = Fleet(2, 100)
+    first, second = fleet.opts
+    fleet.publish(first, 40, True)
+    fleet.adopt(first, 0, True)
+    fleet.offline(first, 40, True)
+    fleet.ask(first, 30, True)
+    assert (first.taken(), fleet.rest(second, 1)) == (70, 30)
+    fleet.publish(second, 100, True)
+    fleet.adopt(second, 0, True)
+    assert second.left() == 30
+    fleet.publish(first, 60, True)
+    assert fleet.published["T0"][1] == Grant("G1", 40, (1, 0)), "nothing is left to raise it"
+    fleet.check()
+
+
+def follow(fleet: Fleet, edition: int, through: int) -> int:
+    """What is out at the first terminal once it has said that it follows this edition, its sales behind that number made by it."""
+    fleet.shares.applied("T0", edition)
+    fleet.shares.follows("T0", edition, (1, through))
+    fleet.shares.settle("T0", (1, fleet.mark(fleet.opts[0])))
+    return fleet.shares.out(KEY, WINDOW, "T0")
+
+
+def test_what_was_taken_on_the_share_before_stays_out_until_it_is_heard_of() -> None:
+    fleet = Fleet(2, 100)
+    first, second = fleet.opts
+    fleet.publish(first, 80, True)
+    fleet.adopt(first, 0, True)
+    fleet.offline(first, 70, True)
+    fleet.publish(first, 0, True)
+    fleet.adopt(first, 0, True)
+    assert follow(fleet, 2, 1) == 80, "it follows the new one and has the old one's fuel in its outbox"
+    assert fleet.rest(second, 1) == 20
+    fleet.upload(first, 0, True)
+    assert (fleet.shares.out(KEY, WINDOW, "T0"), fleet.rest(second, 1)) == (0, 30)
+
+
+def test_a_share_that_was_lowered_is_out_until_the_terminal_follows_the_lower_one() -> None:
+    fleet = Fleet(2, 100)
+    first, second = fleet.opts
+    fleet.publish(first, 80, True)
+    fleet.adopt(first, 0, True)
+    fleet.publish(first, 30, True)
+    assert fleet.shares.out(KEY, WINDOW, "T0") == 80
+    fleet.publish(second, 100, True)
+    assert fleet.published["T1"][1] == Grant("G3", 20, (1, 0))
+    assert follow(fleet, 1, 0) == 80, "that was about the first list"
+    assert follow(fleet, 2, 0) == 30
+    assert follow(fleet, 1, 0) == 30, "late, and no step back"
+    fleet.publish(second, 100, True)
+    assert fleet.published["T1"][1] == Grant("G4", 70, (1, 0))
+
+
+def test_a_share_is_of_the_window_and_what_was_taken_of_it_is_taken_off() -> None:
+    fleet = Fleet(1, 100)
+    (opt,) = fleet.opts
+    fleet.publish(opt, 50, True)
+    fleet.adopt(opt, 0, True)
+    fleet.offline(opt, 20, True)
+    fleet.publish(opt, 50, True)
+    assert fleet.published["T0"][1] == Grant("G1", 50, (1, 0)), "nothing new is known"
+    fleet.upload(opt, 0, True)
+    assert fleet.shares.out(KEY, WINDOW, "T0") == 30
+    fleet.publish(opt, 50, True)
+    assert fleet.published["T0"][1] == Grant("G2", 30, (1, 1))
+    fleet.adopt(opt, 0, True)
+    assert opt.left() == 30
+
+
+def test_a_correction_sets_free_what_it_takes_away_and_takes_nothing_it_adds() -> None:
+    shares = ShareBook()
+    for key in ("A", "B"):
+        shares.grant(key, WINDOW, "T0", wanted=50, rest=100, watermark=(1, 0), edition=1)
+        shares.applied("T0", 1)
+    shares.book("A", WINDOW, "T0", (1, 1), 20)
+    assert shares.out("A", WINDOW, "T0") == 30
+    shares.correct("T0", (1, 1), {("B", WINDOW): 20})
+    assert (shares.out("A", WINDOW, "T0"), shares.out("B", WINDOW, "T0")) == (50, 50), "the terminal has not heard of it yet"
+    shares.correct("T0", (1, 1), {("A", WINDOW): 20})
+    assert shares.out("A", WINDOW, "T0") == 50
+
+
+# --- in a book ------------------------------------------------------------------------------------------------------------
+
+SHARED = [limit(CUSTOMER, "DAY", "QUANTITY", 100_000) | {"shared": True}]
+
+
+def share(amount: int, **more: Any) -> dict[str, Any]:
+    """A share of that limit, as in a scenario."""
+    return limit(CUSTOMER, "DAY", "QUANTITY", amount) | more
+
+
+def rows(terminal: Any, kind: str) -> list[dict[str, Any]]:
+    """The newest list's rows of this kind, but for the kind."""
+    return [{name: value for name, value in row.items() if name != "row"} for row in terminal.rows() if row["row"] == kind]
+
+
+def test_the_list_has_the_share_of_the_day_and_marks_the_limit() -> None:
+    book, terminal, clock = world(limits=SHARED, shares=[share(50_000), share(40_000, terminal="OPT2")])
+    expected = {"grant": "G1", "subject": CUSTOMER, "period": "DAY", "window": "2026-03-28", "measure": "QUANTITY", "products": None}
+    assert rows(terminal, "share") == [expected | {"amount": 50_000, "watermark": 0}]
+    assert rows(terminal, "limit") == SHARED
+    book.publish()
+    assert rows(terminal, "share")[0]["grant"] == "G1", "the same share is the same grant"
+    clock.set("2026-03-28T23:00:00.000Z")
+    book.publish()
+    assert [(row["window"], row["amount"]) for row in rows(terminal, "share")] == [("2026-03-29", 50_000)]
+
+
+def test_what_is_out_elsewhere_is_not_given_online() -> None:
+    book, terminal, _ = world(limits=SHARED, shares=[share(50_000), share(40_000, terminal="OPT2")])
+    assert terminal.authorize(1)["quantity_ml"] == 60_000, "its own share counts what it takes, so it need not be kept back"
+    assert terminal.authorize(2)["decision"] == "declined"
+    terminal.complete(1, 10_000)
+    terminal.advise(terminal.advice(2, 0))
+    assert terminal.authorize(3)["quantity_ml"] == 50_000
+    (own, other) = book.shares()
+    assert (own["out"], other["out"], other["terminal"]) == (40_000, 40_000, "OPT2")
+
+
+def test_its_own_share_is_kept_back_while_a_sale_before_is_not_known() -> None:
+    book, terminal, _ = world(limits=SHARED, shares=[share(50_000), share(40_000, terminal="OPT2")])
+    assert terminal.authorize(2)["quantity_ml"] == 10_000, "the first may have taken its whole share offline"
+    assert terminal.advise(terminal.advice(1, 50_000)) == ["accepted"]
+    assert (book.shares()[0]["out"], book.remaining(CUSTOMER, "DAY", "QUANTITY")) == (0, 40_000)
+    terminal.complete(2, 10_000)
+    assert terminal.authorize(3)["decision"] == "declined", "all is taken, or out at the other one"
+
+
+def test_a_lower_share_counts_when_the_terminal_follows_its_list() -> None:
+    book, terminal, _ = world(limits=SHARED, shares=[share(80_000), share(0, terminal="OPT2")])
+    terminal.apply(1)
+    book.share(CUSTOMER, "DAY", "QUANTITY", 30_000)
+    book.publish()
+    assert [row["amount"] for row in rows(terminal, "share")] == [30_000]
+    with pytest.raises(ValueError, match="more than is left"):
+        book.share(CUSTOMER, "DAY", "QUANTITY", 70_000, terminal="OPT2")
+    assert terminal.apply(2) == 200
+    with pytest.raises(ValueError, match="more than is left"):
+        book.share(CUSTOMER, "DAY", "QUANTITY", 70_000, terminal="OPT2")
+    state = openapi()["components"]["schemas"]["State"]["examples"][0]
+    lists = {"cards": state["lists"]["cards"] | {"version": 2}}
+    assert terminal.call("PUT", "/v1/terminals/OPT1/state", state | {"lists": lists, "next_sequence": 1})[0] == 200
+    book.share(CUSTOMER, "DAY", "QUANTITY", 70_000, terminal="OPT2")
+    assert terminal.authorize(1)["quantity_ml"] == 30_000
+
+
+def test_offline_sales_that_arrive_late_use_up_the_share() -> None:
+    book, terminal, _ = world(limits=SHARED, shares=[share(50_000)])
+    terminal.advise(terminal.advice(1, 20_000), terminal.advice(3, 10_000))
+    assert book.shares()[0]["out"] == 20_000
+    book.publish()
+    (row,) = rows(terminal, "share")
+    assert (row["amount"], row["watermark"]) == (30_000, 1), "the third is above the watermark: the terminal counts it itself"
+    terminal.advise(terminal.advice(2, 0))
+    book.publish()
+    (row,) = rows(terminal, "share")
+    assert (row["amount"], row["watermark"], book.shares()[0]["out"]) == (20_000, 3, 20_000)
+
+
+def test_a_share_never_exceeds_what_is_left_of_the_limit() -> None:
+    book, terminal, _ = world(limits=SHARED, shares=[share(50_000)], host_counts=[limit(CUSTOMER, "DAY", "QUANTITY", 70_000)])
+    assert rows(terminal, "share")[0]["amount"] == 30_000
+    book.correct("OPT1-1-1", "cancel", checked=False)
+    terminal.advise(terminal.advice(1, 30_000))
+    book.publish()
+    assert rows(terminal, "share") == [], "nothing is left, so there is no share"
+
+
+def test_the_host_keeps_the_first_word_about_a_list_and_refuses_one_it_never_made() -> None:
+    book, terminal, clock = world()
+    book.publish()
+    at = clock.ms
+    assert terminal.apply(2) == 200
+    clock.ms += 5_000
+    assert (terminal.apply(2), terminal.apply(1), terminal.apply(3), terminal.apply(1, "e2")) == (200, 200, 404, 404)
+    assert [(which, heard.effective_at_ms) for which, heard in book.applied.items()] == [(("e1", 2), at), (("e1", 1), at + 5_000)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"shares": [share(1)]}, "no shared limit"),
+        ({"limits": SHARED, "shares": [share(60_000), share(60_000, terminal="OPT2")]}, r"shares\[1\].amount"),
+        ({"limits": SHARED, "shares": [share(1), share(1)]}, "twice"),
+        ({"limits": SHARED, "shares": [share(-1)]}, r"shares\[0\].amount"),
+        ({"limits": [limit(CUSTOMER, "FUELLING", "QUANTITY", 1) | {"shared": True}]}, r"limits\[0\].shared"),
+        ({"limits": [limit(CUSTOMER, "DAY", "QUANTITY", 1) | {"shared": "yes"}]}, r"limits\[0\].shared"),
+        ({"online_only": [["70", "7"]]}, r"online_only\[0\]"),
+        ({"networks": "N1"}, "networks"),
+        ({"cards": [card(BADGE, cost_centre="x" * 65)]}, r"cards\[0\].cost_centre"),
+        ({"cards": [card(BADGE, driver=7)]}, r"cards\[0\].driver"),
+    ],
+)
+def test_a_wrong_scenario_is_refused_with_its_place(changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(ScenarioError, match=where):
+        world(**changes)
+
+
+# --- other rows that came with them ------------------------------------------------------------------------------------------
+
+
+def test_grey_ranges_and_what_a_card_says_of_its_driver() -> None:
+    grey = [["7003000", "7003999"], ["7001000", "7001999"]]
+    _, terminal, _ = world(online_only=grey, cards=[card(BADGE, cost_centre="VAN 7", driver="M. Roux")])
+    assert rows(terminal, "online_only") == [{"range": ["7001000", "7001999"]}, {"range": ["7003000", "7003999"]}]
+    (row,) = rows(terminal, "card")
+    assert (row["cost_centre"], row["driver"]) == ("VAN 7", "M. Roux")
+    assert terminal.authorize(1)["decision"] == "approved", "online they are like any other card"
+
+
+def test_a_card_may_name_the_network_of_the_site() -> None:
+    _, terminal, _ = world(cards=[card(BADGE, sites=["N1"])])
+    assert terminal.authorize(1)["reason"] == "SITE_NOT_ALLOWED"
+    _, terminal, _ = world(cards=[card(BADGE, sites=["N1"])], networks=["N2", "N1"])
+    assert terminal.authorize(1)["decision"] == "approved"
+
+
+def test_records_carry_cost_centre_and_driver() -> None:
+    book, terminal, _ = world()
+    terminal.advise(terminal.advice(1, 5_000, cost_centre="VAN 7", driver="4711"))
+    assert [(each["cost_centre"], each["driver"]) for each in book.records()] == [("VAN 7", "4711")]
+    short = {name: value for name, value in terminal.advice(2, 5_000).items() if name != "driver"}
+    assert terminal.advise(short) == ["rejected_permanent"]

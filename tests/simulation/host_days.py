@@ -1,0 +1,94 @@
+"""What the host's office does during the day, right and wrong: lists that are published, spoilt and made anew, and a clock that lies.
+
+Every episode ends by itself; ``whole`` ends all of them. A scenario's limits stay as they are: ``limits`` counts against them at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from hal_sim.host.list_shelf import FAULTS
+from tests.virtual.forecourt import Forecourt
+
+HOUR_MS = 3_600_000
+CLOCKS_MS = (-26 * HOUR_MS, -2 * HOUR_MS, -60_000, 90_000, 2 * HOUR_MS, 26 * HOUR_MS, -50 * 365 * 24 * HOUR_MS)
+"""How far the host's clock may be off; the last one is before 2000, where no answer of the host can be believed."""
+
+Episode = Callable[[Random], None]
+
+
+class Office(Protocol):
+    """What the office works on."""
+
+    @property
+    def forecourt(self) -> Forecourt:
+        """The station, its host among it."""
+
+    def note_fault(self, subject: str, what: str) -> None:
+        """For the trace."""
+
+
+class HostDays:
+    """The office. ``later(low_ms, high_ms, action)`` runs something when its time comes, unless everything is whole by then."""
+
+    def __init__(self, office: Office, later: Callable[[int, int, Callable[[], None]], None]) -> None:
+        self._office = office
+        self._later = later
+        self._epochs = 1
+
+    def publish(self, rng: Random) -> None:
+        """The lists as they are now; now and then somebody's PIN is unlocked with them, or a card's status is in them and nowhere else."""
+        book, cards = self._office.forecourt.book, self._office.forecourt.scenario["cards"]
+        card = rng.choice(cards)
+        what = rng.randrange(3)
+        if what == 0:
+            book.unlock_pin(card["number"])
+        elif what == 1 and len(cards) > 1:
+            self._set_active(card["number"], rng.randrange(3) > 0)
+        book.publish()
+        self._office.note_fault("host", f"publishes lists {book.list_epoch}/{book.list_version}")
+
+    def _set_active(self, number: str, active: bool) -> None:
+        book = self._office.forecourt.book
+        book._world.cards[book.token_of(number)].active = active
+
+    def spoil(self, rng: Random) -> None:
+        """The lists are wrong in one way for a while."""
+        book, fault = self._office.forecourt.book, rng.choice(sorted(FAULTS))
+        book.shelf.spoil(fault)
+        book.publish()
+        self._office.note_fault("host", f"its lists are spoilt: {fault}")
+        self._later(5_000, 400_000, self._unspoil)
+
+    def _unspoil(self) -> None:
+        book = self._office.forecourt.book
+        book.shelf.spoil("")
+        book.publish()
+        self._office.note_fault("host", "its lists are right again")
+
+    def rebuild(self, rng: Random) -> None:
+        """The host restored its data: another epoch, from version 1 on."""
+        self._epochs += 1
+        self._office.forecourt.book.restart_lists(f"r{self._epochs}")
+        self._office.note_fault("host", f"begins list epoch r{self._epochs}")
+
+    def lie(self, rng: Random) -> None:
+        """The host's clock is wrong for a while."""
+        off = rng.choice(CLOCKS_MS)
+        self._set_clock(off)
+        self._later(1_000, 300_000, lambda: self._set_clock(0))
+
+    def _set_clock(self, off_ms: int) -> None:
+        self._office.forecourt.host_clock_off_ms = off_ms
+        self._office.note_fault("host", f"its clock is off by {off_ms // 1000} s" if off_ms else "its clock is right")
+
+    def whole(self) -> None:
+        """Clock and lists as they should be."""
+        self._office.forecourt.host_clock_off_ms = 0
+        book = self._office.forecourt.book
+        book.shelf.spoil("")
+        for card in self._office.forecourt.scenario["cards"]:
+            self._set_active(card["number"], card["status"] == "active")
+        book.publish(confirm_shrink=True)

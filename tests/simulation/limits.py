@@ -1,0 +1,104 @@
+"""Nobody took more than the rules allow, over the whole day: every limit and balance of the scenario, counted anew from the journal.
+
+One terminal serves all cards of a seed, so no limit may be exceeded, whoever decided and whatever host, line and power did. What a
+head overruns, and fuel that left before a release and was read with the sale, are allowed for. Knows nothing of the account book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.simulation.invariants import Broken, Facts
+
+PULSE_ML = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One delivered sale. ``over_ml``: what no release is to blame for."""
+
+    sale: str
+    account: str
+    customer: str | None
+    product: str
+    quantity_ml: int
+    value_minor: int
+    price: int
+    at: int
+    over_ml: int
+
+    def amount(self, measure: str) -> int:
+        """In the unit of that measure."""
+        if measure == "COUNT":
+            return 1
+        return self.quantity_ml if measure == "QUANTITY" else self.value_minor
+
+    def excused(self, measure: str, decimals: int) -> int:
+        """By how much it may be over, in the unit of that measure."""
+        if measure == "COUNT":
+            return 0
+        return self.over_ml if measure == "QUANTITY" else self.over_ml * self.price // int(10 ** (7 - decimals)) + 1
+
+
+def taken(facts: Facts, overrun_ml: int, stale: Mapping[str, int]) -> list[Taken]:
+    """Every sale with a volume."""
+    found = []
+    for sale, one in facts.sales.items():
+        fill, released = one.delivered, one.released
+        if fill is None or released is None or fill.volume_ml == 0:
+            continue
+        r = one.reserved
+        over = overrun_ml + PULSE_ML + stale.get(sale, 0)
+        amounts = (fill.volume_ml, fill.amount_minor, released.price)
+        found.append(Taken(sale, r.account, r.customer, released.product, *amounts, r.authorized_at, over))
+    return found
+
+
+def check_limits(scenario: Mapping[str, Any], token_of: Callable[[str], str], sales: list[Taken]) -> None:
+    """Raises ``Broken`` for a limit or a balance that was exceeded."""
+    for row in scenario["limits"]:
+        whose = _of(row, token_of, sales)
+        for window, mine in _windows(row["period"], whose, _zone(row, scenario)):
+            _check(row, row["period"] + window, mine, scenario["decimals"])
+    for row in scenario["balances"]:
+        _check(row, row["kind"], list(_of(row, token_of, sales)), scenario["decimals"])
+
+
+def _of(row: Mapping[str, Any], token_of: Callable[[str], str], sales: list[Taken]) -> list[Taken]:
+    ((kind, name),) = row["subject"].items()
+    whose = token_of(name) if kind == "card" else name
+    group = row["products"]
+    return [one for one in sales if whose == (one.account if kind == "card" else one.customer) and (group is None or one.product in group)]
+
+
+def _zone(row: Mapping[str, Any], scenario: Mapping[str, Any]) -> ZoneInfo:
+    ((kind, name),) = row["subject"].items()
+    cards = {card["account"]: card["customer"] for card in scenario["cards"]}
+    customer = name if kind == "customer" else cards.get(name)
+    own = next((each["zone"] for each in scenario["customers"] if each["customer"] == customer), None)
+    return ZoneInfo(own or scenario["zone"])
+
+
+def _windows(period: str, sales: list[Taken], zone: ZoneInfo) -> Iterator[tuple[str, list[Taken]]]:
+    if period == "FUELLING":
+        yield from ((f" {one.sale}", [one]) for one in sales)
+        return
+    by_window: dict[str, list[Taken]] = {}
+    for one in sales:
+        day = datetime.fromtimestamp(one.at / 1000, UTC).astimezone(zone).date().isoformat()
+        by_window.setdefault(day if period == "DAY" else day[:7], []).append(one)
+    yield from ((f" {window}", mine) for window, mine in by_window.items())
+
+
+def _check(row: Mapping[str, Any], what: str, sales: list[Taken], decimals: int) -> None:
+    measure = row["measure"]
+    used = sum(one.amount(measure) for one in sales)
+    excused = sum(one.excused(measure, decimals) for one in sales)
+    if used > row["amount"] + excused:
+        who = next(iter(row["subject"]))
+        names = ", ".join(f"{one.sale} {one.amount(measure)}" for one in sales)
+        raise Broken("limit", f"{who} {what} {measure}: {used} of {row['amount']}, {excused} excused ({names})")
