@@ -49,7 +49,8 @@ _SET_SLOW = bytes.fromhex("0000ff03fdd410041800")
 _SET_SLOW_DONE = bytes.fromhex("0000ff02fed5111a00")
 _LIST_ONE_TYPE_A = b"\x01\x00"
 _LIST_TWO_TYPE_A = b"\x02\x00"
-_LEAST_TIMEOUT_MS = 50
+_LEAST_TIMEOUT_MS = 200
+"""The chip itself ends an exchange in time and says so: this is for a chip that is dead, and must outlast a busy processor."""
 _ATTEMPTS = 2
 _RATS = 0xE0
 _RANDOM = b"random UID"

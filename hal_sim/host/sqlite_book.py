@@ -102,36 +102,40 @@ def connect(folder: Path) -> sqlite3.Connection:
 
 
 class SqliteBook(HostBook):
-    """``HostBook`` whose calls and controls are kept. One thread at a time, as ``HostBook``."""
+    """``HostBook`` whose calls and controls are kept. One thread at a time, as ``HostBook``.
+
+    ``heard`` is called behind the commit of each call and control, ``broken`` once when the book can no longer be written. ``db`` is the
+    open file, ``new`` whether this is its first start, ``replayed`` how many inputs were played again.
+    """
 
     def __init__(self, scenario: dict[str, Any], folder: Path, keys: Keys, now_utc_ms: Callable[[], int]) -> None:
         """Opens or begins the book and plays it. Raises ``CannotOpen``, ``ScenarioError`` and ``sqlite3.Error``."""
         self.heard: Callable[[Heard], None] = lambda heard: None
         self.broken: Callable[[str], None] = lambda why: None
         self._broken = ""
-        self._db = connect(folder)
+        self.db = connect(folder)
         self._clock = BookClock(now_utc_ms)
         self._keeper = Sealer(keys.card)
         digest = hashlib.sha256(json.dumps(scenario, sort_keys=True).encode()).hexdigest()
         marks = {"layout": str(LAYOUT), "scenario": digest, "keys": keys.fingerprint()}
-        self.new = not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        self.new = not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
         began_ms = now_utc_ms() if self.new else self._check(marks)
         with self._clock.at(began_ms):
             super().__init__(scenario, self._clock, token_key=keys.token, pin_key=keys.pin, card_key=keys.card, list_key=keys.lists)
-        self._tables = Tables(self._db, self)
+        self._tables = Tables(self.db, self)
         self._told = self.cursor({})
         if self.new:
             self._begin(marks | {"began_ms": str(began_ms), "began": instant_text(began_ms)})
         self.replayed = self._replay_inputs()
 
     def _begin(self, marks: dict[str, str]) -> None:
-        self._db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}")
-        self._db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", marks.items())
+        self.db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}")
+        self.db.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", marks.items())
         self._tables.list_published()
-        self._db.execute("COMMIT")
+        self.db.execute("COMMIT")
 
     def _check(self, marks: dict[str, str]) -> int:
-        kept = dict(self._db.execute("SELECT name, value FROM meta"))
+        kept = dict(self.db.execute("SELECT name, value FROM meta"))
         if kept.get("layout") != marks["layout"]:
             raise CannotOpen(f"the book has layout {kept.get('layout')}, this program knows {marks['layout']}")
         if kept.get("keys") != marks["keys"]:
@@ -147,7 +151,7 @@ class SqliteBook(HostBook):
     def shut(self) -> None:
         """Closes the file. The book can still be read, but takes nothing more."""
         self._broken = self._broken or "the book is closed"
-        self._db.close()
+        self.db.close()
 
     # --- what comes in --------------------------------------------------------------------------------------------------
 
@@ -178,7 +182,7 @@ class SqliteBook(HostBook):
             number = self._next_input()
             kept = control.sealed(lambda card: {"sealed": self._keeper.seal(card, f"control-{number}"), "token": self.token_of(card)})
             row = (number, at_ms, instant_text(at_ms), "control", control.name, encode(kept).decode(), encode(answer).decode())
-            self._db.execute("INSERT INTO input (id, at_ms, at, kind, what, body, answer) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self.db.execute("INSERT INTO input (id, at_ms, at, kind, what, body, answer) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             self._tables.after_control(instant_text(at_ms), self._said())
         self.heard(Heard(at_ms, control.name, 0, None, answer))
         return answer
@@ -204,23 +208,23 @@ class SqliteBook(HostBook):
         at = instant_text(at_ms)
         with self._written():
             if slot is not None:
-                self._db.execute("DELETE FROM input WHERE slot = ?", [slot])
+                self.db.execute("DELETE FROM input WHERE slot = ?", [slot])
             row = (at_ms, at, "call", what, key, body.decode(), answer[0], answer[2].decode(), slot)
             names = "at_ms, at, kind, what, key, body, status, answer, slot"
-            self._db.execute(f"INSERT INTO input ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+            self.db.execute(f"INSERT INTO input ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
             self._tables.after_call(Call(parts, message, content, at))
 
     def _next_input(self) -> int:
-        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'input'").fetchone()
+        found = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'input'").fetchone()
         return 1 if found is None else int(found[0]) + 1
 
     @contextmanager
     def _written(self) -> Iterator[None]:
         """One transaction. When it fails the book in memory is ahead of the file, and nothing more may be answered from it."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self.db.execute("BEGIN IMMEDIATE")
             yield
-            self._db.execute("COMMIT")
+            self.db.execute("COMMIT")
         except sqlite3.Error as error:
             self._broken = f"{FILE} cannot be written: {error}"
             self.broken(self._broken)
@@ -240,7 +244,7 @@ class SqliteBook(HostBook):
 
     def _replay_inputs(self) -> int:
         count = 0
-        rows = self._db.execute("SELECT id, at_ms, kind, what, key, body, status, answer FROM input ORDER BY id")
+        rows = self.db.execute("SELECT id, at_ms, kind, what, key, body, status, answer FROM input ORDER BY id")
         for number, at_ms, kind, what, key, body, status, answer in rows:
             with self._clock.at(at_ms):
                 again = self._again(number, kind, what, key, body)

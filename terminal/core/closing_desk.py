@@ -83,4 +83,3 @@ class ClosingDesk:
         if session.state is SessionState.AUTHORIZING and session.sale is not None:
             self.teller.abandon(session.sale)
         self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
-

@@ -177,4 +177,3 @@ class StateDesk:
         """Again after a while; while the host is away its return is waited for instead."""
         if self._applied is not None and not self.link.down:
             self.desk.start(AppliedDue(), self.link.times.probe_ms)
-

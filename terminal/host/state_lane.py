@@ -119,7 +119,12 @@ def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
             for point in state.points
         ],
         "faults": [
-            {"code": fault.code, "subject": _text(fault.subject, SUBJECT_LENGTH), "since": instant_text(fault.since), "detail": _text(fault.detail)}
+            {
+                "code": fault.code,
+                "subject": _text(fault.subject, SUBJECT_LENGTH),
+                "since": instant_text(fault.since),
+                "detail": _text(fault.detail),
+            }
             for fault in state.faults
         ],
         "closed": [

@@ -1,4 +1,4 @@
-"""The steps about sending in batches and about reconciliation: a host that loses or spoils a record, and what it finds when a batch is compared. Source: features.md F45.
+"""Steps about sending in batches and about reconciliation: a host that loses or spoils a record, and what it finds. (features.md F45.)
 
 PYTEST_DONT_REWRITE (there is no bare assert here)
 """

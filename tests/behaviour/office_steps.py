@@ -175,4 +175,3 @@ def _carries(stage: Stage, centre: str | None, driver: str | None) -> None:
         return (sold[-1]["cost_centre"], sold[-1]["driver"]) if sold else None
 
     stage.expect(lambda: seen() == (centre, driver), BOOKS_WAIT_MS, lambda: f"the last record carries {seen()}")
-

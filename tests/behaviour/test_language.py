@@ -56,6 +56,10 @@ When the host becomes reachable
 When the host becomes unreachable
 When the host blocks card "7001"
 When the host blocks customer "C1"
+When the host loses its record of 1 sale
+When the host loses its records of 3 sales
+When the host has 12.00 L in its record of the last sale
+When the host begins to lose its answers after booking
 When the host unblocks card "7001"
 When the host unblocks customer "C1"
 When the host unlocks the PIN of card "7001"
@@ -81,6 +85,13 @@ Then the ledger holds 2 sales
 Then the host has booked 1 sale
 Then the host has booked 2 sales
 Then the host holds no open authorization
+Then the host agrees with batch 1
+Then the host disagrees with batch 12
+Then batch 1 sums 2 sales
+Then batch 1 sums 1 sale
+Then batch 1 sums no sales
+Then the advices came in 1 call
+Then the advices came in 2 calls
 Then 37.50 L remain of the DAY QUANTITY limit of card "7001"
 Then 20.00 EUR remain of the MONTH VALUE limit of customer "C1"
 Then 1 remain of the DAY COUNT limit of card "7001"

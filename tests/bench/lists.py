@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -110,11 +111,13 @@ class Imported:
     """One import in a process of its own."""
 
     seconds: float
+    cpu_s: float
     peak_mib: float
 
 
 def import_once(job: Job) -> Imported:
     """Start the import as the terminal does and take its time and its highest memory."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "terminal.store.card_import"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None
@@ -129,7 +132,8 @@ def import_once(job: Job) -> Imported:
     answer = child.stdout.read()
     if child.returncode or msgspec.json.decode(answer) != {"refused": None}:
         raise RuntimeError(f"the import failed: {child.returncode} {answer!r}")
-    return Imported(took, peak / 1024)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Imported(took, used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime, peak / 1024)
 
 
 def _peak_kib(pid: int) -> int:
@@ -142,15 +146,15 @@ def _peak_kib(pid: int) -> int:
     return int(found[1]) if found and "python" in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace") else 0
 
 
-def bare_seconds(folder: Path, built: Path) -> float:
-    """Nothing but executemany of the very rows of that card file into the same tables, committed and synced."""
+def bare_seconds(folder: Path, built: Path) -> tuple[float, float]:
+    """Nothing but executemany of the very rows of that card file into the same tables, committed and synced. Wall and processor."""
     target = folder / "bare.db"
     source = sqlite3.connect(f"{built.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     names = ("product", "customer", "card", "bound")
     tables = {name: source.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     source.close()
     os.sync()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     connection = sqlite3.connect(target, isolation_level=None)
     for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -8192"):
         connection.execute(f"PRAGMA {setting}").fetchone()
@@ -163,16 +167,17 @@ def bare_seconds(folder: Path, built: Path) -> float:
     handle = os.open(target, os.O_RDONLY)
     os.fsync(handle)
     os.close(handle)
-    took = time.perf_counter() - start
+    took, cpu = time.perf_counter() - start, time.process_time() - cpu
     target.unlink()
-    return took
+    return took, cpu
 
 
-def bare_seconds_niced(folder: Path, built: Path) -> float:
+def bare_seconds_niced(folder: Path, built: Path) -> tuple[float, float]:
     """The same in a process of its own that gives way as the import's does: both meet the neighbours on the same terms."""
     command = [sys.executable, "-m", "tests.bench.lists", str(folder), str(built)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=1_800)
-    return float(done.stdout)
+    took, cpu = map(float, done.stdout.split())
+    return took, cpu
 
 
 class Shelf:
@@ -257,7 +262,7 @@ def figures(folder: Path, shelf: Shelf, cards: int, calm_s: float) -> list[Figur
     lists = shelf.live(cards)
     till = Till(folder, lists, known, "lists.db")
     lived = []
-    for version in range(2, 2 + IMPORTS - 1):
+    for version in range(2, 2 + IMPORTS):
         lived.append(to_live_ms(till, job, version))
         bare.append(bare_seconds_niced(folder, till.lists.directory / f"cards-e1-{version}.db"))
     deltas = delta_ms(till, cards)
@@ -267,15 +272,17 @@ def figures(folder: Path, shelf: Shelf, cards: int, calm_s: float) -> list[Figur
     return [*_import_figures(job, shelf.imports[cards], lived, bare), *_busy_figures(busy), *_delta_figures(deltas, cards)]
 
 
-def _import_figures(job: Job, first: Imported, lived: list[tuple[Imported, float]], bare: list[float]) -> list[Figure]:
+def _import_figures(job: Job, first: Imported, lived: list[tuple[Imported, float]], bare: list[tuple[float, float]]) -> list[Figure]:
     took = [one.seconds + rest / 1000 for one, rest in lived]
     peaks = [first.peak_mib, *(one.peak_mib for one, _ in lived)]
     return [
         Figure(
             f"list of {job.rows:,} rows to live", "s", percentile(took, 0.5),
             f"median of {len(took)}; packed bytes on disk to the file that the core has adopted and opened; in its own process",
-            percentile(bare, 0.5), "executemany of the same rows, committed and synced, as nice; median, in turns", 3, bar_of_floor=True,
-            detail={"to_live_s": took, "executemany_s": bare, "adopting_ms": [rest for _, rest in lived],
+            percentile([wall for wall, _ in bare], 0.5), "executemany of the same rows, synced, as nice; in turns",
+            3, bar_of_floor=True,
+            detail={"to_live_s": took, "executemany_s": [wall for wall, _ in bare], "adopting_ms": [rest for _, rest in lived],
+                    "cpu_s": [one.cpu_s for one, _ in lived], "executemany_cpu_s": [cpu for _, cpu in bare],
                     "packed_mib": Path(job.source).stat().st_size >> 20},
         ),
         Figure("memory of the import process", "MiB", max(peaks), "its highest resident size", bar=64),
@@ -325,4 +332,4 @@ def _delta_figures(took: list[float], cards: int) -> list[Figure]:
 
 if __name__ == "__main__":
     os.nice(19)
-    print(bare_seconds(Path(sys.argv[1]), Path(sys.argv[2])))
+    print(*bare_seconds(Path(sys.argv[1]), Path(sys.argv[2])))

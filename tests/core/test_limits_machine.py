@@ -177,4 +177,4 @@ class Pumps(RuleBasedStateMachine):
 
 
 TestPumps = Pumps.TestCase
-TestPumps.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
+TestPumps.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)

@@ -37,7 +37,7 @@ from drivers.badge.ev2_commands import (
 from drivers.badge.ev2_session import CommMode, Ev2Session
 from drivers.badge.originality import is_original
 from drivers.badge.proof import BadgeProof, ProofProfile
-from drivers.badge.sun import SunLayout, SunRefused, decrypt_file_data, decrypt_picc, verify_text
+from drivers.badge.sun import SunLayout, SunRefused, decrypt_file_data, decrypt_picc, file_mac, verify_plain, verify_text
 from drivers.smartcard.apdu import Done, Send, Step
 from tests.drivers.small_badge import SmallBadge
 
@@ -302,6 +302,8 @@ def test_file_settings_as_published() -> None:
     settings = file_settings(bytes.fromhex("0040EEEE000100D1FE001F00004400004400002000006A0000"))
     assert settings == FileSettings(CommMode.PLAIN, read=14, write=14, read_write=14, change=14, size=256)
     assert file_settings(bytes.fromhex("000300E0800000")) == FileSettings(CommMode.FULL, read=14, write=0, read_write=0, change=0, size=128)
+    assert file_settings(bytes.fromhex("0001EEEE200000")).mode is CommMode.MAC
+    assert file_settings(bytes.fromhex("0002123F200000")) == FileSettings(CommMode.PLAIN, read=3, write=15, read_write=1, change=2, size=32)
     assert get_file_settings(2).header == b"\x02"
     for wrong in (b"", bytes(6), b"\x01" + bytes(6)):
         with pytest.raises(EV2Error, match="^content: "):
@@ -309,6 +311,7 @@ def test_file_settings_as_published() -> None:
 
 
 def test_what_cannot_be_asked() -> None:
+    assert wrap(0xAD, read_data(2, 128, 2, CommMode.MAC).header).hex().upper() == "90AD0000070280000002000000", "as in a public test"
     for values in ((32, 0, 1), (-1, 0, 1), (2, -1, 1), (2, 1 << 24, 1), (2, 0, 0), (2, 0, 240)):
         with pytest.raises(EV2Error, match="^command: "):
             read_data(*values, CommMode.FULL)
@@ -379,6 +382,14 @@ def test_sun_texts_out_of_shape() -> None:
         decrypt_file_data(bytes(16), UID, 1, bytes(15))
     with pytest.raises(ValueError, match="no UID"):
         decrypt_file_data(bytes(16), UID, 1 << 24, bytes(16))
+
+
+def test_the_first_and_the_last_counter() -> None:
+    for counter in (0, 0xFFFFFF):
+        assert verify_plain(KEY, UID, counter, file_mac(KEY, UID, counter, b"x"), b"x").counter == counter
+    for uid, counter in ((UID, -1), (UID, 1 << 24), (UID[:4], 1)):
+        with pytest.raises(SunRefused, match="wrong length"):
+            verify_plain(KEY, uid, counter, bytes(8))
 
 
 def test_originality_of_the_wrong_key() -> None:

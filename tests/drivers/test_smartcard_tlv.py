@@ -62,6 +62,7 @@ def test_missing_and_double_objects() -> None:
         ("9F8001", TlvFault.BAD_TAG),
         ("9F0001", TlvFault.BAD_TAG),
         ("DF81818101", TlvFault.BAD_TAG),
+        ("DF8181010100", TlvFault.BAD_TAG),
         ("6F03840200", TlvFault.SHORT),
     ],
 )

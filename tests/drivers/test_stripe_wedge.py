@@ -100,6 +100,13 @@ def test_digits_of_a_french_wedge_need_shift() -> None:
     assert not set(typed(main_row, WedgeLayout.FRENCH)) & set("0123456789")
 
 
+def test_the_number_block_types_digits_in_every_layout() -> None:
+    keys = "KP0 KP1 KP2 KP3 KP4 KP5 KP6 KP7 KP8 KP9 KPSLASH KPASTERISK KPMINUS KPPLUS"
+    block = [(ecodes.ecodes[f"KEY_{key}"], 1) for key in keys.split()]
+    for layout in WedgeLayout:
+        assert typed(block, layout) == typed([(SHIFT, 1), *block], layout) == "0123456789/*-+"
+
+
 def test_only_a_key_going_down_types() -> None:
     assert typed([(ecodes.KEY_4, value) for value in (0, 1, 2, 2, 2, 0)], WedgeLayout.US) == "4"
     assert typed([(ecodes.KEY_4, 1), (ecodes.KEY_4, 0), (ecodes.KEY_4, 1)], WedgeLayout.US) == "44"

@@ -74,7 +74,6 @@ Feature: F16 What may be let go before the host has answered is capped
     And the host is unreachable
     When the driver presents badge "04A1B2C3D4E5F6"
     And the driver chooses fuelling point 1
-    And 10 s pass
     And the driver presents badge "04C1B2C3D4E5F6"
     Then the driver is refused with "EXPOSURE_REACHED"
 

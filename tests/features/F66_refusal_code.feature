@@ -12,7 +12,7 @@ Feature: F66 Six characters on the display lead to the exact decision
     And the cards
       | number         | medium | customer | language | offline | status  | pin  | products |
       | 04A1B2C3D4E5F6 | badge  | C1       | fr       | ALLOWED | active  | none | all      |
-      | 04B1B2C3D4E5F6 | badge  | C1       | uk       | ALLOWED | blocked | none | all      |
+      | 04B1B2C3D4E5F6 | badge  | C1       | de       | ALLOWED | blocked | none | all      |
       | 04C1B2C3D4E5F6 | badge  | C1       | de       | ALLOWED | active  | none | SP95     |
       | 04D1B2C3D4E5F6 | badge  | C1       | en       | ALLOWED | active  | 1234 | all      |
 

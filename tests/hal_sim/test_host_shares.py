@@ -96,6 +96,12 @@ class Fleet:
             if flag:
                 opt.words.remove(word)
 
+    def renew(self, opt: Opt, wanted: int, flag: bool) -> None:
+        """A new share that arrives, and is said to have."""
+        self.publish(opt, wanted, flag)
+        self.adopt(opt, 0, True)
+        self.say(opt, len(opt.words) - 1, flag)
+
     def offline(self, opt: Opt, amount: int, flag: bool) -> None:
         """A sale that the terminal decides: released, and at once delivered or not."""
         opt.sequence += 1
@@ -148,11 +154,11 @@ class Fleet:
             assert apart + opt.taken() + max(given, opt.left()) <= self.limit
 
 
-DEEDS = ("publish", "adopt", "say", "offline", "ask", "finish", "upload")
+DEEDS = ("publish", "adopt", "say", "offline", "ask", "finish", "upload", "renew")
 STEPS = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 3), st.integers(0, 120), st.booleans()), max_size=60)
 
 
-@settings(deadline=None, max_examples=3000)
+@settings(deadline=None, max_examples=1000)
 @given(st.integers(2, 4), st.lists(st.integers(0, 50), min_size=4, max_size=4), STEPS)
 def test_never_more_than_the_limit_is_taken(count: int, wishes: list[int], steps: list[tuple[str, int, int, bool]]) -> None:
     fleet = Fleet(count, 100)

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.hal_sim.host_kit import OPENAPI, START
-from tests.hal_sim.host_process import HostProcess
+from tests.hal_sim.host_process import PATIENCE_S, HostProcess
 
 EXAMPLES = 15
 RIGHT_EXAMPLES = 8
@@ -72,7 +72,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_every_operation_answers_as_the_contract_says(host: HostProcess, case: Any) -> None:
-    case.call_and_validate(base_url=host.url, session=host.http, checks=CHECKS, timeout=10, verify=host.http.verify)
+    case.call_and_validate(base_url=host.url, session=host.http, checks=CHECKS, timeout=PATIENCE_S, verify=host.http.verify)
 
 
 # --- right data ---------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def put_in_order(host: HostProcess, case: Any) -> None:
 @settings(max_examples=RIGHT_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_what_agrees_with_itself_is_taken(host: HostProcess, case: Any) -> None:
     put_in_order(host, case)
-    answer = case.call(base_url=host.url, session=host.http, timeout=10, verify=host.http.verify)
+    answer = case.call(base_url=host.url, session=host.http, timeout=PATIENCE_S, verify=host.http.verify)
     case.validate_response(answer, checks=CHECKS)
     name = case.operation.definition.raw["operationId"]
     if name in CALLS:

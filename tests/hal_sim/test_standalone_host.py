@@ -90,6 +90,7 @@ def everything(host: HostProcess, folder: Path) -> None:
         ("correct", "OPT1-1-1", "refund", "--quantity-ml", "1000", "--value-minor", "172", "--why", "spilt"),
         ("correct", "OPT1-1-5", "amend", "--card", "04A1B2C3D4E582"),
         ("close", "fuelling-point", "2", "--why", "hose"),
+        ("share", "customer", "C1", "MONTH", "VALUE", "60000"),
         ("publish", "--confirm-shrink"),
     ):
         done(folder, *arguments)
@@ -133,6 +134,8 @@ def test_restarted_it_is_the_same_host_in_all_that_can_be_asked(host: HostProces
     assert [each["sale"] for each in before["open-authorizations"]] == ["OPT1-1-3"]
     assert "event: correction" in before["stream"]
     assert "event: closing" in before["stream"]
+    assert [each["wanted"] for each in before["state"]["shares"]] == [60_000, 50_000]
+    assert before["state"]["not_acknowledged"] == ["K1", "K2"]
     ends: tuple[Callable[[HostProcess], object], ...] = (HostProcess.kill, HostProcess.end)
     for end in ends:
         end(host)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hal_sim.host import HostServer
+from terminal.core.batch_events import ItemsAnswered
 from terminal.core.card_data import HostDecision
 from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.events import (
@@ -26,7 +27,7 @@ from terminal.core.events import (
     UploadFailed,
     UploadResult,
 )
-from terminal.core.ids import MessageKey
+from terminal.core.ids import MessageKey, MessageKind
 from terminal.core.records import MediumRef
 from terminal.host.client import Answer
 from terminal.host.list_head import ListKeys
@@ -268,3 +269,36 @@ def test_a_list_that_is_wrong_is_refused(pki: Path, tmp_path: Path) -> None:
     assert isinstance(refused, ListsRefused)
     assert refused.why.startswith("cards e1/2: line 1: ")
     assert not list(tmp_path.glob("cards-*"))
+
+
+# --- several advices in one call ------------------------------------------------------------------------------------------------------
+
+ITEMS = ("OPT1-1-1/advice", "OPT1-1-2/advice", "OPT1-1-3/advice")
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "bad_request"), (409, "key_reuse"), (413, "too_large"), (422, "unknown_fields")])
+def test_a_refused_call_with_several_sets_nothing_aside(status: int, code: str) -> None:
+    """It may be one of them only: fewer go next."""
+    found = upload_result(LANE, ITEMS[0], Answer(status, _error(code)), *ITEMS[1:])
+    assert isinstance(found, UploadFailed)
+    assert (found.key, found.items, found.refused) == (ITEMS[0], 3, True)
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b""), (404, _error("unknown_terminal")), (413, b"<html>"), (200, b"{}")])
+def test_what_may_change_is_tried_again_for_several_too(status: int, body: bytes) -> None:
+    found = upload_result(LANE, ITEMS[0], Answer(status, body), *ITEMS[1:])
+    assert isinstance(found, UploadFailed)
+    assert (found.items, found.refused) == (3, False)
+
+
+def test_the_real_host_takes_several_in_one_call(site: tuple[Desk, HostServer, Clock]) -> None:
+    """One of them is no record at all; the others are booked."""
+    desk, server, _ = site
+    good = [booking(MessageKind.ADVICE, n, authorization=None, decided_by="offline") for n in (1, 2)]
+    stored = [QueuedMessage(message.key, LANE.encode(message)) for message in good]
+    desk.desk.upload((stored[0], QueuedMessage(ITEMS[2], b'{"key":"OPT1-1-3/advice"}'), stored[1]))
+    found = desk.next()
+    assert isinstance(found, ItemsAnswered)
+    assert [key for key, _ in found.results] == [ITEMS[0], ITEMS[2], ITEMS[1]]
+    assert found.results[1][1] is UploadResult.REJECTED_PERMANENT
+    assert [record["sequence"] for record in server.book.records()] == [1, 2]

@@ -68,7 +68,8 @@ def sale(bench: Bench) -> SaleId:
 def test_a_cancelled_sale_counts_nothing_and_is_written_before_it_is_acknowledged(bench: Bench, sale: SaleId) -> None:
     effects = bench.do(correction(sale))
     (fact,) = records(effects, SaleCorrected)
-    assert (fact.event, fact.correction, fact.sale, fact.kind, fact.effective_at) == (1, "K1", sale, "cancel", bench.site.desk.utc(bench.now))
+    assert (fact.event, fact.correction, fact.sale, fact.kind) == (1, "K1", sale, "cancel")
+    assert fact.effective_at == bench.site.desk.utc(bench.now)
     assert counts(bench, sale) is None
     assert bench.site.desk.exposure.get(sale) is None
     assert acks(effects) == [AckEvent(1, fact.effective_at)]
@@ -148,8 +149,8 @@ def test_what_cannot_be_is_written_told_as_refused_and_changes_nothing(
 @pytest.mark.parametrize("kind", ["cancel", "refund", "amend"])
 def test_an_open_sale_is_not_corrected(bench: Bench, kind: str) -> None:
     sale = bench.arm("A")
-    amounts = {"quantity_ml": 1, "value_minor": 1} if kind == "refund" else {}
-    (passed,) = records(bench.do(correction(sale, kind, **amounts)), EventPassed)
+    amount = 1 if kind == "refund" else None
+    (passed,) = records(bench.do(correction(sale, kind, quantity_ml=amount, value_minor=amount)), EventPassed)
     assert "has not ended" in passed.why
     assert bench.sale(sale).state is SaleState.AUTHORIZED
 

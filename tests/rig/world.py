@@ -19,13 +19,13 @@ from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
 from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.books import LedgerCopy
+from tests.rig.office import Office
 from tests.rig.person import Person
 from tests.rig.settings import NotBuilt
 from tests.rig.station import Station
 
 POLL_S = 0.04
 NOISE_MS = 5_000
-BOOKED_MS = 20_000
 NOISE_PPM = 150_000
 LISTS_MS = 5_000
 REST_MS = 2_200
@@ -45,6 +45,7 @@ class RigWorld:
             self._forecourt = self._station.forecourt
             self._terminal = self._station.terminal
             self._ledger = LedgerCopy(self._station.state_dir, self._station.folder / "copy")
+            self._office = Office(self.setup, self._forecourt, self._terminal, self._ledger, self.wait)
             self._noise: dict[int, float] = {}
             self._person = Person(self._forecourt, self._terminal, self.wait)
             self._person.look()
@@ -278,29 +279,11 @@ class RigWorld:
 
     def host_closes(self, scope: str, name: str, *, closed: bool) -> None:
         """See ``World.host_closes``."""
-        event = self._forecourt.do("close" if closed else "open", scope=scope, name=name)["event"]
-        self._heard(event)
+        self._office.close(scope, name, closed=closed)
 
     def host_corrects(self, correction: Correction) -> None:
         """See ``World.host_corrects``."""
-        if self._terminal.powered:
-            self.wait(self._all_ended, BOOKED_MS)
-        with self._ledger.reading() as db:
-            said = ledger_view.corrections(db, self.setup, correction)
-        if correction.kind != "settle":
-            self.wait(lambda: any(sale["sale"] == said["sale"] for sale in self._forecourt.do("host")["sales"]), BOOKED_MS)
-        self._forecourt.do("correct", publish=False, **said)
-        self._heard(max(word["id"] for word in self._forecourt.do("host")["pushed"]))
-
-    def _heard(self, event: int) -> None:
-        """A terminal that reaches the host has heard what was said when the office turns to the next thing."""
-        status = self._terminal.status()
-        if status is not None and status.get("host") == "reachable":
-            self.wait(lambda: str(event) in self._forecourt.do("host")["acks"], LISTS_MS)
-
-    def _all_ended(self) -> bool:
-        with self._ledger.reading() as db:
-            return ledger_view.all_ended(db)
+        self._office.correct(correction)
 
     def exchange_head(self, fp: int) -> None:
         """See ``World.exchange_head``."""

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, ShowLines
 from drivers.events import DeviceDown
+from terminal.core.batch_events import BatchWasRead
 from terminal.core.card_lists import NO_LIST
 from terminal.core.effects import (
     AckEvent,
@@ -23,6 +24,7 @@ from terminal.core.effects import (
     OpenPush,
     Persist,
     ProbeHost,
+    ReadBatch,
     Send,
     StartDeadline,
     UploadNext,
@@ -239,3 +241,12 @@ def test_the_real_site_boots_fails_and_comes_back(bench: Bench, tmp_path: Path) 
     assert (len(bench.journal), len(bench.outside.left)) == (facts, count)
     start().step(DeviceDown("badge-1", "unplugged"), AT)
     assert bench.journal[-1] == "FaultRaised"
+
+
+def test_a_batch_is_read_behind_the_commit_and_handled_in_the_same_step(bench: Bench) -> None:
+    """What is told of it is what is durable; nothing else of the outside comes between."""
+    read = BatchWasRead(1, (), (), ())
+    bench.site.script = {"event": [ReadBatch(1, 1, 3, (), None), Persist(fault("a"))], read: [Persist(fault("b"))]}
+    bench.engine.step("event", AT)
+    assert [event for event, _ in bench.site.handled] == ["event", read]
+    assert bench.journal == ["FaultRaised", "FaultRaised"]

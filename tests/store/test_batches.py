@@ -18,7 +18,7 @@ from terminal.core import effects as fx
 from terminal.core.effects import ReadBatch
 from terminal.core.events import HostTrouble, ProbeAnswered
 from terminal.core.messages import Booking
-from terminal.core.records import MessageAcknowledged, MessageQuarantined
+from terminal.core.records import BatchSent, BatchSettled, MessageAcknowledged, MessageQuarantined
 from terminal.core.units import UtcMs
 from terminal.host import workers
 from terminal.host.client import Answer, Trouble
@@ -336,3 +336,66 @@ def test_a_backlog_costs_a_step_no_more_than_its_batch(outbox: Ledger, monkeypat
     assert len(outbox.next_messages(answered, 100)) == 100
     db.set_progress_handler(None, 10)
     assert steps < 300
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------------------
+
+
+def _three_empty_sales(path: Path) -> Station:
+    station = Station(path)
+    for _ in range(3):
+        station.end_empty(station.reserve(0), 0)
+    station.reserve(0)
+    return station
+
+
+def _close_key(batch: int, attempt: int) -> QueuedMessage:
+    return QueuedMessage(f"OPT-1-1-B{batch}.{attempt}/close", b"{}")
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ([BatchSent(1, 1, 1, 1, 3, ())], None),
+        ([BatchSent(1, 1, 1, 1, 3, ()), BatchSettled(1, True, "")], None),
+        ([BatchSent(1, 1, 1, 1, 2, ()), BatchSent(2, 1, 1, 3, 4, (4,))], None),
+        ([BatchSent(2, 1, 1, 1, 3, ())], "does not follow batch 0"),
+        ([BatchSent(1, 1, 1, 2, 3, ())], "does not follow batch 0"),
+        ([BatchSent(1, 1, 1, 1, 2, ()), BatchSent(2, 1, 1, 2, 3, ())], "does not follow batch 1 up to 2"),
+        ([BatchSent(1, 1, 1, 1, 4, ())], "does not name the sales that were open"),
+        ([BatchSent(1, 1, 1, 1, 3, (2,))], "does not name the sales that were open"),
+        ([BatchSent(1, 1, 1, 1, 3, ()), BatchSent(1, 3, 1, 1, 3, ())], "attempt 3 of batch 1 does not follow attempt 1"),
+        ([BatchSent(1, 1, 1, 1, 3, ()), BatchSettled(1, True, ""), BatchSent(1, 2, 1, 1, 3, ())], "which is balanced"),
+        ([BatchSettled(1, True, "")], "settled and was not under way"),
+        ([BatchSent(1, 1, 1, 1, 2, ()), BatchSent(1, 2, 1, 1, 2, (), resent=(3,))], "sends sale 3 again, which is not part of it"),
+    ],
+)
+def test_verify_follows_batches(tmp_path: Path, facts: list[Any], words: str | None) -> None:
+    path = tmp_path / "ledger.db"
+    station = _three_empty_sales(path)
+    stored = [_close_key(fact.batch, fact.attempt) for fact in facts if isinstance(fact, BatchSent)]
+    station.ledger.commit(STAMP, facts, stored)
+    station.ledger.close()
+    findings = [finding.what for finding in verify(path).findings]
+    if words is None:
+        assert findings == []
+    else:
+        assert any(words in what for what in findings), findings
+
+
+@pytest.mark.parametrize("edit", ["UPDATE batch SET state = 'balanced'", "UPDATE batch SET last = 2", "DELETE FROM batch"])
+def test_verify_sees_an_edited_batch(tmp_path: Path, edit: str) -> None:
+    path = tmp_path / "ledger.db"
+    station = _three_empty_sales(path)
+    station.ledger.commit(STAMP, [BatchSent(1, 1, 1, 1, 3, ())], [_close_key(1, 1)])
+    station.ledger.connection.execute(edit)
+    station.ledger.close()
+    assert [finding.where for finding in verify(path).findings] == ["table batch, batch 1"]
+
+
+def test_verify_misses_a_close_that_somebody_took_out_of_the_queue(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    station = _three_empty_sales(path)
+    station.ledger.commit(STAMP, [BatchSent(1, 1, 1, 1, 3, ())], [])
+    station.ledger.close()
+    assert [finding.where for finding in verify(path).findings] == ["table outbox, OPT-1-1-B1.1/close"]

@@ -162,9 +162,10 @@ def test_denies_lifts_and_what_a_list_supersedes(tables: Tables) -> None:
     assert tables.rows("deny")[0] == (*card, 1, "e1", 9, 7, 300)
     assert [row[0] for row in tables.rows("deny")] == ["card", "customer", "range"]
     tables.take(r.EventPassed(9, "known", 500))
-    assert tables.rows("ack") == [(5, 100), (6, 200), (7, 300), (8, 400), (9, 500)]
+    assert tables.rows("ack") == [(5, 100, None), (6, 200, None), (7, 300, None), (8, 400, None), (9, 500, None)]
     assert ("last_event", "9") in tables.rows("meta")
-    assert tables.take(r.EventAcknowledged(6, True), r.EventAcknowledged(77, False)).rows("ack") == [(5, 100), (7, 300), (8, 400), (9, 500)]
+    tables.take(r.EventAcknowledged(6, True), r.EventAcknowledged(77, False), r.EventPassed(9, "no such sale", 500, refused=True))
+    assert tables.rows("ack") == [(5, 100, None), (7, 300, None), (8, 400, None), (9, 500, "no such sale")]
     tables.take(r.ListsAdopted("cards-e1-9.db", "e1", 9, 4))
     assert [row[0] for row in tables.rows("deny")] == ["range"]
     tables.take(r.DenyLifted(10, *card, "e1", 10, 600), r.ListsAdopted("cards-e2-50.db", "e2", 50, 4))

@@ -94,7 +94,7 @@ class VirtualLine:
             arrived = self._arrivals(now)
 
     def _after_eot(self, eot: tuple[int, bytes], horizon: int) -> tuple[int, list[tuple[int, bytes]]]:
-        """The master hears an EOT, which is nearly all that happens: the next instant and what arrives at it, ``horizon`` for nothing before.
+        """The master hears an EOT: the next instant and what arrives at it, ``horizon`` when nothing happens before.
 
         What the long way does, but nothing is on the wire now and no head has changed, so that nobody has to be asked twice.
         """
