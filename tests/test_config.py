@@ -19,6 +19,7 @@ from terminal import config as module
 from terminal.config import Config, ConfigError, load, resolve
 from terminal.config_tables import FuellingPointTable, LineTable, NozzleTable
 from terminal.core.deny_book import OnDeny
+from terminal.core.facts import Cap, ExposureCaps
 from terminal.core.texts import LANGUAGES
 from terminal.host.client import Endpoint
 
@@ -80,7 +81,8 @@ def test_the_example_loads(tmp_path: Path) -> None:
 def test_the_examples_defaults_are_the_defaults() -> None:
     """What stands behind a # says what would be without it: with all of them uncommented nothing changes but what has no default."""
     text = "\n".join(re.sub(r"^# (?=[a-z_]+ = )", "", line) for line in EXAMPLE.read_text(encoding="utf-8").splitlines())
-    for without_default in ("terminal_cap_minor", "restricted_products", "list_next"):
+    caps = ("exposure_card_ml", "exposure_customer_minor", "exposure_terminal_count")
+    for without_default in ("terminal_cap_minor", "restricted_products", "list_next", *caps):
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
     assert len(spoken["times"]) == 7
@@ -95,6 +97,16 @@ def test_what_a_deny_does_and_which_keys_sign_lists(tmp_path: Path) -> None:
     told = load_text(tmp_path, example(('# on_deny = "stop"', 'on_deny = "finish"'), ("# list_next = ", "list_next = ")))
     assert told.site("1").rules.on_deny is OnDeny.FINISH
     assert told.keys.list_next == "/etc/forecourt-terminal/list-next.pub"
+
+
+def test_caps_and_networks_reach_the_decision(tmp_path: Path) -> None:
+    """A cap that is not there binds nothing; none at all are no caps."""
+    assert load(EXAMPLE).site("1").rules.policy.exposure is None
+    assert load(EXAMPLE).site("1").rules.networks == ()
+    changes = [(f"# {name}", name) for name in ("exposure_card_ml = ", "exposure_customer_minor = ", "exposure_terminal_count = ")]
+    rules = load_text(tmp_path, example(*changes, ("# networks = []", 'networks = ["NORD"]'))).site("1").rules
+    assert rules.policy.exposure == ExposureCaps(Cap(ml=300_000), Cap(minor=500_000), Cap(count=200))
+    assert rules.networks == ("NORD",)
 
 
 def test_the_units_paths_are_the_examples() -> None:

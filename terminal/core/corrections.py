@@ -72,16 +72,22 @@ def why_not(asked: CorrectionPushed, state: SaleState | None, use: SaleUse | Non
     if use is None or use.state is not UseState.DELIVERED:
         return "no such sale"
     if asked.kind is CorrectionKind.REFUND:
-        if asked.quantity_ml is None or asked.value_minor is None:
-            return "a refund needs both amounts"
-        if asked.quantity_ml > use.quantity_ml or asked.value_minor > use.value_minor:
-            return f"the refund is more than what counts ({use.quantity_ml} ml, {use.value_minor} minor units)"
-    if asked.kind is CorrectionKind.AMEND:
-        if asked.account is None and asked.customer is not None:
-            return "a customer without an account"
-        if asked.account is None and not asked.prompts:
-            return "nothing is amended"
+        return _why_not_refund(asked, use)
+    return _why_not_amend(asked) if asked.kind is CorrectionKind.AMEND else None
+
+
+def _why_not_refund(asked: CorrectionPushed, use: SaleUse) -> str | None:
+    if asked.quantity_ml is None or asked.value_minor is None:
+        return "a refund needs both amounts"
+    if asked.quantity_ml > use.quantity_ml or asked.value_minor > use.value_minor:
+        return f"the refund is more than what counts ({use.quantity_ml} ml, {use.value_minor} minor units)"
     return None
+
+
+def _why_not_amend(asked: CorrectionPushed) -> str | None:
+    if asked.account is None and asked.customer is not None:
+        return "a customer without an account"
+    return "nothing is amended" if asked.account is None and not asked.prompts else None
 
 
 def _why_not_settle(asked: CorrectionPushed, state: SaleState | None) -> str | None:

@@ -340,7 +340,8 @@ class Teller:
         card = session.card
         second = self.lists.card(session.second) if session.second is not None else None
         centres = [each.cost_centre for each in (card, second) if each is not None]
-        drivers = [second.driver if second is not None else None, session.prompts.get(DRIVER_PROMPT), card.driver if card is not None else None]
+        drivers = [each.driver if each is not None else None for each in (second, card)]
+        drivers.insert(1, session.prompts.get(DRIVER_PROMPT))
         return next(filter(None, centres), None), next(filter(None, drivers), None)
 
     def _grant(self, sale: Sale, decision: Decision, host: HostAnswer | None, found: Judged) -> None:

@@ -66,6 +66,18 @@ When the host unlocks the PIN of card "7001"
 When the host publishes the lists
 When the host spoils its lists with "wrong signature"
 When the host changes the price of "GAZOLE" to 1.799
+When the host closes fuelling point 2
+When the host opens fuelling point 2
+When the host closes product "GAZOLE"
+When the host opens product "GAZOLE"
+When the host closes the site
+When the host opens the site
+When the host cancels the last sale
+When the host refunds 5.00 L and 8.65 EUR of the last sale
+When the host settles the last sale at 12.50 L
+When the host moves the last sale to card "B2"
+When the host corrects the odometer of the last sale to "123456"
+When the head of fuelling point 2 is exchanged
 When the clock is set to "2026-03-01 12:00:00"
 When the stop of fuelling point 2 is pressed
 When the emergency stop of the site is pressed
@@ -85,6 +97,19 @@ Then the ledger holds 2 sales
 Then the host has booked 1 sale
 Then the host has booked 2 sales
 Then the host holds no open authorization
+Then the terminal has made the last correction
+Then the terminal refuses the last correction
+Then the host hears "PUMP_LINE_LOST" from the terminal
+Then the host hears no "PUMP_LINE_LOST" from the terminal
+Then the host hears that no messages wait
+Then the host hears that 2 messages wait
+Then the host hears that fuelling point 2 is closed
+Then the host hears that fuelling point 2 is open
+Then the host hears that "MONTH QUANTITY" is bounded offline
+Then the host hears that "WEEK" is not enforced offline
+Then the host knows that its newest lists are in use
+Then the sale carries cost centre "CC7" and driver "Petit"
+Then the sale carries no cost centre and no driver
 Then the host agrees with batch 1
 Then the host disagrees with batch 12
 Then batch 1 sums 2 sales

@@ -177,4 +177,4 @@ class Watermarks(RuleBasedStateMachine):
 
 
 TestWatermarks = Watermarks.TestCase
-TestWatermarks.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestWatermarks.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)

@@ -144,3 +144,17 @@ Feature: F48 The host corrects sales by new entries, which reach the limits at o
     And the driver chooses fuelling point 2
     And the driver lifts nozzle 1 at fuelling point 2
     Then fuelling point 2 is released for at most 50.00 L
+
+  Scenario: What cannot be corrected so is refused, and the host hears why
+    When the host becomes unreachable
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And the host settles the last sale at 5.00 L
+    And the host becomes reachable
+    Then the terminal refuses the last correction
+    And the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04A1B2C3D4E5F6"
+    And 50.00 L remain of the DAY QUANTITY limit of card "04A1B2C3D4E5F6"
+    And the three books agree
