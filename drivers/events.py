@@ -65,12 +65,20 @@ class PumpStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MediumPresented:
-    """A medium was read. ``number`` is what it carries; it stays out of every repr because logs are made of reprs."""
+    """A medium was read. ``number`` is what it carries; it stays out of every repr because logs are made of reprs.
+
+    What a stripe or chip card says besides, None where it does not: ``expiry`` YYMM, ``service_code`` three digits, ``discretionary`` the
+    rest of the track that the number came from. ``counter`` is that of a badge which signs each reading: an honest one is always higher.
+    """
 
     side: int
     kind: MediumKind
     number: str = field(repr=False)
     trust: Trust = Trust.T0
+    expiry: str | None = field(default=None, repr=False)
+    service_code: str | None = field(default=None, repr=False)
+    discretionary: str | None = field(default=None, repr=False)
+    counter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +91,15 @@ class MediumRemoved:
 
 @dataclass(frozen=True, slots=True)
 class MediumUnreadable:
-    """Something was held out and could not be read: torn away, two at once, or of an unknown make."""
+    """Something was held out and could not be read: torn away, two at once, or of an unknown make.
+
+    ``forged``: it could be read, and could not prove that it is what it says.
+    """
 
     side: int
     kind: MediumKind
     why: str
+    forged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

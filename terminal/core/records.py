@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
 
@@ -121,8 +122,7 @@ class SaleDelivered:
 
 @dataclass(frozen=True, slots=True)
 class SaleEnded:
-    """The sale ended without a drop; ``reversed``: an unknown host authorization was reversed for it. ``decided_by`` and ``authorization``:
-    of a host's approval that was not used, which no ``SaleAuthorized`` tells."""
+    """Ended without a drop. ``reversed``: an unknown authorization was; ``decided_by``, ``authorization``: of an approval never used."""
 
     sale: SaleId
     end: str
@@ -380,6 +380,7 @@ Record = (
     | MessageQuarantined
     | PinTried
     | PinCleared
+    | BadgeCounter
     | Refused
     | TotalRead
     | Unattributed

@@ -142,12 +142,16 @@ class CustomerSession:
         if self.card is None or not self.teller.is_pair(self.card, token):
             self.desk.tell(AttemptRefused(self.side, Reason.SECOND_CARD_WRONG))
             return
+        refused = self.teller.second_look(self, event, token)
+        if refused is not None:
+            self.desk.tell(refused)
+            return
         self.second = token
         self._next()
 
     def unreadable(self, event: MediumUnreadable, at: Instant) -> None:
         self._forget()
-        self.desk.tell(AttemptRefused(self.side, Reason.MEDIUM_UNREADABLE))
+        self.desk.tell(AttemptRefused(self.side, Reason.MEDIUM_NOT_GENUINE if event.forged else Reason.MEDIUM_UNREADABLE))
 
     def _next(self) -> None:
         """What is still missing, in the order of a fuelling."""

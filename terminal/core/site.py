@@ -25,6 +25,7 @@ from terminal.core.effects import BATCH_ITEMS, Effect, Enqueue, Persist
 from terminal.core.exposure import Exposure
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
+from terminal.core.genuine import Genuineness
 from terminal.core.host_answers import HostAnswers
 from terminal.core.host_events import ClosingPushed, CorrectionPushed
 from terminal.core.host_link import HostLink, HostTimes
@@ -73,6 +74,7 @@ class Recovered:
     refusals: int = 0
     open_sales: list[Sale] = field(default_factory=list)
     pin_tries: dict[str, PinTries] = field(default_factory=dict)
+    badge_counters: dict[str, int] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
     faults: dict[tuple[FaultCode, str], str] = field(default_factory=dict)
     waiting: int = 0
@@ -136,6 +138,7 @@ class Site:
             recovered.refusals,
         )
         self.teller.lists_checked = recovered.lists_checked
+        self.teller.genuine = Genuineness(self.desk, dict(recovered.badge_counters))
         self.closings = self.teller.closings = Closings(recovered.closings)
         self.sessions = {
             side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
@@ -145,9 +148,7 @@ class Site:
             self.desk, self.link, self.lists, self.list_desk, self.uploads, self.batches, self.teller, self.push, self.sessions, self.points
         )
         self.corrections = CorrectionDesk(self.desk, self.push, recovered.past)
-        self.closing_desk = ClosingDesk(
-            self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver
-        )
+        self.closing_desk = ClosingDesk(self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver)
         self.state = StateDesk(self, self.answers.host_spoke)
         self.answers.on_return = self.state.host_is_back
         self.in_service = True

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from drivers.events import MediumPresented
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
@@ -19,6 +20,7 @@ from terminal.core.effects import AskHost
 from terminal.core.events import HostOverdue
 from terminal.core.facts import PinResult
 from terminal.core.fuelling_point import FuellingPoint
+from terminal.core.genuine import Genuineness
 from terminal.core.host_link import HostLink
 from terminal.core.ids import Minting, SaleId
 from terminal.core.internal_events import (
@@ -101,6 +103,7 @@ class Teller:
         self.pin_tries = pin_tries
         self.refusals = Refusals(desk, rules.terminal, refusals)
         self.closings = Closings()
+        self.genuine = Genuineness(desk, {})
         self.lists_checked: UtcMs | None = None
         self._floor = replace(rules.policy, min_dispense_ml=min((p.config.minimum_ml for p in points.values()), default=0))
 
@@ -191,6 +194,8 @@ class Teller:
         """What is certain right after identification: nothing at this terminal could be released to this card."""
         if not self.storage.ready() or self.closings.site:
             return AttemptRefused(session.side, Reason.TERMINAL_NOT_READY)
+        if session.medium is not None and not self.genuine.believed(session.medium, session.token, session.card):
+            return AttemptRefused(session.side, Reason.MEDIUM_NOT_GENUINE)
         if not any(self.nozzles(point) for point in self.points.values()):
             return AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE)
         card = session.card
@@ -204,6 +209,14 @@ class Teller:
             if by_lists.reason in CERTAIN_BY_LISTS:
                 decision, facts = by_lists, listed
         return None if decision.reason is None else AttemptRefused(session.side, decision.reason, judged(facts, self._floor))
+
+    def second_look(self, session: CustomerSession, medium: MediumPresented, token: str) -> AttemptRefused | None:
+        """What the pair's other half must be beside being that one."""
+        if not self.storage.ready():
+            return AttemptRefused(session.side, Reason.TERMINAL_NOT_READY)
+        if self.genuine.believed(medium, token, self.lists.card(token)):
+            return None
+        return AttemptRefused(session.side, Reason.MEDIUM_NOT_GENUINE)
 
     def why(self, session: CustomerSession, reason: Reason, at: Instant, pin: PinResult = PinResult.RIGHT) -> Judged | None:
         """What a decision would look at now, when it would end with this reason: for a refusal that was certain before any was made."""

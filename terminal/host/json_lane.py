@@ -222,9 +222,7 @@ class Lane:
     def closed(self, key: str, body: bytes) -> CloseAnswered:
         """What the host found comparing a batch. Raises ``LaneError``."""
         answer = decode(body, _Closed)
-        return CloseAnswered(
-            MessageKey(key), answer.result == "balanced", tuple(answer.missing), answer.resend_all, utc_ms(answer.time)
-        )
+        return CloseAnswered(MessageKey(key), answer.result == "balanced", tuple(answer.missing), answer.resend_all, utc_ms(answer.time))
 
     def refused(self, body: bytes) -> str:
         """The code of an error that the host itself gave. Raises ``LaneError`` for what a proxy or a portal on the way says."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from terminal.core import records as r
+from terminal.core.badge_counter import BadgeCounter
 from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
 
 Execute = Callable[[str, Sequence[Any]], Any]
@@ -100,6 +101,12 @@ def _pin_tried(execute: Execute, fact: r.PinTried, seq: int, utc: int) -> None:
 
 def _pin_cleared(execute: Execute, fact: r.PinCleared, seq: int, utc: int) -> None:
     execute("DELETE FROM pin WHERE account = ?", (fact.account,))
+
+
+def _badge_counter(execute: Execute, fact: BadgeCounter, seq: int, utc: int) -> None:
+    execute(
+        "INSERT INTO badge_counter VALUES (?, ?) ON CONFLICT (token) DO UPDATE SET counter = excluded.counter", (fact.token, fact.counter)
+    )
 
 
 def _total(execute: Execute, fact: r.TotalRead, seq: int, utc: int) -> None:
@@ -225,6 +232,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.MessageQuarantined: _quarantined,
     r.PinTried: _pin_tried,
     r.PinCleared: _pin_cleared,
+    BadgeCounter: _badge_counter,
     r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,

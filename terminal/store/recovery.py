@@ -44,6 +44,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.unanswered = with_corrections(db, _unanswered(db)) + [one.held() for one in found.open_sales if one.decided_by != "host"]
     found.refusals = int(meta.get("refusals", "0"))
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
+    found.badge_counters = dict(db.execute("SELECT token, counter FROM badge_counter"))
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
     found.denies = [

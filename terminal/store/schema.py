@@ -92,6 +92,7 @@ MIGRATIONS: tuple[str, ...] = (
         scope TEXT NOT NULL, name TEXT NOT NULL, why TEXT NOT NULL, event INTEGER NOT NULL, since INTEGER NOT NULL,
         PRIMARY KEY (scope, name)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE badge_counter (token TEXT PRIMARY KEY, counter INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE refusal (code TEXT PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE ack ADD COLUMN refused TEXT;
     """,

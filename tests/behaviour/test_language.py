@@ -31,6 +31,9 @@ Given the fuelling points
 Given the customers
 Given the cards
 Given the limits
+Given the shares
+Given the ranges that are online only
+Given the site is in network "NORD"
 Given the balances
 Given the host counts
 When the driver presents badge "04A1B2C3D4E5F6"
@@ -84,6 +87,7 @@ When the emergency stop of the site is pressed
 When the emergency stop of the site is reset
 When the disk is full
 When the disk has room
+When the case is explained
 Then the driver is refused with "LIMIT_DAY_QUANTITY"
 Then the driver is asked for "PIN"
 Then the display shows "Compte bloqué"
@@ -124,6 +128,15 @@ Then the three books agree
 Then the fault "PUMP_LINE_LOST" is raised
 Then the fault "PUMP_LINE_LOST" is cleared
 Then a delivery of 5.00 L is unattributed at fuelling point 2
+Then the display shows a refusal code
+Then the display shows no refusal code
+Then the refusal code explains "LIMIT_DAY_QUANTITY"
+Then sale 1 explains "approved" by the host
+Then sale 2 explains "declined" by the terminal
+Then the explanation is approved for 62.00 L of "GAZOLE" bound by "LIMIT_DAY_QUANTITY"
+Then the explanation is partial for 20.00 L of "GAZOLE" bound by "HOST"
+Then the explanation is declined with "CARD_BLOCKED" at step "card"
+Then the case is refused at line 3, naming "cards[0].hours"
 """.strip().splitlines()
 
 

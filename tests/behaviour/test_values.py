@@ -141,7 +141,7 @@ def test_the_setup_as_a_scenario_is_plain_json() -> None:
     assert json.loads(json.dumps(scenario)) == scenario
     assert scenario["host"] == {"reachable": True, "delay_ms": 0, "lose_answers": False, "always_500": False}
     assert scenario["limits"] == [
-        {"subject": {"customer": "C1"}, "period": "DAY", "measure": "QUANTITY", "amount": 100_000, "products": ["GAZOLE"]}
+        {"subject": {"customer": "C1"}, "period": "DAY", "measure": "QUANTITY", "amount": 100_000, "products": ["GAZOLE"], "shared": False}
     ]
     (card,) = cast("list[dict[str, object]]", scenario["cards"])
     assert card["pin"] == "1234"
