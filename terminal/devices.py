@@ -79,6 +79,6 @@ class Devices:
             self.threads.append(display)
         if side.badge_reader is not None:
             profile = NumberProfile(side.badge_reader.profile)
-            self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, profile))
+            self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, (profile,)))
         if side.keypad is not None:
             self.threads.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))

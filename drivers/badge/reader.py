@@ -7,12 +7,11 @@ reference/security-and-reliability.md 0.5 and 2.1 (guard rail). What a badge's b
 
 from __future__ import annotations
 
-import re
+import os
 import struct
 import termios
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 
 import nfc
 import nfc.clf
@@ -22,9 +21,13 @@ import nfc.clf.transport
 import nfc.tag
 
 from drivers.badge.chip_frames import ChipFrames
-from drivers.badge.uid import BadgeFamily, BadgeRefused, NumberProfile, badge_number, classify, full_ats, is_random, uid_number
+from drivers.badge.profiles import BadgeProfile, NotGenuine, Reading, identify
+from drivers.badge.reader_rules import ReaderLost, Sighting, check_port_path, chip_timeout
+from drivers.badge.uid import BadgeRefused, NumberProfile, check_uid, classify, full_ats, is_random
 from drivers.device_thread import DeviceThread
 from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable, Trust
+
+T = TypeVar("T")
 
 PRESENTATION_LIMIT_MS = 1_500
 """Longest time spent on one badge held out, in milliseconds of the driver's clock."""
@@ -41,7 +44,6 @@ FULL_LOOK_ROUNDS = 4
 QUICK_GATHER_MS = 3
 """Sleep so long after a command of a quick look: its ACK and its response are read together, with one wake."""
 
-_PORT_PATH = re.compile(r"/[A-Za-z0-9/_.:+-]+")
 _SLOW = 115_200
 _FAST = (921_600, 460_800, 230_400)
 _WAKE_UP = bytearray(10)
@@ -76,20 +78,8 @@ _BADGE_FAULTS = (
 """What nfcpy raises, by contract or by accident, for a badge that does not behave. Not OSError: that is the reader's own port."""
 
 
-class ReaderLost(OSError):
-    """The reader does not answer, or not any more. The text says which."""
-
-
 class _OutOfTime(Exception):
     """The presentation's limit is over. No kin of nfcpy's errors, which it would catch and try again."""
-
-
-class Sighting(Enum):
-    """How many badges are in the field."""
-
-    NONE = auto()
-    ONE = auto()
-    TWO = auto()
 
 
 class _Tty(nfc.clf.transport.TTY):  # type: ignore[misc]
@@ -141,24 +131,6 @@ class _Frontend(nfc.ContactlessFrontend):  # type: ignore[misc]
             raise
         # An ISO-DEP block never begins with E0, so this is the activation itself.
         return bytearray(full_ats(bytes(answer))) if send_data[0] == _RATS else answer
-
-
-def chip_timeout(left_ms: int) -> float:
-    """The longest waiting time in seconds that the chip knows (100 µs times a power of two) and that is not above ``left_ms``.
-
-    nfcpy rounds a waiting time up to the next such step, almost double in the worst case: so it is given one that needs no rounding.
-    """
-    step = 0
-    while step < 15 and (100 << (step + 1)) <= left_ms * 1_000:
-        step += 1
-    return (100 << step) / 1_000_000
-
-
-def check_port_path(path: str) -> str:
-    """The path, or ``ValueError``: nfcpy puts it unquoted into a shell command, so nothing but a plain absolute path may pass."""
-    if not _PORT_PATH.fullmatch(path):
-        raise ValueError("badge reader's port is not a plain absolute path")
-    return path
 
 
 def bring_back(path: str) -> bool:
@@ -260,8 +232,15 @@ class Pn532:
         found = answer[0] if answer else 0
         return Sighting.NONE if found == 0 else Sighting.ONE if found == 1 else Sighting.TWO
 
-    def read(self, target: Any, profile: NumberProfile) -> str:
-        """The number of the badge ``target`` that ``sense`` has just found.
+    def read(self, target: Any, profiles: tuple[BadgeProfile, ...]) -> Reading:
+        """What the badge ``target`` that ``sense`` has just found is, by the first profile that fits it.
+
+        Raises ``BadgeRefused``, and ``NotGenuine`` for a forgery, with a phrase for the event.
+        """
+        return self.ask(target, lambda badge: identify(badge, profiles, os.urandom))
+
+    def ask(self, target: Any, question: Callable[[HeldBadge], T]) -> T:
+        """Put a question to the badge ``target`` that ``sense`` has just found.
 
         Raises ``BadgeRefused`` with a phrase for the event, after at most ``PRESENTATION_LIMIT_MS``. A badge is often still on its way into
         the field when it is first heard, so one failed reading is followed by a second.
@@ -271,7 +250,7 @@ class Pn532:
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    return self._read_once(target, profile)
+                    return question(HeldBadge(self._clf, target))
                 except BadgeRefused:
                     raise
                 except _BADGE_FAULTS:
@@ -284,18 +263,35 @@ class Pn532:
         finally:
             self._clf.ends_at = None
 
-    def _read_once(self, target: Any, profile: NumberProfile) -> str:
-        family = classify(bytes(target.sens_res), target.sel_res[0] if target.sel_res else None)
-        uid = bytes(target.sdd_res)
-        uid_number(uid)
-        readable = profile is NumberProfile.AUTO and family in (BadgeFamily.TYPE_2, BadgeFamily.TYPE_4)
-        return badge_number(uid, self._ndef(target) if readable else None, profile)
 
-    def _ndef(self, target: Any) -> bytes | None:
+class HeldBadge:
+    """The badge in the field through nfcpy: ``drivers.badge.profiles.Held``. Activated once, at the first thing that needs it."""
+
+    def __init__(self, clf: _Frontend, target: Any) -> None:
+        """Raises ``BadgeRefused`` for a badge of an unknown make."""
+        self._clf = clf
+        self._target = target
+        self._tag: Any = None
+        self.sak = target.sel_res[0] if target.sel_res else None
+        self.atqa = bytes(target.sens_res)
+        self.family = classify(self.atqa, self.sak)
+        self.uid = bytes(target.sdd_res)
+        check_uid(self.uid)
+
+    def _activated(self) -> Any:
+        if self._tag is None:
+            self._tag = nfc.tag.activate(self._clf, self._target)
+            if self._tag is None:
+                raise nfc.clf.TimeoutError
+        return self._tag
+
+    def transceive(self, apdu: bytes) -> bytes:
+        """See ``Held``."""
+        return bytes(self._activated().transceive(bytearray(apdu)) or b"")
+
+    def ndef(self) -> bytes | None:
         """The NDEF message, None when the badge says that it has none. A badge that says nothing is a fault, not a badge without text."""
-        tag = nfc.tag.activate(self._clf, target)
-        if tag is None:
-            raise nfc.clf.TimeoutError
+        tag = self._activated()
         self._clf.failures = 0
         ndef = tag.ndef
         if ndef is not None:
@@ -314,7 +310,7 @@ def identity(target: Any) -> bytes:
 class BadgeReader(DeviceThread):
     """One PN532 at one terminal side, at an explicit port path (any path, by-id links included).
 
-    Posts ``MediumPresented`` (kind BADGE, trust T0) or ``MediumUnreadable`` once for a badge that comes, however long it stays;
+    Posts ``MediumPresented`` (SECURE_BADGE when it has proven itself) or ``MediumUnreadable`` once for a badge that comes and stays;
     ``MediumRemoved`` when one that was presented has been out of the field for ``ABSENT_ROUNDS`` looks, or when the reader is lost.
     ``DeviceUp`` and ``DeviceDown`` carry ``name``. Raises ``ValueError`` for a port path that is not plain.
     """
@@ -326,14 +322,14 @@ class BadgeReader(DeviceThread):
         path: str,
         post: Callable[[DeviceEvent], None],
         clock: Callable[[], int],
-        profile: NumberProfile = NumberProfile.AUTO,
+        profiles: tuple[BadgeProfile, ...] = (NumberProfile.AUTO,),
     ) -> None:
         super().__init__(name, post, clock)
         self.side = side
         self._path = check_port_path(path)
-        self._profile = profile
+        self._profiles = profiles
         self._present: bytes | None = None
-        self._announced = False
+        self._announced: MediumKind | None = None
         self._misses = 0
         self._quick_looks = 0
 
@@ -380,19 +376,19 @@ class BadgeReader(DeviceThread):
     def _arrive(self, chip: Pn532, target: Any) -> None:
         self._present = identity(target)
         try:
-            number = chip.read(target, self._profile)
+            found = chip.read(target, self._profiles)
         except BadgeRefused as refusal:
-            self._refuse(str(refusal))
+            self._refuse(str(refusal), isinstance(refusal, NotGenuine))
             return
-        self._announced = True
-        self.post(MediumPresented(self.side, MediumKind.BADGE, number, Trust.T0))
+        self._announced = MediumKind.BADGE if found.trust is Trust.T0 else MediumKind.SECURE_BADGE
+        self.post(MediumPresented(self.side, self._announced, found.number, found.trust, counter=found.counter))
 
-    def _refuse(self, why: str) -> None:
-        self.post(MediumUnreadable(self.side, MediumKind.BADGE, why))
+    def _refuse(self, why: str, forged: bool = False) -> None:
+        self.post(MediumUnreadable(self.side, MediumKind.BADGE, why, forged))
 
     def _leave(self) -> None:
         """Nothing known is in the field any more. After a loss of the reader too: what happened meanwhile, nobody saw."""
-        if self._announced:
-            self.post(MediumRemoved(self.side, MediumKind.BADGE))
+        if self._announced is not None:
+            self.post(MediumRemoved(self.side, self._announced))
         self._present = None
-        self._announced = False
+        self._announced = None

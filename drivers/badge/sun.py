@@ -116,6 +116,12 @@ def verify_text(text: str, layout: SunLayout, meta_key: bytes, file_key: FileKey
     return verify(meta_key, file_key, picc, mac, secret, text[enc_at:mac_at].encode("ascii"))
 
 
+def has_parameters(text: str, layout: SunLayout) -> bool:
+    """Does this text claim to be a signed message of this layout? One that has only some of its parameters does not."""
+    names = (layout.picc, layout.mac, *(() if layout.enc is None else (layout.enc,)))
+    return all(re.search(rf"[?&]{re.escape(name)}=", text) for name in names)
+
+
 def _parameter(text: str, name: str) -> tuple[bytes, int]:
     """The bytes of one parameter and where its value begins. The chip writes capital hex digits and each parameter once."""
     found = [match.end() for match in re.finditer(rf"[?&]{re.escape(name)}=", text)]

@@ -65,10 +65,15 @@ def is_random(uid: bytes) -> bool:
     return len(uid) == 4 and uid[0] == _RANDOM_UID_FIRST_BYTE
 
 
-def uid_number(uid: bytes) -> str:
-    """The UID as upper-case hex, in the order of the air. Raises ``BadgeRefused`` for a random UID or an impossible length."""
+def check_uid(uid: bytes) -> None:
+    """Raises ``BadgeRefused`` for a UID of an impossible length."""
     if len(uid) not in _UID_LENGTHS:
         raise BadgeRefused("impossible UID length")
+
+
+def uid_number(uid: bytes) -> str:
+    """The UID as upper-case hex, in the order of the air. Raises ``BadgeRefused`` for a random UID or an impossible length."""
+    check_uid(uid)
     if is_random(uid):
         raise BadgeRefused("random UID")
     return uid.hex().upper()
@@ -104,6 +109,25 @@ def first_text(message: bytes) -> str | None:
         if flags & 0x40:
             break
     return None
+
+
+_LINK_PREFIXES = ("", "http://www.", "https://www.", "http://", "https://")
+"""NFC Forum RTD URI 1.0, table 3, codes 00 to 04; the others are no links."""
+
+
+def first_link(message: bytes) -> str | None:
+    """The link of an NDEF message whose first record is a well-known "U" record, None when it is not. Raises ``BadgeRefused``."""
+    if not message:
+        return None
+    kind, payload, _ = _ndef_record(message, 0)
+    if message[0] & 0x07 != 0x01 or kind != b"U":
+        return None
+    if not payload or payload[0] >= len(_LINK_PREFIXES):
+        return None
+    try:
+        return _LINK_PREFIXES[payload[0]] + payload[1:].decode("ascii")
+    except UnicodeDecodeError:
+        return None
 
 
 def _ndef_record(message: bytes, at: int) -> tuple[bytes, bytes, int]:

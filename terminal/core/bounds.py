@@ -98,7 +98,8 @@ def allowances(facts: Facts, policy: Policy) -> tuple[Allowance, ...]:
     Of a product that hangs at several nozzles with different prices the smallest, so that it holds whichever is lifted.
     """
     permitted = permitted_products(facts, policy)
-    bounds = _bounds(facts, policy, list_factor(facts, policy) or 0)
+    # Beside an approval limits bind (where they do) for what the host cannot know, not for the age of our lists.
+    bounds = _bounds(facts, policy, WHOLE if facts.host_approves else list_factor(facts, policy) or 0)
     found: dict[str, Allowance] = {}
     for nozzle in facts.request.nozzles:
         if nozzle.product not in permitted:

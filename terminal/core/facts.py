@@ -131,6 +131,7 @@ class Facts:
 
     ``week_minute`` is the minute of the week at the site, set where the card has hours; ``unanswered`` is the exposure, set where the
     policy caps it and the host does not decide; ``online_only``: the number lies in a range that is never decided offline.
+    ``host_unaware``: sales that we decided alone are open or unsent, so that an approval does not know better than our limits.
     """
 
     request: Request
@@ -152,6 +153,7 @@ class Facts:
     online_only: bool = False
     week_minute: int | None = None
     unanswered: Unanswered | None = None
+    host_unaware: bool = False
 
     @property
     def host_approves(self) -> bool:
@@ -176,13 +178,15 @@ def gather(
     latest_utc: UtcMs | None = None,
     networks: tuple[str, ...] = (),
     exposure: Exposure | None = None,
+    host_unaware: bool = False,
 ) -> Facts:
     """Read what a decision needs, and nothing else.
 
     ``host`` None: not asked or not reachable, decide offline. ``zone`` is the site's IANA zone; the customer's goes before it.
     ``now_utc`` is the shortest plausible estimate of the time (what renews), ``latest_utc`` the longest (what expires; None: the
     same). ``lists_checked_utc`` None: never. Without a card the account is the medium's own token. ``networks`` are the site's;
-    ``exposure`` holds the sales that the host has not answered.
+    ``exposure`` holds the sales that the host has not answered; ``host_unaware``: some of them it cannot know, and they are of this
+    account or customer.
     Raises ``windows.UnknownZone`` for a zone that the machine does not know.
     """
     latest = now_utc if latest_utc is None else max(now_utc, latest_utc)
@@ -191,7 +195,7 @@ def gather(
     customer = None if customer_name is None else cards.customer(customer_name)
     local = customer.zone if customer is not None and customer.zone is not None else zone
     account = request.token if card is None else card.account
-    asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED)
+    asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED or host_unaware)
     limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc, shared=host is None) if asked_lists else ()
     balances = _balance_uses(account, customer_name, cards, book) if asked_lists else ()
     today = local_date(now_utc, local)
@@ -215,6 +219,7 @@ def gather(
         online_only=host is None and cards.online_only(request.number),
         week_minute=week_minute(now_utc, zone) if card is not None and card.hours else None,
         unanswered=exposure.of(account, customer_name) if exposure is not None and policy.exposure is not None and host is None else None,
+        host_unaware=host_unaware,
     )
 
 

@@ -91,6 +91,7 @@ class Sale:
     preset_ml: int | None = None
     preset_minor: int | None = None
     total_start_ml: int | None = None
+    host_unaware: bool = False  # when the host was asked, sales that it could not know were open or unsent
     judged: Judged | None = None
     cost_centre: str | None = None
     driver: str | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from drivers.events import MediumPresented
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
+from terminal.core.backlog import host_unaware
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
 from terminal.core.closings import Closings
@@ -267,7 +268,8 @@ class Teller:
         self.desk.book.drop(sale.id)
         self.desk.exposure.drop(sale.id)
         policy = self._policy(point)
-        decision, facts = self._decide(request, host, at, policy)
+        unaware = sale.host_unaware or host_unaware(self.desk, sale.account, sale.customer)
+        decision, facts = self._decide(request, host, at, policy, unaware=unaware)
         self.desk.book.hold(sale.held())
         if host is not None and host.decision is not HostDecision.DECLINED:
             # The host holds something now: whatever we make of it, the end is its authorization's completion.
@@ -295,7 +297,9 @@ class Teller:
 
     # --- inside ---------------------------------------------------------------------------------------------------------------
 
-    def _decide(self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy) -> tuple[Decision, Facts]:
+    def _decide(
+        self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy, *, unaware: bool = False
+    ) -> tuple[Decision, Facts]:
         rules = self.rules
         facts = gather(
             request,
@@ -312,6 +316,7 @@ class Teller:
             policy=policy,
             networks=rules.networks,
             exposure=self.desk.exposure,
+            host_unaware=unaware,
         )
         return decide(facts, policy), facts
 
@@ -343,6 +348,7 @@ class Teller:
             hold_products=tuple(allowance.product for allowance in decision.allowance),
         )
         sale.cost_centre, sale.driver = self._whose(session)
+        sale.host_unaware = online and host_unaware(self.desk, sale.account, sale.customer)
         self.minting = self.minting.after()
         session.sale = sale_id
         sale.reserve(self.desk)

@@ -112,6 +112,9 @@ Then the host hears that fuelling point 2 is open
 Then the host hears that "MONTH QUANTITY" is bounded offline
 Then the host hears that "WEEK" is not enforced offline
 Then the host knows that its newest lists are in use
+Then the host knows since when the block counts at the terminal
+Then the last sale was decided before that block counted
+Then the last sale was decided after that block counted
 Then the sale carries cost centre "CC7" and driver "Petit"
 Then the sale carries no cost centre and no driver
 Then the host agrees with batch 1

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from drivers.badge.reader import BadgeReader, Pn532, ReaderLost, bring_back, check_port_path, chip_timeout, identity
+from drivers.badge.reader import BadgeReader, Pn532, bring_back, identity
+from drivers.badge.reader_rules import ReaderLost, check_port_path, chip_timeout
 from drivers.badge.uid import BadgeRefused, NumberProfile
 from drivers.events import DeviceDown, DeviceEvent, DeviceUp, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
 from tests.drivers.small_pn532 import Answer, Badge, Chip, IsoCard, Ntag, Scripted
@@ -47,7 +48,7 @@ def chip() -> Iterator[Chip]:
 @contextmanager
 def running(chip: Chip, profile: NumberProfile = NumberProfile.AUTO, clock: Callable[[], int] = now_ms) -> Iterator[Inbox]:
     inbox = Inbox()
-    reader = BadgeReader("badge-1", 1, chip.path, inbox.events.put, clock, profile)
+    reader = BadgeReader("badge-1", 1, chip.path, inbox.events.put, clock, (profile,))
     reader.start()
     try:
         yield inbox
@@ -247,7 +248,7 @@ def test_answers_drawn_at_random_are_never_the_readers_fault(chip: Chip) -> None
             target = opened.sense()
             assert identity(target) == UID
             try:
-                opened.read(target, NumberProfile.AUTO)
+                opened.read(target, (NumberProfile.AUTO,))
                 outcomes["number"] += 1
             except BadgeRefused:
                 outcomes["refused"] += 1

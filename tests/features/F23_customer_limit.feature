@@ -51,3 +51,23 @@ Feature: F23 All cards of a customer share his limit
     And the driver chooses fuelling point 2
     And the driver lifts nozzle 1 at fuelling point 2
     Then fuelling point 2 is released for at most 990.00 L
+
+  Scenario: What we decided alone counts also when the host approves the next one
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver wishes 60.00 L
+    And the driver chooses fuelling point 1
+    And the driver lifts nozzle 1 at fuelling point 1
+    Then fuelling point 1 is released for at most 60.00 L
+    When the host becomes reachable
+    And 10 s pass
+    And the driver presents badge "04B1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    Then fuelling point 2 is released for at most 40.00 L
+    When 80.00 L flow at fuelling point 2
+    And 60.00 L flow at fuelling point 1
+    And the driver hangs up at fuelling point 1
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 2 sales
+    And the host holds no open authorization
+    And 0.00 L remain of the DAY QUANTITY limit of customer "C1"

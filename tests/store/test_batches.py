@@ -1,5 +1,4 @@
-"""Batches on a real ledger with the host's own book behind the lane: records made again to the byte, sums that a restart does not change,
-and power cuts at every commit. (features.md F43, F45.)"""
+"""Batches on a real ledger, the host's own book behind the lane: records to the byte, sums, power cuts at every commit (F43, F45)."""
 
 from __future__ import annotations
 
