@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from hal_sim.control import LONGEST_LINE, Control
-from hal_sim.forecourt import CannotStart, Forecourt, read_scenario
+from hal_sim.forecourt import Forecourt
 from hal_sim.host.console import host
+from hal_sim.scenario import CannotStart, read_scenario
 
 WAIT_MS = 200
 WAITING_MS = 5

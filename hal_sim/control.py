@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hal_sim.arguments import Arguments, Refused
-from hal_sim.badge.tags import tag_for_number
+from hal_sim.badge.catalogue import KINDS
+from hal_sim.card_parts import CardCommands
 from hal_sim.clock import monotonic_ms
 from hal_sim.forecourt import Forecourt, Point
 from hal_sim.host import HostServer
 from hal_sim.host_commands import HostCommands
 from hal_sim.keypad.layout import codes_of
-from hal_sim.keypad.testbed import KeypadFailed
+from hal_sim.keypad.testbed import InputFailed
 from hal_sim.views import books_view, display_view, host_view, pictures_view, pump_view, pumps_view
 
 Answer = dict[str, Any]
@@ -70,6 +71,7 @@ class Control:
             "wait_flow": self._wait_flow,
             "wait_display": self._wait_display,
             "wait_quiet": self._wait_quiet,
+            **CardCommands(forecourt.cards).commands,
             **HostCommands(self._server).commands,
         }
 
@@ -187,9 +189,9 @@ class Control:
         hold_ms = None if args.flag("stays", False) else args.whole("hold_ms", HOLD_MS, low=1)
         kind = args.text("tag", "auto")
         args.nothing_else()
-        if medium != "badge" or kind not in ("auto", "type 4"):
-            raise Refused('present: the medium is "badge", the tag "auto" or "type 4"')
-        reader.present(tag_for_number(number, type_4=kind == "type 4"), monotonic_ms(), hold_ms)
+        if medium != "badge" or kind not in KINDS:
+            raise Refused(f'present: the medium is "badge", the tag one of {", ".join(KINDS)}')
+        reader.present(self._court.badges.make(number, kind), monotonic_ms(), hold_ms)
         return {"ok": True, "held": len(reader.tags)}
 
     def _remove(self, args: Arguments) -> Answer:
@@ -225,7 +227,7 @@ class Control:
         args.nothing_else()
         try:
             keypad.press(codes)
-        except KeypadFailed as error:
+        except InputFailed as error:
             raise Refused(f"keys: {error}") from error
         return {"ok": True, "pressed": len(codes)}
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,18 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
+from hal_sim.badge.catalogue import Badges
 from hal_sim.badge.pn532 import Pn532
+from hal_sim.card_parts import CardParts
 from hal_sim.clock import HostClock, monotonic_ms, true_utc_ns, utc_ms_of_local
 from hal_sim.dispensers.dart import DartBus, DartPosition
 from hal_sim.dispensers.head import Head, HeadOptions
 from hal_sim.display.pictures import WatchedLk204
 from hal_sim.host import HostBook, HostServer, ScenarioError
-from hal_sim.keypad.layout import Layout
-from hal_sim.keypad.testbed import KeypadFailed, KeypadTestbed
+from hal_sim.keypad.layout import ALL_CODES, Layout
+from hal_sim.keypad.testbed import InputDevice, InputFailed, InputIdentity, InputTestbed
 from hal_sim.pty_port import Loop, PtyPort, WireLog
+from hal_sim.scenario import CannotStart, Part
 from hal_sim.wallclock import BuildFailed, WallClock, build
 from hal_sim.wire import FaultRates, Faults, LineRate
 
@@ -31,11 +33,8 @@ DEFAULT_ML_PER_MIN = 40_000
 DART_SETTINGS = (
     "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced",
 )  # fmt: skip
+KEYPAD = InputIdentity("keypad", 5, "KEYPAD ACME PIN16", "usb-0000:00:1a.0-1/input0", "KEYPAD1", ALL_CODES)
 BUILD_DIR = Path(__file__).resolve().parents[1] / "build" / "wallclock"
-
-
-class CannotStart(Exception):
-    """The forecourt cannot be built; the text says why and where, for a person."""
 
 
 @dataclass(slots=True)
@@ -54,58 +53,6 @@ class Point:
         return self.position.head
 
 
-def read_scenario(path: Path) -> dict[str, Any]:
-    """The scenario of a JSON file. Raises CannotStart with the place of the mistake."""
-    try:
-        scenario = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CannotStart(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CannotStart(f"{path}: not UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        raise CannotStart(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}") from error
-    if not isinstance(scenario, dict):
-        raise CannotStart(f"{path}: the scenario is one JSON object")
-    return scenario
-
-
-class _Part:
-    """One object of the scenario, read with its place, so that a mistake is named and never met by accident later."""
-
-    def __init__(self, where: str, values: object) -> None:
-        if not isinstance(values, dict):
-            raise CannotStart(f"{where}: an object is expected")
-        self._where = where
-        self._values: dict[str, Any] = values
-
-    def only(self, *names: str) -> None:
-        """Raises CannotStart for a name that is not among these."""
-        for name in self._values:
-            if name not in names:
-                raise CannotStart(f"{self._where}.{name}: unknown; known are {', '.join(names)}")
-
-    def whole(self, name: str, default: int | None, low: int, high: int) -> int:
-        """A whole number between two bounds."""
-        value = self._values.get(name, default)
-        if type(value) is not int or not low <= value <= high:
-            raise CannotStart(f"{self._where}.{name}: a whole number of {low} to {high} is expected")
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
-        value = self._values.get(name, default)
-        if not isinstance(value, bool):
-            raise CannotStart(f"{self._where}.{name}: true or false is expected")
-        return value
-
-    def text(self, name: str, default: str | None) -> str:
-        """Text that is not empty."""
-        value = self._values.get(name, default)
-        if not isinstance(value, str) or not value:
-            raise CannotStart(f"{self._where}.{name}: text is expected")
-        return value
-
-
 class Forecourt:
     """Builds every part that the scenario asks for. ``points`` by number; ``loop`` is to be stepped by the caller; ``close`` ends all."""
 
@@ -116,9 +63,12 @@ class Forecourt:
         self.points: dict[int, Point] = {}
         self.bus_ports: dict[int, PtyPort] = {}
         self.reader: Pn532 | None = None
+        self.badges = Badges(0)
         self.display: WatchedLk204 | None = None
-        self.keypad: KeypadTestbed | None = None
+        self.inputs: InputTestbed | None = None
+        self.keypad: InputDevice | None = None
         self.keypad_layout = Layout.MAIN
+        self.cards = CardParts()
         self.server: HostServer | None = None
         self.wall: WallClock | None = None
         self._logs: list[WireLog] = []
@@ -129,7 +79,7 @@ class Forecourt:
         except CannotStart:
             self.close()
             raise
-        except (OSError, KeypadFailed, BuildFailed, ScenarioError) as error:
+        except (OSError, InputFailed, BuildFailed, ScenarioError) as error:
             self.close()
             raise CannotStart(str(error)) from error
 
@@ -137,21 +87,27 @@ class Forecourt:
 
     def _build(self, scenario: dict[str, Any]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        whole = _Part("scenario", scenario)
+        whole = Part("scenario", scenario)
         self._random = Random(whole.whole("seed", 0, 0, 2**63))
+        self.badges = Badges(whole.whole("seed", 0, 0, 2**63))
         self._log_wires = whole.flag("wire_log", False)
         self._open_clocks(scenario, whole)
         self._open_pumps(scenario, whole)
         self._open_reader(scenario.get("badge", {}))
         self._open_display(scenario.get("display", {}))
         self._open_keypad(scenario.get("keypad", {}))
+        self.cards.open_stripe(scenario.get("stripe"), self.input_testbed)
+        self.cards.open_reader(scenario.get("card_reader"), self.directory, self.loop)
+        for device in (self.keypad, None if self.cards.stripe is None else self.cards.stripe.device):
+            if device is not None:
+                self.loop.add_timed(device)
         if scenario.get("host", {}) is not None:
-            _Part("host", scenario.get("host", {})).only("port")
-            port = _Part("host", scenario.get("host", {})).whole("port", 0, 0, 65535)
+            Part("host", scenario.get("host", {})).only("port")
+            port = Part("host", scenario.get("host", {})).whole("port", 0, 0, 65535)
             self.server = HostServer(HostBook(scenario, self.host_clock.now_utc_ms), self.directory / "host", port=port)
             self.server.start()
 
-    def _open_clocks(self, scenario: dict[str, Any], whole: _Part) -> None:
+    def _open_clocks(self, scenario: dict[str, Any], whole: Part) -> None:
         now_ns = true_utc_ns()
         self._wall_base_ns = 0
         start_ms = now_ns // 1_000_000
@@ -176,8 +132,8 @@ class Forecourt:
         self._links[name] = str(port.link)
         return port
 
-    def _open_pumps(self, scenario: dict[str, Any], whole: _Part) -> None:
-        dart = _Part("dart", scenario.get("dart", {}))
+    def _open_pumps(self, scenario: dict[str, Any], whole: Part) -> None:
+        dart = Part("dart", scenario.get("dart", {}))
         dart.only(
             "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced"
         )
@@ -187,12 +143,12 @@ class Forecourt:
             currency_decimals=whole.whole("decimals", 2, 0, 3),
             require_preset=dart.flag("require_preset", False),
         )
-        rows: dict[int, list[_Part]] = {}
+        rows: dict[int, list[Part]] = {}
         given = scenario.get("fuelling_points", [])
         if not isinstance(given, list):
             raise CannotStart("scenario.fuelling_points: a list is expected")
         for index, row in enumerate(given):
-            part = _Part(f"fuelling_points[{index}]", row)
+            part = Part(f"fuelling_points[{index}]", row)
             part.only("fp", "nozzle", "product", "price", "minimum_ml", "address", "bus", "total_ml")
             rows.setdefault(part.whole("fp", None, 1, 99), []).append(part)
         for fp, parts in rows.items():
@@ -205,7 +161,7 @@ class Forecourt:
                 raise CannotStart(f"fuelling_points: {error} of line {bus}") from error
             self.bus_ports[bus] = self._port(f"dart{bus}", line, rate=rate, parity=True)
 
-    def _point(self, fp: int, parts: list[_Part], options: HeadOptions, dart: _Part) -> Point:
+    def _point(self, fp: int, parts: list[Part], options: HeadOptions, dart: Part) -> Point:
         products: dict[int, str] = {}
         prices: dict[int, int] = {}
         totals: dict[int, int] = {}
@@ -232,7 +188,7 @@ class Forecourt:
     def _open_reader(self, section: object) -> None:
         if section is None:
             return
-        part = _Part("badge", section)
+        part = Part("badge", section)
         part.only("latency_ms", "strict_speed")
         self.reader = Pn532(latency_ms=part.whole("latency_ms", 3, 0, 1000), strict_speed=part.flag("strict_speed", True))
         self._port("pn532", self.reader)
@@ -240,7 +196,7 @@ class Forecourt:
     def _open_display(self, section: object) -> None:
         if section is None:
             return
-        part = _Part("display", section)
+        part = Part("display", section)
         part.only("code_page", "paced")
         try:
             self.display = WatchedLk204(part.text("code_page", "iso-8859-1"))
@@ -251,13 +207,19 @@ class Forecourt:
     def _open_keypad(self, section: object) -> None:
         if section is None:
             return
-        part = _Part("keypad", section)
+        part = Part("keypad", section)
         part.only("layout")
         try:
             self.keypad_layout = Layout(part.text("layout", Layout.MAIN.value))
         except ValueError as error:
             raise CannotStart(f"keypad.layout: one of {', '.join(each.value for each in Layout)} is expected") from error
-        self.keypad = KeypadTestbed(self.directory)
+        self.keypad = self.input_testbed().add(KEYPAD)
+
+    def input_testbed(self) -> InputTestbed:
+        """The one place where input devices are plugged in. Raises InputFailed."""
+        if self.inputs is None:
+            self.inputs = InputTestbed(self.directory)
+        return self.inputs
 
     # --- what the terminal needs to know
 
@@ -265,13 +227,14 @@ class Forecourt:
         """Paths, environment and keys: the one line that is printed at the start."""
         preloads: list[str] = []
         environment: dict[str, str] = {}
-        parts = [self.keypad.environment()] if self.keypad is not None else []
+        parts = [self.inputs.environment()] if self.inputs is not None else []
         if self.wall is not None:
             parts.append(self.wall.environment(self._wall_library))
         for part in parts:
             preloads.append(part["LD_PRELOAD"])
             environment |= part
         environment["LD_PRELOAD"] = ":".join(preloads)
+        environment |= self.cards.environment()
         return {
             "ready": True,
             "pid": os.getpid(),
@@ -281,7 +244,9 @@ class Forecourt:
                 {"fp": point.fp, "port": f"dart{point.bus}", "address": point.position.address, "nozzles": sorted(point.products)}
                 for point in self.points.values()
             ],
+            "badges": self.badges.write_keys(self.directory / "badges"),
             "keypad": None if self.keypad is None else {"path": self.keypad.path, "phys": self.keypad.phys},
+            **self.cards.describe(),
             "env": environment,
             "host": None if self.server is None else _host_paths(self.server),
         }
@@ -321,10 +286,11 @@ class Forecourt:
         if self.server is not None:
             self.server.stop()
             self.server = None
+        self.cards.close()
         self.loop.close()
-        if self.keypad is not None:
-            self.keypad.close()
-            self.keypad = None
+        if self.inputs is not None:
+            self.inputs.close()
+            self.inputs = None
         for log in self._logs:
             log.close()
         self._logs = []

@@ -213,17 +213,32 @@ class PtyPort:
             termios.tcsetattr(self._slave, termios.TCSANOW, settings)
 
 
+class Timed(Protocol):
+    """A part that does things at times of its own. Nanoseconds of the monotonic clock."""
+
+    def next_wakeup_ns(self) -> int | None:
+        """When it has something to do, None for never."""
+
+    def advance(self, now_ns: int) -> None:
+        """Do what is due."""
+
+
 class Loop:
     """Waits for bytes and for time, for every port of the process; nothing else in the simulation sleeps."""
 
     def __init__(self) -> None:
         self.ports: list[PtyPort] = []
+        self._timed: list[Timed] = []
         self._watched: dict[int, Callable[[], None]] = {}
 
     def add(self, port: PtyPort) -> PtyPort:
         """Serve this port from now on."""
         self.ports.append(port)
         return port
+
+    def add_timed(self, part: Timed) -> None:
+        """Let this part do what is due from now on."""
+        self._timed.append(part)
 
     def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
         """Call back whenever this descriptor is readable."""
@@ -236,7 +251,7 @@ class Loop:
     def step(self, max_wait_ms: int) -> None:
         """Wait until something happens, at most so long, and deal with it."""
         limit = monotonic_ns() + max_wait_ms * NS_PER_MS
-        wakeups = [at for at in (port.next_wakeup_ns() for port in self.ports) if at is not None]
+        wakeups = [at for at in (part.next_wakeup_ns() for part in (*self.ports, *self._timed)) if at is not None]
         wait_ns = max(0, min([limit, *wakeups]) - monotonic_ns())
         by_descriptor = {port.fileno(): port for port in self.ports}
         readable, _, _ = select.select([*by_descriptor, *self._watched], [], [], wait_ns / 1_000_000_000)
@@ -244,8 +259,8 @@ class Loop:
             port = by_descriptor.get(descriptor)
             if port is not None:
                 port.on_readable(monotonic_ns())
-        for port in self.ports:
-            port.advance(monotonic_ns())
+        for part in (*self.ports, *self._timed):
+            part.advance(monotonic_ns())
         for descriptor in readable:
             if descriptor in self._watched:
                 self._watched[descriptor]()

@@ -40,9 +40,10 @@ from terminal.core.windows import UnknownZone, zone_of
 
 CODE_PAGES = ("iso-8859-1", "cp1251")
 NUMBER_PROFILES = ("uid", "auto")
+STRIPE_LAYOUTS = ("us", "fr")
 BAUDRATES = (9600, 19200)
 ADDRESSES = range(0x50, 0x70)
-"""What the drivers know (drivers/display/lk204.py, badge/uid.py, dispenser/dart/profile.py and frames.py); a test holds both together."""
+"""What the drivers know (drivers/display/lk204.py, badge/uid.py, magstripe/wedge.py, dispenser/dart/profile.py, frames.py); a test holds both together."""
 _PRICE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 _KEY_ITSELF = re.compile(r"[0-9A-Fa-f]{32,}")
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -189,8 +190,8 @@ def _terminal_problems(config: Config) -> list[str]:
         named = False
     if not named:
         found.append("host.url: https://NAME or https://NAME:PORT with nothing behind it is expected")
-    for name in ("token", "pin", "card"):
-        if _KEY_ITSELF.fullmatch(getattr(config.keys, name)):
+    for name in ("token", "pin", "card", "chip"):
+        if _KEY_ITSELF.fullmatch(getattr(config.keys, name) or ""):
             found.append(f"keys.{name}: this is a key, and the name of a file that holds it is expected; take the key for known by others")
     return found
 
@@ -234,16 +235,37 @@ def _side_problems(config: Config) -> list[str]:
             found.append(f"side.badge_reader.profile: {side.badge_reader.profile!r}; known are {', '.join(NUMBER_PROFILES)}")
         if side.display is not None and side.display.code_page not in CODE_PAGES:
             found.append(f"side.display.code_page: {side.display.code_page!r}; known are {', '.join(CODE_PAGES)}")
-        if side.keypad is not None and bool(side.keypad.path) == bool(side.keypad.phys):
-            found.append(f"side.keypad: side {side.number}'s needs either path or phys")
+        for name, device in (("keypad", side.keypad), ("stripe_reader", side.stripe_reader)):
+            if device is not None and bool(device.path) == bool(device.phys):
+                found.append(f"side.{name}: side {side.number}'s needs either path or phys")
+        if side.stripe_reader is not None and side.stripe_reader.layout not in STRIPE_LAYOUTS:
+            found.append(f"side.stripe_reader.layout: {side.stripe_reader.layout!r}; known are {', '.join(STRIPE_LAYOUTS)}")
     found += _twice("port (two devices on one)", [os.path.realpath(port) for port in ports])
-    return found + _twice("side.keypad.phys", [side.keypad.phys for side in config.side if side.keypad is not None and side.keypad.phys])
+    found += _twice("side.card_reader.name", [side.card_reader.name for side in config.side if side.card_reader is not None])
+    if config.keys.chip is not None and all(side.card_reader is None for side in config.side):
+        found.append("keys.chip: no side has a card_reader that would need it")
+    return found + _phys_problems(config)
+
+
+def _phys_problems(config: Config) -> list[str]:
+    """Two input devices in one socket: also when one is named by the socket and the other by an input of it."""
+    places: list[tuple[str, str]] = []
+    for side in config.side:
+        for name, device in (("keypad", side.keypad), ("stripe_reader", side.stripe_reader)):
+            if device is not None and device.phys:
+                places.append((f"side.{name}.phys", device.phys))
+    found = []
+    for index, (name, place) in enumerate(places):
+        for earlier, taken in places[:index]:
+            if place == taken or place.startswith(f"{taken}/") or taken.startswith(f"{place}/"):
+                found.append(f"{name}: {place} is given twice (also as {earlier})")
+    return found
 
 
 def _ports(side: SideTable) -> list[str]:
     devices = (side.badge_reader, side.display)
     found = [device.port for device in devices if device is not None]
-    return found if side.keypad is None or not side.keypad.path else [*found, side.keypad.path]
+    return found + [device.path for device in (side.keypad, side.stripe_reader) if device is not None and device.path]
 
 
 def _twice(what: str, values: list[object] | list[str] | list[int] | list[tuple[str, int]]) -> list[str]:

@@ -91,13 +91,18 @@ class HostTable(Table, frozen=True):
 
 
 class KeysTable(Table, frozen=True):
-    """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change."""
+    """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change.
+
+    ``chip``: the master key of the fleet's chip cards and its number; without it they are believed without a proof.
+    """
 
     token: File
     pin: File
     card: File
     list_current: File
     list_next: File | None = None
+    chip: File | None = None
+    chip_version: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
 
 
 class TimesTable(Table, frozen=True):
@@ -171,6 +176,21 @@ class KeypadTable(Table, frozen=True):
     phys: str | None = None
 
 
+class StripeReaderTable(Table, frozen=True):
+    """A stripe reader that types, found as a keypad is. ``layout``: the keyboard that it was set to be; ``lrc``: it types that too."""
+
+    path: Device | None = None
+    phys: str | None = None
+    layout: str = "us"
+    lrc: bool = False
+
+
+class CardReaderTable(Table, frozen=True):
+    """A chip card reader by its PC/SC name, in which * and ? stand for what varies."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class DisplayTable(Table, frozen=True):
     """A 20 x 4 serial display."""
 
@@ -185,4 +205,6 @@ class SideTable(Table, frozen=True):
     number: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
     badge_reader: BadgeReaderTable | None = None
     keypad: KeypadTable | None = None
+    stripe_reader: StripeReaderTable | None = None
+    card_reader: CardReaderTable | None = None
     display: DisplayTable | None = None

@@ -1,4 +1,7 @@
-"""The configuration's devices as threads of their drivers: pump lines, badge readers, keypads, displays. None opens before ``start``."""
+"""The configuration's devices as threads of their drivers: pump lines, keypads, displays, badge, stripe and card readers.
+
+None opens before ``start``.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,28 @@ from drivers.dispenser.line_thread import LineThread
 from drivers.display.device import Display
 from drivers.display.lk204 import CodePage
 from drivers.keypad.device import Keypad
+from drivers.magstripe.device import StripeReader
+from drivers.magstripe.wedge import WedgeLayout
 from drivers.serial_port import SerialPort
-from terminal.config import Config
-from terminal.config_tables import LineTable, SideTable
+from drivers.smartcard.fleet import ChipKey
+from terminal.config import Config, ConfigError, resolve
+from terminal.config_tables import KeysTable, LineTable, SideTable
+from terminal.store.vault import KeyFileError, read_key
 
 
 class Devices:
     """All threads of the hardware; ``lines`` by fuelling point and ``displays`` by side take commands."""
 
     def __init__(self, config: Config, post: Callable[[object], None], clock: Callable[[], int]) -> None:
-        """``post`` takes what the devices tell, ``clock`` gives milliseconds. Raises ``ValueError`` for bounds of a driver."""
+        """``post`` takes what the devices tell, ``clock`` gives milliseconds. Raises ``ValueError`` for bounds of a driver,
+        ``ConfigError`` for a key that cannot be read.
+        """
         self._post = post
         self._clock = clock
         self.displays: dict[int, Display] = {}
         self.lines: dict[int, LineThread] = {}
         self.threads: list[DeviceThread] = []
+        self._chip_key = _chip_key(config.keys)
         for line in config.line:
             self._add_line(line, config)
         for side in config.side:
@@ -82,3 +92,23 @@ class Devices:
             self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, (profile,)))
         if side.keypad is not None:
             self.threads.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))
+        if side.stripe_reader is not None:
+            stripe = side.stripe_reader
+            layout = WedgeLayout(stripe.layout)
+            name = f"stripe-{side.number}"
+            self.threads.append(StripeReader(name, side.number, post, clock, stripe.path, stripe.phys, layout, stripe.lrc))
+        if side.card_reader is not None:
+            # Here, not above: the library looks for the PC/SC service's own as soon as it is loaded, and a terminal without a card
+            # reader need not have it.
+            from drivers.smartcard.reader import CardReader
+
+            self.threads.append(CardReader(f"card-{side.number}", side.number, side.card_reader.name, post, clock, self._chip_key))
+
+
+def _chip_key(keys: KeysTable) -> ChipKey | None:
+    if keys.chip is None:
+        return None
+    try:
+        return ChipKey(read_key(resolve(keys.chip)), keys.chip_version)
+    except KeyFileError as error:
+        raise ConfigError(f"keys.chip: {error}") from error

@@ -5,7 +5,7 @@ Source: ``firmware_notes/stripes.md``. The number is the PAN of track 2, of trac
 
 from __future__ import annotations
 
-from drivers.events import MediumKind, MediumPresented, MediumUnreadable, Trust
+from drivers.events import MediumKind, MediumPresented, MediumUnreadable
 from drivers.magstripe.swipe import SwipeCollector, Unreadable
 from drivers.magstripe.tracks import Swipe
 from drivers.magstripe.wedge import Mark, WedgeDecoder, WedgeLayout
@@ -53,4 +53,11 @@ class StripeDecoder:
         track = swipe.track_2 or swipe.track_1
         if track is None:
             raise ValueError("a swipe has at least one track")
-        return MediumPresented(self._side, MediumKind.STRIPE, track.pan, Trust.T0, track.expiry, track.service_code, track.discretionary)
+        return MediumPresented(
+            self._side,
+            MediumKind.STRIPE,
+            track.pan,
+            expiry=track.expiry,
+            service_code=track.service_code,
+            discretionary=track.discretionary,
+        )

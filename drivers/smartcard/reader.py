@@ -223,7 +223,7 @@ class CardReader(DeviceThread):
             if card is not None:
                 self._announced = True
                 trust = Trust.T2 if card.proven else Trust.T0
-                self.post(MediumPresented(self.side, MediumKind.SMART_CARD, card.number, trust, card.expiry))
+                self.post(MediumPresented(self.side, MediumKind.SMART_CARD, card.number, trust, expiry=card.expiry))
 
     def _read(self, reader: str) -> FleetCard | None:
         """The card; None when the terminal stops meanwhile. Raises what kept it from being read."""

@@ -1,7 +1,7 @@
-"""A keypad under /dev/input that is not there: umockdev's testbed, driven through ctypes.
+"""Devices under /dev/input that are not there, a keypad and a stripe reader: umockdev's testbed, driven through ctypes.
 
 Source: umockdev 0.17 (umockdev.h, ``man umockdev-run``); the traps are written down in ``firmware_notes/keypad.md``. The process that
-opens the device must be started with ``environment()``; this one needs no preload: the testbed serves ioctls from a thread of its own.
+opens the devices must be started with ``environment()``; this one needs no preload: the testbed serves ioctls from a thread of its own.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from hal_sim.clock import true_utc_ns
-from hal_sim.keypad.layout import ALL_CODES
+from hal_sim.clock import monotonic_ns, true_utc_ns
 
 PRELOAD = "libumockdev-preload.so.0"
+UNREAD_NS = 1_000_000_000
+RETRY_NS = 2_000_000
 _EV_SYN, _EV_KEY, _EV_MSC = 0, 1, 4
 _EVENT = struct.Struct("llHHi")
 
@@ -22,7 +26,7 @@ _EVENT = struct.Struct("llHHi")
 _NAME_BYTES, _TYPES_BYTES, _CODES_BYTES = 256, 4, 96
 
 
-class KeypadFailed(RuntimeError):
+class InputFailed(RuntimeError):
     """umockdev is not installed or refused; the text says what and what to do."""
 
 
@@ -45,7 +49,7 @@ def _libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
     try:
         umockdev, gobject = ctypes.CDLL("libumockdev.so.0"), ctypes.CDLL("libgobject-2.0.so.0")
     except OSError as error:
-        raise KeypadFailed(f"the keypad needs umockdev (apt-get install umockdev): {error}") from error
+        raise InputFailed(f"keypad and stripe reader need umockdev (apt-get install umockdev): {error}") from error
     error_argument = ctypes.POINTER(ctypes.POINTER(_GError))
     umockdev.umockdev_testbed_new.restype = ctypes.c_void_p
     umockdev.umockdev_testbed_add_from_string.argtypes = [ctypes.c_void_p, ctypes.c_char_p, error_argument]
@@ -58,65 +62,52 @@ def _libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
     return umockdev, gobject
 
 
-class KeypadTestbed:
-    """One keypad. ``path`` is where the program finds it, ``phys`` where it is plugged in. Raises KeypadFailed."""
+@dataclass(frozen=True, slots=True)
+class InputIdentity:
+    """What a device says of itself: event ``number``, ``phys`` where it is plugged in, the ``codes`` that it can send; ``word`` is ours."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        number: int = 5,
-        name: str = "KEYPAD ACME PIN16",
-        phys: str = "usb-0000:00:1a.0-1/input0",
-        uniq: str = "KEYPAD1",
-    ) -> None:
-        self.path = f"/dev/input/event{number}"
-        self.phys = phys
+    word: str
+    number: int
+    name: str
+    phys: str
+    uniq: str
+    codes: tuple[int, ...]
+
+    @property
+    def path(self) -> str:
+        """Where the program finds it."""
+        return f"/dev/input/event{self.number}"
+
+
+class InputTestbed:
+    """All input devices of one program, since it has but one testbed. Raises InputFailed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._umockdev, self._gobject = _libraries()
         self._testbed: int | None = self._umockdev.umockdev_testbed_new()
-        ioctls = directory / f"event{number}.ioctl"
-        ioctls.write_text(_ioctls(name, phys, uniq), encoding="ascii")
+        self.root = self._umockdev.umockdev_testbed_get_root_dir(self._testbed).decode()
+
+    def add(self, identity: InputIdentity) -> InputDevice:
+        """Plug a device in. Raises InputFailed."""
+        ioctls = self._directory / f"event{identity.number}.ioctl"
+        ioctls.write_text(_ioctls(identity), encoding="ascii")
         error = ctypes.POINTER(_GError)()
-        done = self._umockdev.umockdev_testbed_add_from_string(self._testbed, _device(number, uniq).encode(), ctypes.byref(error))
+        path = identity.path.encode()
+        done = self._umockdev.umockdev_testbed_add_from_string(self._testbed, _device(identity).encode(), ctypes.byref(error))
         if done:
-            done = self._umockdev.umockdev_testbed_load_ioctl(self._testbed, self.path.encode(), str(ioctls).encode(), ctypes.byref(error))
+            done = self._umockdev.umockdev_testbed_load_ioctl(self._testbed, path, str(ioctls).encode(), ctypes.byref(error))
         if not done:
             reason = error.contents.message.decode(errors="replace") if error else "no reason given"
-            raise KeypadFailed(f"umockdev refused the keypad: {reason}")
-        self.root = self._umockdev.umockdev_testbed_get_root_dir(self._testbed).decode()
-        self._device_fd = self._umockdev.umockdev_testbed_get_dev_fd(self._testbed, self.path.encode())
-        if self._device_fd < 0:
-            raise KeypadFailed("umockdev gave no way to press keys")
-        os.set_blocking(self._device_fd, False)
-        self._unsent = b""
+            raise InputFailed(f"umockdev refused the {identity.word}: {reason}")
+        descriptor = self._umockdev.umockdev_testbed_get_dev_fd(self._testbed, path)
+        if descriptor < 0:
+            raise InputFailed("umockdev gave no way to press keys")
+        return InputDevice(identity, descriptor)
 
     def environment(self) -> dict[str, str]:
         """What the program's environment needs; ``LD_PRELOAD`` is to be joined with others by a colon."""
         return {"LD_PRELOAD": PRELOAD, "UMOCKDEV_DIR": self.root}
-
-    def press(self, codes: list[int]) -> None:
-        """Press and release each key in turn.
-
-        Keys pressed while nobody has the device open wait for the next one who has, some two hundred of them; then KeypadFailed is
-        raised and nothing more is pressed.
-        """
-        self._flush()
-        if self._unsent:
-            raise KeypadFailed("nobody reads the keypad")
-        for code in codes:
-            for value in (1, 0):
-                seconds, rest = divmod(true_utc_ns(), 1_000_000_000)
-                stamp = (seconds, rest // 1000)
-                self._unsent += _EVENT.pack(*stamp, _EV_KEY, code, value) + _EVENT.pack(*stamp, _EV_SYN, 0, 0)
-        self._flush()
-
-    def _flush(self) -> None:
-        # Never block: the loop that serves the pumps runs in this thread. Never lose a part: a reader would see shifted events.
-        while self._unsent:
-            try:
-                self._unsent = self._unsent[os.write(self._device_fd, self._unsent) :]
-            except BlockingIOError:
-                return
 
     def close(self) -> None:
         """Take the testbed away; its folder goes with it. Safe to call twice."""
@@ -125,7 +116,86 @@ class KeypadTestbed:
             self._testbed = None
 
 
-def _device(number: int, uniq: str) -> str:
+class InputDevice:
+    """One plugged device. ``press`` types at once, ``play`` at the pace of a machine, driven by ``next_wakeup_ns`` and ``advance``."""
+
+    def __init__(self, identity: InputIdentity, descriptor: int) -> None:
+        self.path = identity.path
+        self.phys = identity.phys
+        self._word = identity.word
+        self._descriptor = descriptor
+        os.set_blocking(descriptor, False)
+        self._unsent = b""
+        self._later: deque[tuple[int, bytes]] = deque()
+        self._until_ns = 0
+
+    def press(self, codes: list[int]) -> None:
+        """Press and release each key in turn.
+
+        Keys pressed while nobody has the device open wait for the next one who has, some two hundred of them; then InputFailed is
+        raised and nothing more is pressed.
+        """
+        self._flush()
+        if self._unsent:
+            raise InputFailed(f"nobody reads the {self._word}")
+        for code in codes:
+            for value in (1, 0):
+                self._unsent += _packed([(_EV_KEY, code, value)])
+        self._flush()
+
+    def play(self, packets: Iterable[Iterable[tuple[int, int, int]]], gap_ns: int) -> None:
+        """Send packets of events (type, code, value), each followed by SYN_REPORT, one every so many nanoseconds.
+
+        Raises InputFailed while the last play is not over, unless nobody read it for a second: then it is thrown away, as a device does
+        whose buffer nobody empties.
+        """
+        now = monotonic_ns()
+        if self.playing and now < self._until_ns:
+            raise InputFailed(f"the {self._word} is still typing")
+        self._unsent = b""
+        at = now
+        self._later = deque()
+        for packet in packets:
+            self._later.append((at, _packed(packet)))
+            at += gap_ns
+        self._until_ns = at + UNREAD_NS
+        self.advance(now)
+
+    @property
+    def playing(self) -> bool:
+        """A play is not over."""
+        return bool(self._later or self._unsent)
+
+    def next_wakeup_ns(self) -> int | None:
+        """When ``advance`` has something to do."""
+        if self._unsent:
+            return monotonic_ns() + RETRY_NS if monotonic_ns() < self._until_ns else None
+        return self._later[0][0] if self._later else None
+
+    def advance(self, now_ns: int) -> None:
+        """Send what is due."""
+        while not self._unsent and self._later and self._later[0][0] <= now_ns:
+            self._unsent = self._later.popleft()[1]
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        # Never block: the loop that serves the pumps runs in this thread. Never lose a part: a reader would see shifted events.
+        while self._unsent:
+            try:
+                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+            except BlockingIOError:
+                return
+
+
+def _packed(packet: Iterable[tuple[int, int, int]]) -> bytes:
+    seconds, rest = divmod(true_utc_ns(), 1_000_000_000)
+    stamp = (seconds, rest // 1000)
+    return b"".join(_EVENT.pack(*stamp, *event) for event in (*packet, (_EV_SYN, 0, 0)))
+
+
+def _device(identity: InputIdentity) -> str:
+    number, uniq = identity.number, identity.uniq
     return f"""P: /devices/pci0000:00/usb1/1-{number}/1-{number}:1.0/input/input{number}/event{number}
 N: input/event{number}
 S: input/by-id/usb-{uniq}-event-kbd
@@ -141,15 +211,16 @@ A: dev=13:{64 + number}
 """
 
 
-def _ioctls(name: str, phys: str, uniq: str) -> str:
-    identity = struct.pack("<HHHH", 3, 0x1111, 0x2222, 0x0111).hex().upper()
+def _ioctls(identity: InputIdentity) -> str:
+    name, phys, uniq = identity.name, identity.phys, identity.uniq
+    numbers = struct.pack("<HHHH", 3, 0x1111, 0x2222, 0x0111).hex().upper()
     return f"""EVIOCGVERSION 0 01000100
 EVIOCGEFFECTS 0 00000000
-EVIOCGID 0 {identity}
+EVIOCGID 0 {numbers}
 EVIOCGNAME(0) {len(name) + 1} {_name(name)}
 EVIOCGPHYS(0) {len(phys) + 1} {_name(phys)}
 EVIOCGUNIQ(0) {len(uniq) + 1} {_name(uniq)}
 EVIOCGBIT(0) 8 {_bits((_EV_SYN, _EV_KEY, _EV_MSC), _TYPES_BYTES)}
-EVIOCGBIT({_EV_KEY}) {_CODES_BYTES} {_bits(ALL_CODES, _CODES_BYTES)}
+EVIOCGBIT({_EV_KEY}) {_CODES_BYTES} {_bits(identity.codes, _CODES_BYTES)}
 EVIOCGBIT({_EV_MSC}) 8 {_bits((4,), _CODES_BYTES)}
 """

@@ -34,7 +34,7 @@ class KeyVault:
     @classmethod
     def from_files(cls, token: Path, pin: Path, card: Path) -> KeyVault:
         """Read the three keys, each 64 hex digits. Raises ``KeyFileError``."""
-        return cls(_read(token), _read(pin), _read(card))
+        return cls(read_key(token), read_key(pin), read_key(card))
 
     def token(self, number: str) -> str:
         """First 16 bytes of HMAC-SHA256(K_tok, domain ‖ number), as hex (reference security-and-reliability 4.1)."""
@@ -58,7 +58,8 @@ def _hex(text: str) -> bytes:
         return b""
 
 
-def _read(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
+    """A key file's 32 bytes, written as 64 hex digits. Raises ``KeyFileError``."""
     try:
         # "replace", because a decoding error would carry the file's bytes, and a raw binary key is what one gets wrong first.
         key = bytes.fromhex(path.read_bytes().decode("ascii", "replace").strip())

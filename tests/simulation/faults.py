@@ -66,6 +66,9 @@ class Mix:
     spoil: int
     rebuild: int
     host_clock: int
+    correct: int
+    close: int
+    lose_records: int
 
     def words(self) -> str:
         """What is on."""
@@ -106,6 +109,9 @@ def mix(seed: int) -> Mix:
         spoil=rate(20, 100),
         rebuild=rate(10, 40),
         host_clock=rate(10, 60),
+        correct=rate(20, 200),
+        close=rate(20, 100),
+        lose_records=rate(20, 100),
     )
 
 
@@ -138,6 +144,9 @@ class FaultMaker:
             (self.mix.spoil, self.days.spoil),
             (self.mix.rebuild, self.days.rebuild),
             (self.mix.host_clock, self.days.lie),
+            (self.mix.correct, self.days.correct),
+            (self.mix.close, self.days.close),
+            (self.mix.lose_records, self.days.lose),
         )
 
     @property

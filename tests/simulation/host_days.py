@@ -1,4 +1,5 @@
-"""What the host's office does during the day, right and wrong: lists that are published, spoilt and made anew, and a clock that lies.
+"""What the host's office does during the day, right and wrong: lists that are published, spoilt and made anew, sales that are corrected or
+lost, places that are closed, and a clock that lies.
 
 Every episode ends by itself; ``whole`` ends all of them. A scenario's limits stay as they are: ``limits`` counts against them at the end.
 """
@@ -37,6 +38,8 @@ class HostDays:
         self._office = office
         self._later = later
         self._epochs = 1
+        self._closed: set[tuple[str, str]] = set()
+        self.lost: list[str] = []
 
     def publish(self, rng: Random) -> None:
         """The lists as they are now; now and then somebody's PIN is unlocked with them, or a card's status is in them and nowhere else."""
@@ -74,6 +77,57 @@ class HostDays:
         self._office.forecourt.book.restart_lists(f"r{self._epochs}")
         self._office.note_fault("host", f"begins list epoch r{self._epochs}")
 
+    def correct(self, rng: Random) -> None:
+        """A booked sale is cancelled, refunded in part or moved to another card; now and then something that cannot be."""
+        court = self._office.forecourt
+        booked = [record["sale"] for record in court.book.sales() if not court.book.counted(record["sale"]).cancelled]
+        if not booked:
+            return
+        sale, kind = rng.choice(booked), rng.choice(["cancel", "refund", "refund", "amend", "amend", "wrong"])
+        counted = court.book.counted(sale)
+        if kind == "wrong":
+            court.book.correct("OPT1-1-99999", "cancel", checked=False)
+        elif kind == "refund":
+            part = rng.randint(0, 10)
+            quantity, value = counted.quantity_ml * part // 10, counted.value_minor * part // 10
+            court.book.correct(sale, kind, quantity_ml=quantity, value_minor=value)
+        elif kind == "amend":
+            prompts = {"ODOMETER": str(rng.randint(1, 999_999))}
+            card = rng.choice(court.scenario["cards"])["number"] if rng.randrange(2) else None
+            court.book.correct(sale, kind, card=card, prompts=prompts)
+        else:
+            court.book.correct(sale, kind)
+        self._office.note_fault("host", f"corrects {sale}: {kind}")
+
+    def close(self, rng: Random) -> None:
+        """The site, a product or a fuelling point is closed for a while."""
+        points = self._office.forecourt.scenario["fuelling_points"]
+        row = rng.choice(points)
+        place = rng.choice([("site", ""), ("product", row["product"]), ("fuelling_point", str(row["fp"]))])
+        self._closed.add(place)
+        self._office.forecourt.book.close(*place, "a tanker delivers")
+        self._office.note_fault("host", f"closes {' '.join(place)}")
+        self._later(2_000, 60_000, lambda: self._open(place))
+
+    def _open(self, place: tuple[str, str]) -> None:
+        if place in self._closed:
+            self._closed.discard(place)
+            self._office.forecourt.book.open(*place)
+            self._office.note_fault("host", f"opens {' '.join(place)}")
+
+    def lose(self, rng: Random) -> None:
+        """The host loses a record that it had acknowledged, of a batch that is not closed yet."""
+        court = self._office.forecourt
+        engine = court.terminal.engine
+        if engine is None:
+            return
+        first = engine.site.batches.first
+        booked = [record["sale"] for record in court.book.records() if record["sequence"] >= first]
+        if booked:
+            self.lost.append(rng.choice(booked))
+            court.book.lose(self.lost[-1])
+            self._office.note_fault("host", f"loses its record of {self.lost[-1]}")
+
     def lie(self, rng: Random) -> None:
         """The host's clock is wrong for a while."""
         off = rng.choice(CLOCKS_MS)
@@ -87,6 +141,8 @@ class HostDays:
     def whole(self) -> None:
         """Clock and lists as they should be."""
         self._office.forecourt.host_clock_off_ms = 0
+        for place in sorted(self._closed):
+            self._open(place)
         book = self._office.forecourt.book
         book.shelf.spoil("")
         for card in self._office.forecourt.scenario["cards"]:

@@ -1,18 +1,10 @@
-"""What must always be true, and what must be true when everything is whole again.
-
-``Facts`` is a second, independent account of the journal, kept from the facts that the engine said were durable and made again from the
-file at every start. It knows nothing of projections, recovery or the account book, so that it can disagree with them.
-"""
+"""What must always be true, and what must be true when everything is whole again."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill
 from hal_sim.dispensers.head import Head, HeadState
@@ -26,161 +18,16 @@ from terminal.core.pin import PinEntry
 from terminal.core.sale import OPEN_STATES, SaleState
 from terminal.core.session import SessionState
 from terminal.core.site import ENDED_KEPT, Recovered, Site
-from terminal.store import integrity, projection
+from terminal.store import integrity
 from terminal.store.ledger import Ledger
 from terminal.store.recovery import recover
 from terminal.store.vault import KeyVault
+from tests.simulation.journal_facts import Broken, Facts
 
 FLOWING = (HeadState.AUTHORIZED, HeadState.FILLING)
 FINISHED = (HeadState.COMPLETED, HeadState.LIMIT_REACHED)
 DEADLINES_BOUND = 60
 STALE_DEADLINES_BOUND = 5_000
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in projection.APPLY}
-
-
-class Broken(Exception):
-    """An invariant does not hold; ``name`` is its short name."""
-
-    def __init__(self, name: str, what: str) -> None:
-        super().__init__(f"{name}: {what}")
-        self.name = name
-        self.what = what
-
-
-@dataclass(slots=True)
-class SaleFacts:
-    """One sale as the journal tells it."""
-
-    reserved: r.SaleReserved
-    granted: r.SaleAuthorized | None = None
-    released: r.SaleReleased | None = None
-    delivered: r.SaleDelivered | None = None
-    ended: r.SaleEnded | None = None
-    reversal: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Neither delivered nor ended."""
-        return self.delivered is None and self.ended is None
-
-
-@dataclass(slots=True)
-class Facts:
-    """The journal, folded."""
-
-    sales: dict[str, SaleFacts] = field(default_factory=dict)
-    released: dict[int, str] = field(default_factory=dict)  # fuelling point → its released, open sale
-    tries: dict[str, tuple[int, int]] = field(default_factory=dict)  # account → epoch of its PIN, tries
-    unattributed: dict[tuple[int, int], int] = field(default_factory=dict)
-    quarantined: list[str] = field(default_factory=list)
-    last_sequence: int = 0
-
-    @staticmethod
-    def read(db: sqlite3.Connection) -> Facts:
-        """From a ledger's journal."""
-        facts = Facts()
-        for kind, body in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
-            facts.add(msgspec.json.decode(body, type=_KINDS[kind]))
-        return facts
-
-    def add(self, fact: object) -> None:
-        """One more fact. Raises ``Broken`` when it cannot follow on what is there."""
-        keep = _KEEP.get(type(fact))
-        if keep is not None:
-            keep(self, fact)
-
-    def _reserved(self, fact: r.SaleReserved) -> None:
-        if fact.sequence != self.last_sequence + 1:
-            raise Broken("sequence", f"{fact.sale} follows number {self.last_sequence}")
-        others = [one.reserved.sale for one in self.sales.values() if one.open and one.reserved.fp == fact.fp]
-        if others:
-            raise Broken("one sale per point", f"{fact.sale} is reserved at fp {fact.fp}, where {others[0]} is open")
-        self.last_sequence = fact.sequence
-        self.sales[fact.sale] = SaleFacts(fact)
-
-    def _granted(self, fact: r.SaleAuthorized) -> None:
-        one = self._of(fact)
-        if fact.decided_by == "host" and one.reversal:
-            raise Broken("late answer", f"{fact.sale} uses an authorization that it had reversed")
-        one.granted = fact
-
-    def _released(self, fact: r.SaleReleased) -> None:
-        one = self._of(fact)
-        one.released = fact
-        self.released[one.reserved.fp] = fact.sale
-
-    def _ended(self, fact: r.SaleEnded) -> None:
-        self._end(self._of(fact), fact.sale).ended = fact
-
-    def _reversed(self, fact: r.ReversalQueued) -> None:
-        self._of(fact).reversal = True
-
-    def _tried(self, fact: r.PinTried) -> None:
-        self.tries[fact.account] = fact.epoch, fact.tries
-
-    def _cleared(self, fact: r.PinCleared) -> None:
-        self.tries.pop(fact.account, None)
-
-    def _unexplained(self, fact: r.Unattributed) -> None:
-        place = (fact.fp, fact.nozzle)
-        self.unattributed[place] = self.unattributed.get(place, 0) + fact.volume_ml
-
-    def _refused(self, fact: r.MessageQuarantined) -> None:
-        self.quarantined.append(fact.key)
-
-    def _of(self, fact: Any) -> SaleFacts:
-        found = self.sales.get(fact.sale)
-        if found is None:
-            raise Broken("sale exists", f"{type(fact).__name__} of {fact.sale}, which was never reserved")
-        return found
-
-    def _end(self, one: SaleFacts, sale: str) -> SaleFacts:
-        if not one.open:
-            raise Broken("ended once", f"{sale} ends a second time")
-        if self.released.get(one.reserved.fp) == sale:
-            del self.released[one.reserved.fp]
-        return one
-
-    def _delivered(self, fact: r.SaleDelivered) -> None:
-        one = self._end(self._of(fact), fact.sale)
-        one.delivered = fact
-        if one.released is None:
-            raise Broken("delivered after release", f"{fact.sale} is delivered and was never released")
-        price = one.released.price
-        if abs(fact.amount_minor - amount_of(fact.volume_ml, price)) > 1:
-            raise Broken("price", f"{fact.sale}: {fact.volume_ml} ml at {price} are not {fact.amount_minor}")
-
-    def held(self) -> dict[str, tuple[int, int]]:
-        """(millilitres, minor units) held by each open sale."""
-        holds = {}
-        for sale, one in self.sales.items():
-            if one.open:
-                newest = one.released or one.granted or one.reserved
-                holds[sale] = (newest.hold_ml, newest.hold_minor)
-        return holds
-
-    def sold(self) -> dict[tuple[int, int], int]:
-        """Millilitres delivered by sales, per (fuelling point, nozzle)."""
-        sums: dict[tuple[int, int], int] = {}
-        for one in self.sales.values():
-            if one.delivered is not None and one.released is not None:
-                place = (one.reserved.fp, one.released.nozzle)
-                sums[place] = sums.get(place, 0) + one.delivered.volume_ml
-        return sums
-
-
-_KEEP: dict[type, Callable[[Facts, Any], None]] = {
-    r.SaleReserved: Facts._reserved,
-    r.SaleAuthorized: Facts._granted,
-    r.SaleReleased: Facts._released,
-    r.SaleDelivered: Facts._delivered,
-    r.SaleEnded: Facts._ended,
-    r.ReversalQueued: Facts._reversed,
-    r.PinTried: Facts._tried,
-    r.PinCleared: Facts._cleared,
-    r.Unattributed: Facts._unexplained,
-    r.MessageQuarantined: Facts._refused,
-}
 
 
 class WatchedVault(KeyVault):
@@ -299,7 +146,8 @@ def check_books(site: Site, ledger: Ledger, facts: Facts) -> Recovered:
     if site.desk.book != AccountBook(found.uses):
         raise Broken("account book", "the book in memory and the one rebuilt from the ledger differ")
     delivered = {use.sale: use.quantity_ml for use in site.desk.book.snapshot() if use.state is UseState.DELIVERED}
-    wanted = {sale: one.delivered.volume_ml for sale, one in facts.sales.items() if one.delivered is not None}
+    counted = {sale: one.counted() for sale, one in facts.sales.items() if one.delivered is not None}
+    wanted = {sale: one.quantity_ml for sale, one in counted.items() if one.quantity_ml or one.value_minor}
     if delivered != wanted:
         raise Broken("account book", f"book {_apart(delivered, wanted)} journal")
     if found.minting.next_sequence != facts.last_sequence + 1 or site.teller.minting.next_sequence != facts.last_sequence + 1:
@@ -387,6 +235,19 @@ def check_host(facts: Facts, book: HostBook) -> None:
     }
     if booked != ledger:
         raise Broken("three books", f"host {_apart(booked, ledger)} ledger")
+
+
+def check_counted(facts: Facts, book: HostBook) -> None:
+    """Terminal and host agree what each sale counts and on whom, after every correction."""
+    for sale, one in facts.sales.items():
+        if one.delivered is None or one.delivered.volume_ml == 0:
+            continue
+        here, there = one.counted(), book.counted(sale)
+        if (here.quantity_ml, here.value_minor) != (there.quantity_ml, there.value_minor):
+            raise Broken("corrections", f"{sale} counts {here.quantity_ml} ml here and {there.quantity_ml} ml at the host")
+        card = book._world.cards.get(there.card or "")
+        if card is not None and (here.account, here.customer) != (card.account_token, card.customer):
+            raise Broken("corrections", f"{sale} counts on different accounts")
 
 
 def check_verify(path: Path) -> None:

@@ -18,7 +18,8 @@ from terminal.store.ledger import Ledger
 from tests.simulation import invariants as inv
 from tests.simulation.batches import check_batches, check_settled
 from tests.simulation.faults import FaultMaker
-from tests.simulation.invariants import Broken, Facts, WatchedVault
+from tests.simulation.invariants import WatchedVault
+from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
@@ -30,6 +31,7 @@ BOOKS_EVERY = 40
 OFF_MS = (500, 20_000)
 PEOPLE_LIMIT_MS = 4 * 3_600_000
 SETTLE_MS = 30 * 60_000
+DAY_MS = 25 * 3_600_000 + 60_000
 MORE_VISITS = 15  # a station whose cards are all refused gives up then
 RAM_DISK = Path("/dev/shm")  # cuts are made here, not by the disk: a real sync would only cost time
 
@@ -102,6 +104,10 @@ class World(Watcher):
         # What left a pump at rest without a release is seen at the next survey; and a start from rest must change nothing else.
         self.cut_between(Cut.BETWEEN)
         self._until(SETTLE_MS, lambda: not self._unsettled(), "rest after a last start", self._unsettled)
+        if self.faults.days.lost:
+            # The host learns what it lost from the sums of the day: they are made at midnight.
+            self.heap.run_until(self.now + DAY_MS, lambda: not self._unbatched())
+            self._until(SETTLE_MS, lambda: not self._unsettled() and not self._unbatched(), "the day's sums", self._unbatched)
         self._close()
 
     def _until(self, limit_ms: int, until: Callable[[], bool], what: str, why: Callable[[], str] | None = None) -> None:
@@ -307,6 +313,12 @@ class World(Watcher):
             return "the terminal does not run"
         return inv.unsettled(engine.site, engine.ledger, len(self.forecourt.book.open_authorizations()))
 
+    def _unbatched(self) -> str:
+        """Records that the host lost and does not know of yet."""
+        book = self.forecourt.book
+        lost = sorted({sale for sale in self.faults.days.lost if book.find(sale) is None})
+        return f"the host has not got back {', '.join(lost)}" if lost else ""
+
     def _close(self) -> None:
         engine = self.terminal.engine
         assert engine is not None
@@ -316,9 +328,11 @@ class World(Watcher):
             raise Broken("durable", "the journal is not what was committed to it")
         inv.check_host(facts, self.forecourt.book)
         inv.check_told(engine.site, self.forecourt.book)
-        check_settled(engine.site, self.forecourt.book)
+        check_settled(engine.site, self.forecourt.book, lost=bool(self.faults.days.lost))
         self._check_pumps(facts)
-        check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.stale))
+        if not self.faults.days.lost:  # a host that loses records gives their fuel away once more
+            check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.stale))
+            inv.check_counted(facts, self.forecourt.book)
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)
         inv.check_secrets(self.folder, self._secrets, [*self.terminal.screens, *self.trace.lines])

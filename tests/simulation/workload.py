@@ -106,7 +106,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         "local_time": station.choice(
             ["2026-03-18 12:00:00", "2026-03-31 23:50:00", "2026-03-29 01:50:00", "2026-10-25 02:50:00", "2026-12-31 23:55:00"]
         ),
-        "policy": {"max_open": 2} if station.randrange(4) == 0 else {},
+        "policy": _policy(station, fork(seed, "caps")),
         "batch_sales": fork(seed, "batches").choice([1, 2, 3, 500]),
         "fuelling_points": points,
         "customers": customers,
@@ -124,6 +124,15 @@ def draw(seed: int, fuellings: int) -> Workload:
         checkpoint_pages=heads.choice([8, 8, 20, 60, 800]),
         attempts=fuellings,
     )
+
+
+def _policy(station: Random, caps: Random) -> dict[str, Any]:
+    policy: dict[str, Any] = {"max_open": 2} if station.randrange(4) == 0 else {}
+    for whose in ("card", "customer", "terminal"):
+        if caps.randrange(6) == 0:
+            what, most = caps.choice([("ml", 80_000), ("minor", 12_000), ("count", 4)])
+            policy[f"exposure_{whose}_{what}"] = caps.randint(1, most)
+    return policy
 
 
 def _points(rng: Random) -> tuple[list[dict[str, Any]], list[str]]:
@@ -186,19 +195,34 @@ def _limits(rng: Random, cards: list[dict[str, Any]], customers: list[dict[str, 
     wide = {"QUANTITY": (20_000, 250_000), "VALUE": (3_000, 40_000), "COUNT": (2, 12)}
     tight = {"QUANTITY": (4_000, 60_000), "VALUE": (700, 9_000), "COUNT": (1, 3)}
     amounts = rng.choice([wide, tight, tight])
-    limits, balances = [], []
+    limits: list[dict[str, Any]] = []
+    balances, shares = [], []
     for _ in range(rng.randint(0, 4)):
         period = rng.choice(["FUELLING", "DAY", "MONTH"])
         measure = rng.choice(["QUANTITY", "VALUE"] if period == "FUELLING" else ["QUANTITY", "VALUE", "COUNT"])
         group = [rng.choice(products)] if rng.randrange(4) == 0 else None
-        limits.append(
-            {"subject": subject(), "period": period, "measure": measure, "amount": rng.randint(*amounts[measure]), "products": group}
-        )
+        row: dict[str, Any] = {
+            "subject": subject(),
+            "period": period,
+            "measure": measure,
+            "amount": rng.randint(*amounts[measure]),
+            "products": group,
+        }
+        if any(all(row[name] == other[name] for name in ("subject", "period", "measure", "products")) for other in limits):
+            continue
+        limits.append(row)
+        if period != "FUELLING" and rng.randrange(3) == 0:
+            row["shared"] = True
+            ours, others = rng.randint(0, row["amount"]), 0
+            if rng.randrange(2):
+                others = rng.randint(0, row["amount"] - ours)
+            of = {name: row[name] for name in ("subject", "period", "measure", "products")}
+            shares += [of | {"amount": ours}] + [of | {"amount": others, "terminal": "OPT2"}] * (others > 0)
     for _ in range(rng.randint(0, 1)):
         kind, measure = rng.choice(["prepaid", "ceiling"]), rng.choice(["QUANTITY", "VALUE"])
         row = {"subject": subject(), "kind": kind, "measure": measure, "products": None, "amount": 3 * rng.randint(*amounts[measure])}
         balances.append(row)
-    return {"limits": limits, "balances": balances, "host_counts": []}
+    return {"limits": limits, "balances": balances, "host_counts": [], "shares": shares}
 
 
 def _visits(rng: Random, fuellings: int, cards: int, points: list[int]) -> tuple[Visit, ...]:
