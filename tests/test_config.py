@@ -15,6 +15,8 @@ from drivers.badge.uid import NumberProfile
 from drivers.dispenser.dart.frames import FIRST_ADDRESS, LAST_ADDRESS
 from drivers.dispenser.dart.profile import LineProfile
 from drivers.display.lk204 import CodePage
+from drivers.magstripe.wedge import WedgeLayout
+from drivers.smartcard.fleet import VERSIONS
 from terminal import config as module
 from terminal.config import Config, ConfigError, load, resolve
 from terminal.config_tables import FuellingPointTable, LineTable, NozzleTable
@@ -82,7 +84,7 @@ def test_the_examples_defaults_are_the_defaults() -> None:
     """What stands behind a # says what would be without it: with all of them uncommented nothing changes but what has no default."""
     text = "\n".join(re.sub(r"^# (?=[a-z_]+ = )", "", line) for line in EXAMPLE.read_text(encoding="utf-8").splitlines())
     caps = ("exposure_card_ml", "exposure_customer_minor", "exposure_terminal_count")
-    for without_default in ("terminal_cap_minor", "restricted_products", "list_next", *caps):
+    for without_default in ("terminal_cap_minor", "restricted_products", "list_next", "chip", "stripe_reader", "card_reader", *caps):
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
     assert len(spoken["times"]) == 7
@@ -122,6 +124,8 @@ def test_what_the_drivers_know_is_what_is_allowed() -> None:
     """The configuration may not import them, so their words stand here a second time."""
     assert {page.value for page in CodePage} == set(module.CODE_PAGES)
     assert {profile.value for profile in NumberProfile} == set(module.NUMBER_PROFILES)
+    assert {layout.value for layout in WedgeLayout} == set(module.STRIPE_LAYOUTS)
+    assert (VERSIONS[0], VERSIONS[-1]) == (1, 31)  # of config_tables.KeysTable.chip_version
     assert (module.ADDRESSES[0], module.ADDRESSES[-1]) == (FIRST_ADDRESS, LAST_ADDRESS)
     line, profile = LineTable("a", "/dev/a"), LineProfile()
     for name in ("baudrate", "turn_round_ms", "ack_turn_round_ms", "answer_window_ms", "misses_until_lost", "live_interval_ms", "echo"):
@@ -133,6 +137,7 @@ def test_what_the_drivers_know_is_what_is_allowed() -> None:
 
 # --- mistakes -----------------------------------------------------------------------------------------------------------------------
 
+STRIPE = "# stripe_reader = "
 MISTAKES: list[tuple[str, str, str, str]] = [
     # what is replaced, by what, the key that is named, a word of the explanation
     ('id = "OPT1"', 'id = "OPT-1"', "terminal.id", "letters and digits"),
@@ -195,6 +200,14 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ('keypad = { path = "/dev/forecourt/keypad-1" }', 'keypad = { path = "/dev/a", phys = "usb-1" }', "side.keypad", "path or phys"),
     ('badge-reader-1" }', 'badge-reader-1", profile = "full" }', "side.badge_reader.profile", "known are"),
     ('display-port0" }', 'display-port0", code_page = "utf-8" }', "side.display.code_page", "known are"),
+    (STRIPE, "stripe_reader = {}  # ", "side.stripe_reader", "path or phys"),
+    (STRIPE, 'stripe_reader = { path = "/dev/a", layout = "de" }  # ', "side.stripe_reader.layout", "known are us, fr"),
+    (STRIPE, 'stripe_reader = { path = "/dev/a", lrc = "yes" }  # ', "side[...].stripe_reader.lrc", "bool"),
+    (STRIPE, 'stripe_reader = { path = "/dev/forecourt/keypad-1" }  # ', "port (two devices on one)", "twice"),
+    ("# card_reader = { name = ", 'card_reader = { name = "" }  # ', "side[...].card_reader.name", "length"),
+    ("# chip = ", 'chip = "/k"  # ', "keys.chip", "no side has a card_reader"),
+    ("# chip = ", f'chip = "{"0" * 64}"  # ', "keys.chip", "take the key for known by others"),
+    ("# chip_version = 1", "chip_version = 32", "keys.chip_version", "<= 31"),
     ("# number = 1\n", "number = 5\n", "side[...].number", "<= 4"),
     ("[storage]", "[disk]", "", "unknown name `disk`"),
     ("[keys] ", "[key] ", "", "`key`"),
@@ -312,3 +325,28 @@ def test_without_systemd_a_credential_is_refused_with_a_way_out(monkeypatch: pyt
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(ConfigError, match="systemd unit or name a file"):
         resolve("credential:tls.key")
+
+
+# --- cards ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keypad", "stripe", "refused"),
+    [
+        ("usb-1-1/input0", "usb-1-1/input0", True),
+        ("usb-1-1", "usb-1-1/input1", True),
+        ("usb-1-1/input1", "usb-1-1", True),
+        ("usb-1-1/input0", "usb-1-1/input1", False),
+        ("usb-1-1", "usb-1-10", False),
+    ],
+)
+def test_keypad_and_stripe_reader_have_sockets_of_their_own(tmp_path: Path, keypad: str, stripe: str, refused: bool) -> None:
+    """Named in any way: the one must never be taken for the other."""
+    pad = ('keypad = { path = "/dev/forecourt/keypad-1" }', f'keypad = {{ phys = "{keypad}" }}')
+    text = example(pad, (STRIPE, f'stripe_reader = {{ phys = "{stripe}" }}  # '))
+    if refused:
+        assert refusal(tmp_path, text) == f"side.stripe_reader.phys: {stripe} is given twice (also as side.keypad.phys)"
+    else:
+        table = load_text(tmp_path, text).side[0].stripe_reader
+        assert table is not None
+        assert (table.phys, table.layout, table.lrc) == (stripe, "us", False)

@@ -1,4 +1,4 @@
-"""A badge reader's thread on real nfcpy before the forecourt's PN532 on a real pseudo-terminal: what is held out, and what the thread says."""
+"""A badge reader's thread on real nfcpy before the forecourt's PN532 on a pseudo-terminal: what is held out, what the thread says."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_a_turned_bit_in_any_answer(here: Place, answer: int, bit: int) -> None:
     }
 
 
-@pytest.mark.parametrize("bit", [8 * 45 + 1, 8 * 70, 8 * 130])
+@pytest.mark.parametrize("bit", [8 * 40 + 1, 8 * 80, 8 * 115])  # in the values of UID and counter, of the file data, of the MAC
 def test_a_turned_bit_in_a_signed_link(here: Place, bit: int) -> None:
     chip = here.badges.ntag424(NUMBER)
     link = bytearray(link_file(chip.signed(chip.link or pytest.fail("it signs"))))
@@ -176,8 +176,8 @@ def test_the_uid_in_the_file_must_be_the_badges_own(tmp_path: Path) -> None:
         (Mode.FULL, Content.TEXT, b"\x00" * 16, "content: no number"),
         (Mode.FULL, Content.TEXT, b"A\x00B".ljust(16, b"\0"), "content: no number"),
         (Mode.FULL, Content.TEXT, "Ä".encode().ljust(16, b"\0"), "content: no number"),
-        (Mode.MAC, Content.HEX, b"0123456789ABCDEF", "answer: wrong length of the answer"),
-        (Mode.PLAIN, Content.HEX, b"0123456789ABCDEF", "answer: wrong MAC"),
+        (Mode.MAC, Content.HEX, b"0123456789ABCDEF", "answer: wrong padding"),
+        (Mode.PLAIN, Content.HEX, b"0123456789ABCDEF", "answer: wrong length"),
     ],
 )
 def test_a_file_that_is_not_as_it_was_made(tmp_path: Path, mode: Mode, content: Content, file: bytes, why: str) -> None:
@@ -185,11 +185,7 @@ def test_a_file_that_is_not_as_it_was_made(tmp_path: Path, mode: Mode, content: 
     application = Application({KEY_NUMBER: KEY}, {FILE_NUMBER: StandardFile(file, mode, KEY_NUMBER)})
     with place(tmp_path, (profile, NumberProfile.AUTO)) as here:
         here.hold(SmartTag(Desfire(UID, {APPLICATION: application}, Random(1).randbytes)))
-        assert forged(here.said()) in {
-            why,
-            "command: the badge found a MAC or padding wrong",
-            "answer: the badge found a MAC or padding wrong",
-        }
+        assert forged(here.said()) == why
 
 
 # --- random UIDs
@@ -288,7 +284,7 @@ def test_two_badges_at_once(here: Place, other: str) -> None:
 
 def test_nothing_of_a_badge_is_in_the_log_or_a_repr(here: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "drivers")
-    for kind in ("desfire", "clone", "ntag424"):
+    for kind in ("desfire", "ntag424", "clone"):
         here.hold(here.badges.make(NUMBER, kind))
         event = here.said()
         here.take_away()

@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
+from terminal.core.effects import ReportState
+
 SHOWN = (
     "command status state nozzle volume_ml amount_minor result trouble reason decided_by end code tries "
     "preset_ml preset_volume_ml preset_minor preset_amount_minor"
@@ -56,7 +58,7 @@ def words(value: object) -> str:
     fp, sale = getattr(value, "fp", None), getattr(value, "sale", None)
     if fp is not None and isinstance(sale, str):
         shown.append(sale)
-    for name in SHOWN:
+    for name in SHOWN if not isinstance(value, ReportState) else ():
         found = getattr(value, name, None)
         if found is not None and not callable(found):
             shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
