@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from terminal.badge_tables import BadgeProfileTable, badge_problems
 from terminal.config_tables import (
     FuellingPointTable,
     HostTable,
@@ -39,11 +40,12 @@ from terminal.core.texts import LANGUAGES
 from terminal.core.windows import UnknownZone, zone_of
 
 CODE_PAGES = ("iso-8859-1", "cp1251")
-NUMBER_PROFILES = ("uid", "auto")
+NUMBER_PROFILES = ("uid", "auto", "none")
 STRIPE_LAYOUTS = ("us", "fr")
 BAUDRATES = (9600, 19200)
 ADDRESSES = range(0x50, 0x70)
-"""What the drivers know (drivers/display/lk204.py, badge/uid.py, magstripe/wedge.py, dispenser/dart/profile.py, frames.py); a test holds both together."""
+"""What the drivers know (drivers/display/lk204.py, badge/uid.py, magstripe/wedge.py, dispenser/dart/profile.py and frames.py); a test
+holds both together."""
 _PRICE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 _KEY_ITSELF = re.compile(r"[0-9A-Fa-f]{32,}")
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -52,6 +54,9 @@ _WORDS = (
     ("^[A-Za-z0-9._-]{1,32}", "1 to 32 letters, digits, dots, hyphens and underscores"),
     ("^/[A-Za-z0-9/_.:+-]+", "a device's whole path, as /dev/forecourt/pump-line-1"),
     ("^[0-9a-f]{32}", "an account's token, 32 hex digits"),
+    ("^([0-9A-Fa-f]{2}){3,16}", "6 to 32 hex digits"),
+    ("^[ -~]{0,24}", "at most 24 letters, digits and signs without accents"),
+    ("^[A-Za-z0-9_-]{1,32}", "a parameter's name: 1 to 32 letters, digits, hyphens and underscores"),
     ("^/", "a whole path that begins with /"),
     ("^[A-Z]{3}", "three capital letters, as EUR"),
     ("^https://", "https://NAME or https://NAME:PORT with nothing behind it"),
@@ -74,6 +79,7 @@ class Config(Table, frozen=True):
     policy: PolicyTable = PolicyTable()
     times: TimesTable = TimesTable()
     storage: StorageTable = StorageTable()
+    badge_profile: tuple[BadgeProfileTable, ...] = ()
 
     @property
     def decimals(self) -> int:
@@ -169,7 +175,8 @@ def _plain(text: str) -> str:
 
 
 def _problems(config: Config) -> list[str]:
-    return [*_terminal_problems(config), *_line_problems(config), *_point_problems(config), *_side_problems(config)]
+    found = [*_terminal_problems(config), *_line_problems(config), *_point_problems(config), *_side_problems(config)]
+    return found + badge_problems(config.badge_profile, config.keys)
 
 
 def _terminal_problems(config: Config) -> list[str]:
@@ -190,7 +197,7 @@ def _terminal_problems(config: Config) -> list[str]:
         named = False
     if not named:
         found.append("host.url: https://NAME or https://NAME:PORT with nothing behind it is expected")
-    for name in ("token", "pin", "card", "chip"):
+    for name in ("token", "pin", "card", "chip", "badge_master", "sun_meta", "sun_file"):
         if _KEY_ITSELF.fullmatch(getattr(config.keys, name) or ""):
             found.append(f"keys.{name}: this is a key, and the name of a file that holds it is expected; take the key for known by others")
     return found
@@ -231,6 +238,8 @@ def _side_problems(config: Config) -> list[str]:
     ports = [line.port for line in config.line]
     for side in config.side:
         ports += _ports(side)
+        if side.badge_reader is not None and side.badge_reader.profile == "none" and not config.badge_profile:
+            found.append("side.badge_reader.profile: none, and there is no badge_profile either: no badge would be read")
         if side.badge_reader is not None and side.badge_reader.profile not in NUMBER_PROFILES:
             found.append(f"side.badge_reader.profile: {side.badge_reader.profile!r}; known are {', '.join(NUMBER_PROFILES)}")
         if side.display is not None and side.display.code_page not in CODE_PAGES:

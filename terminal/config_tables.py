@@ -94,6 +94,7 @@ class KeysTable(Table, frozen=True):
     """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change.
 
     ``chip``: the master key of the fleet's chip cards and its number; without it they are believed without a proof.
+    ``badge_master``, ``sun_meta``, ``sun_file``: of badges that prove themselves, 32 hex digits each (``terminal.badge_tables``).
     """
 
     token: File
@@ -103,6 +104,9 @@ class KeysTable(Table, frozen=True):
     list_next: File | None = None
     chip: File | None = None
     chip_version: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
+    badge_master: File | None = None
+    sun_meta: File | None = None
+    sun_file: File | None = None
 
 
 class TimesTable(Table, frozen=True):
@@ -163,7 +167,7 @@ class FuellingPointTable(Table, frozen=True):
 
 
 class BadgeReaderTable(Table, frozen=True):
-    """A PN532 on a serial port."""
+    """A PN532 on a serial port. ``profile``: what a badge is that fits no ``[[badge_profile]]``."""
 
     port: Device
     profile: str = "auto"

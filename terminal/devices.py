@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers.badge.reader import BadgeReader
-from drivers.badge.uid import NumberProfile
 from drivers.device_thread import DeviceThread
 from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
@@ -20,6 +19,7 @@ from drivers.magstripe.device import StripeReader
 from drivers.magstripe.wedge import WedgeLayout
 from drivers.serial_port import SerialPort
 from drivers.smartcard.fleet import ChipKey
+from terminal.badges import profiles_of
 from terminal.config import Config, ConfigError, resolve
 from terminal.config_tables import KeysTable, LineTable, SideTable
 from terminal.store.vault import KeyFileError, read_key
@@ -32,6 +32,7 @@ class Devices:
         """``post`` takes what the devices tell, ``clock`` gives milliseconds. Raises ``ValueError`` for bounds of a driver,
         ``ConfigError`` for a key that cannot be read.
         """
+        self._config = config
         self._post = post
         self._clock = clock
         self.displays: dict[int, Display] = {}
@@ -88,8 +89,8 @@ class Devices:
             self.displays[side.number] = display
             self.threads.append(display)
         if side.badge_reader is not None:
-            profile = NumberProfile(side.badge_reader.profile)
-            self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, (profile,)))
+            profiles = profiles_of(self._config, side.badge_reader)
+            self.threads.append(BadgeReader(f"badge-{side.number}", side.number, side.badge_reader.port, post, clock, profiles))
         if side.keypad is not None:
             self.threads.append(Keypad(f"keypad-{side.number}", side.number, post, clock, side.keypad.path, side.keypad.phys))
         if side.stripe_reader is not None:

@@ -220,7 +220,7 @@ class Head:
         self.nozzle_out = None
         self._wanted_ml = 0
         self._tell(Change.NOZZLE, now)
-        if self._released() or (self.state is HeadState.LIMIT_REACHED and self.powered):
+        if self._ends_at_hang_up():
             self._complete(now)
 
     def squeeze(self, volume_ml: int, now: int) -> None:
@@ -304,6 +304,9 @@ class Head:
 
     def _released(self) -> bool:
         return self.state in (HeadState.AUTHORIZED, HeadState.FILLING, HeadState.SUSPENDED)
+
+    def _ends_at_hang_up(self) -> bool:
+        return self._released() or (self.state is HeadState.LIMIT_REACHED and self.powered)
 
     def _nozzle_may_flow(self) -> bool:
         out = self.nozzle_out

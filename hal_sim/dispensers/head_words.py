@@ -42,11 +42,7 @@ class HeadOptions:
 
     ``pulse_ml`` is the meter's resolution: fill, amount and totaliser advance by it, so that the three books can agree to the
     millilitre. ``overrun_ml`` flows past a preset. ``slow_ml`` before a preset flow at the slow rate. ``reset_clears_fill`` False
-    keeps the fill until the next authorization.
-
-    AZT heads (fact sheet 3): ``starts_at_lift``, the fill begins with an allowed nozzle in hand and only then ends with its hanging up;
-    a release that has not begun survives. ``reports_unreleased_flow``, fuel that leaves without a release is a fill to be confirmed.
-    ``zeroed_by_prices`` False, a head without prices rests all the same. ``no_flow_ms`` above 0 ends a fill after so long without flow.
+    keeps the fill until the next authorization (AZT heads).
     """
 
     rate_ml_per_min: int = VIRTUAL_ML_PER_MIN
@@ -57,7 +53,3 @@ class HeadOptions:
     currency_decimals: int = 2
     require_preset: bool = False
     reset_clears_fill: bool = True
-    starts_at_lift: bool = False
-    reports_unreleased_flow: bool = False
-    zeroed_by_prices: bool = True
-    no_flow_ms: int = 0

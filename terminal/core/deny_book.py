@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Share, Status
+from terminal.core.card_table import CardRange
 from terminal.core.deny_subject import DenyKind, DenySubject
 from terminal.core.ports import Lists
+from terminal.core.prompt_rules import Odometer, PromptRule
 from terminal.core.reasons import Reason
 
 __all__ = ["DenyBook", "DenyEntry", "DenyKind", "DenySubject", "OnDeny", "WatchedLists", "covers"]
@@ -132,6 +134,18 @@ class WatchedLists:
     def online_only(self, number: str) -> bool:
         """See ``core.card_data.CardSource``."""
         return self.lists.online_only(number)
+
+    def ranges(self) -> tuple[CardRange, ...]:
+        """See ``core.ports.Lists``."""
+        return self.lists.ranges()
+
+    def prompt_rules(self, account: str, customer: str | None) -> tuple[PromptRule, ...]:
+        """See ``core.ports.Lists``."""
+        return self.lists.prompt_rules(account, customer)
+
+    def odometer(self, account: str) -> Odometer | None:
+        """See ``core.ports.Lists``."""
+        return self.lists.odometer(account)
 
     def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
         """See ``core.ports.Lists``."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 
 PIN_MIN, PIN_MAX = 4, 12
 OPIN1_DOMAIN = b"fleet/opin/v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class PinBlock:
+    """A PIN that only the host can open, and the serial number by which it finds the key; both in hex. Never written down."""
+
+    block: str = field(repr=False)
+    ksn: str
 
 
 class PinEntry:

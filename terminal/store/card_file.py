@@ -20,6 +20,9 @@ import msgspec
 
 from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Share, SubjectKind
 from terminal.core.card_lists import ListDelta
+from terminal.core.card_table import CardRange
+from terminal.core.prompt_rules import Odometer, PromptRule
+from terminal.store import identification
 from terminal.store.list_rows import ONLINE, bound_of, hash_text, row_hash, subject_key
 
 T = TypeVar("T")
@@ -34,13 +37,14 @@ CREATE TABLE deny (kind TEXT NOT NULL, value TEXT NOT NULL, upto TEXT NOT NULL, 
 CREATE TABLE product (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE head (epoch TEXT NOT NULL, version INTEGER NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, content_hash TEXT NOT NULL,
     issued_at INTEGER NOT NULL) STRICT;
-"""
+""" + identification.TABLES
 KEYS: dict[str, tuple[str, ...]] = {
     "card": ("token",),
     "customer": ("name",),
     "bound": ("subject", "kind", "key"),
     "deny": ("kind", "value", "upto"),
     "product": ("name",),
+    **identification.KEYS,
 }
 _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("journal_mode", "WAL", "wal"),
@@ -116,6 +120,8 @@ class CardFile:
             (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
             if found != wanted:
                 raise CardFileError(f"{self.path}: this SQLite does not keep {name}={wanted} (it says {found}); deltas would not be safe")
+        if identification.missing(self._connection):
+            self._connection.executescript(identification.TABLES)
 
     def _load(self) -> None:
         columns = "epoch, version, rows, sha256, content_hash, issued_at"
@@ -129,6 +135,8 @@ class CardFile:
         self._customers: dict[str, Customer] = {}
         self._of_customers: dict[str, Bounds] = {}
         self._last: tuple[str, Bounds] = ("", _NONE)
+        self._plain = identification.missing(self._connection)
+        self.ranges: tuple[CardRange, ...] = () if self._plain else identification.ranges(self._connection)
 
     def shrink(self) -> None:
         """Give the memory of its cached pages back: nobody reads this file any more."""
@@ -177,6 +185,14 @@ class CardFile:
     def online_only(self, number: str) -> bool:
         """See ``core.card_data.CardSource``."""
         return any(len(first) == len(number) and first <= number <= last for first, last in self._online)
+
+    def prompt_rules(self, account: str, customer: str | None) -> tuple[PromptRule, ...]:
+        """See ``core.card_data.CardSource``."""
+        return () if self._plain else identification.rules(self._connection, account, customer)
+
+    def odometer(self, account: str) -> Odometer | None:
+        """See ``core.card_data.CardSource``."""
+        return None if self._plain else identification.odometer(self._connection, account)
 
     def card_denied(self, token: str) -> bool:
         """Is this medium on the deny list?"""
@@ -270,6 +286,9 @@ class CardFile:
                 execute(f"DELETE FROM {op.table} WHERE {condition}", op.key)  # noqa: S608
         if rows != offer.rows or hash_text(total) != offer.content_hash:
             raise CardFileError(f"the delta to {offer.version} does not lead to the list that was announced (rows or content hash differ)")
+        doubt = identification.doubt(self._connection)
+        if doubt is not None:
+            raise CardFileError(f"the delta to {offer.version}: {doubt}")
         for name in delta.products:
             if execute("SELECT 1 FROM product WHERE name = ?", (name,)).fetchone() is None:
                 raise CardFileError(f"the delta to {offer.version} names a product that is not in the list")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from terminal.store import identification
 from terminal.store.card_file import KEYS, TABLES, log_of
 from terminal.store.list_rows import MAX_LINE, ListError, RowReader, hash_text
 
@@ -115,6 +116,9 @@ class _Filler:
         if reader.named - reader.products:
             raise ListError("it names a product that is not in the list")
         self._flush(at_least=1)
+        doubt = identification.doubt(self._connection)
+        if doubt is not None:
+            raise ListError(doubt)
 
     def _flush(self, at_least: int) -> None:
         for table, rows in self._waiting.items():

@@ -15,6 +15,7 @@ import msgspec
 
 from terminal.core.card_data import Balance, Baseline, Limit, Measure, Period, Share, Subject, SubjectKind
 from terminal.core.card_lists import ListOp
+from terminal.core.card_table import OTHERWISE, PinAt, RangeKind
 from terminal.core.hours import BadHours, read_hours
 from terminal.core.windows import BadWindowKey, UnknownZone, window_of_key, zone_of
 from terminal.store.plain_words import complaint
@@ -33,10 +34,16 @@ from terminal.store.row_shapes import (
     EndRow,
     LimitKey,
     LimitRow,
+    OdometerKey,
+    OdometerRow,
     OnlineOnlyKey,
     OnlineOnlyRow,
     ProductKey,
     ProductRow,
+    PromptKey,
+    PromptRow,
+    RangeKey,
+    RangeRow,
     RemoveRow,
     ShareKey,
     ShareRow,
@@ -46,7 +53,7 @@ from terminal.store.row_shapes import (
 MAX_LINE = 16_384
 ONLINE = "online"
 """How a range that is never decided offline is marked among the rows of the table of denies, which holds ranges of both kinds."""
-_WITHOUT_PRODUCTS = (CustomerRow, DenyRow, OnlineOnlyRow)
+_WITHOUT_PRODUCTS = (CustomerRow, DenyRow, OnlineOnlyRow, PromptRow, OdometerRow)
 Key = tuple[bytes | str, ...]
 
 
@@ -164,6 +171,39 @@ def _deny_key(row: Any) -> Key:
     raise ListError("a deny row names either a card, a customer, or the first and last of a range of equal lengths")
 
 
+def _card_range_key(row: Any) -> Key:
+    if len(row.first) != len(row.last) or row.first > row.last:
+        raise ListError("a range has a first and a last beginning of equal lengths")
+    return row.first, row.last
+
+
+def _new_card_range_key(row: RangeRow) -> Key:
+    if row.kind is RangeKind.BANK and row.pin not in (None, PinAt.NONE):
+        raise ListError("a bank card's PIN is never asked for")
+    for coded in (row.restriction, row.prompts):
+        if coded is not None and any(code != OTHERWISE and len(code) != coded.slice.length for code in coded.codes):
+            raise ListError("a code is as long as the slice that it stands in")
+    return _card_range_key(row)
+
+
+def _prompt_key(row: Any) -> Key:
+    found = subject_of(row.subject.card, row.subject.customer)
+    return subject_key(found.kind, found.id), row.prompt
+
+
+def _new_prompt_key(row: PromptRow) -> Key:
+    if row.min_digits > row.max_digits:
+        raise ListError("an answer's least digits are more than its most")
+    for answer in row.answers or ():
+        token_bytes(answer)
+    return _prompt_key(row)
+
+
+def _odometer_key(row: Any) -> Key:
+    token_bytes(row.account)
+    return (row.account,)
+
+
 _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
     CardRow: ("card", _card_key),
     CustomerRow: ("customer", _customer_key),
@@ -173,6 +213,9 @@ _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
     ShareRow: ("bound", _new_share_key),
     OnlineOnlyRow: ("deny", _online_only_key),
     DenyRow: ("deny", _deny_key),
+    RangeRow: ("card_range", _new_card_range_key),
+    PromptRow: ("prompt", _new_prompt_key),
+    OdometerRow: ("odometer", _odometer_key),
     ProductRow: ("product", lambda row: (row.product,)),
 }
 
@@ -186,6 +229,9 @@ _REMOVED: dict[str, tuple[str, type, Callable[[Any], Key]]] = {
     "share": ("bound", ShareKey, _share_key),
     "online_only": ("deny", OnlineOnlyKey, _online_only_key),
     "deny": ("deny", DenyKey, _deny_key),
+    "range": ("card_range", RangeKey, _card_range_key),
+    "prompt": ("prompt", PromptKey, _prompt_key),
+    "odometer": ("odometer", OdometerKey, _odometer_key),
     "product": ("product", ProductKey, lambda row: (row.product,)),
 }
 
@@ -275,6 +321,9 @@ class RowReader:
     def _note(self, kind: type, row: Any) -> None:
         if kind is ProductRow:
             self.products.add(row.product)
+        elif kind is RangeRow:
+            codes = {} if row.restriction is None else row.restriction.codes
+            self.named.update(name for names in codes.values() for name in names or ())
         elif kind not in _WITHOUT_PRODUCTS and row.products is not None:
             self.named.update(row.products)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from terminal.core.card_data import Balance, Baseline, Card, Customer, DenyList, Limit, Share
 from terminal.core.card_lists import NAME, NO_LIST, ListDelta, ListMark
+from terminal.core.card_table import CardRange
 from terminal.core.events import ChangesApplied, ListsRefused
+from terminal.core.prompt_rules import Odometer, PromptRule
 from terminal.store.card_file import CardFile, CardFileError
 
 
@@ -129,6 +131,18 @@ class LiveLists:
     def online_only(self, number: str) -> bool:
         """See ``core.card_data.CardSource``."""
         return self.file is not None and self.file.online_only(number)
+
+    def ranges(self) -> tuple[CardRange, ...]:
+        """See ``core.ports.Lists``."""
+        return () if self.file is None else self.file.ranges
+
+    def prompt_rules(self, account: str, customer: str | None) -> tuple[PromptRule, ...]:
+        """See ``core.ports.Lists``."""
+        return () if self.file is None else self.file.prompt_rules(account, customer)
+
+    def odometer(self, account: str) -> Odometer | None:
+        """See ``core.ports.Lists``."""
+        return None if self.file is None else self.file.odometer(account)
 
     def denied_ranges(self, number: str) -> tuple[tuple[str, str], ...]:
         """See ``core.ports.Lists``."""

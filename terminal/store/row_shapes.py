@@ -5,13 +5,15 @@ A field that is not here is refused wherever one of these is decoded. (features.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
 
 from drivers.events import MediumKind
 from terminal.core.card_data import BalanceKind, Measure, Offline, Period, Status
+from terminal.core.card_table import PinAt, RangeKind, Routing, TrackField
+from terminal.core.prompt_rules import WrongAnswers
 
 # Bounds of the contract, so that nothing of a list can break what stores it. Hex digits are checked where the key is made: a pattern here
 # costs more than everything else that is done with a row.
@@ -20,6 +22,9 @@ Token = Annotated[str, msgspec.Meta(min_length=32, max_length=32)]
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Label = Annotated[str, msgspec.Meta(max_length=64)]
+Digits = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
+PromptName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_ ]{1,32}\Z")]
+Step = Annotated[int, msgspec.Meta(ge=-(10**10), le=10**10)]
 
 
 class SubjectName(msgspec.Struct, forbid_unknown_fields=True):
@@ -183,6 +188,82 @@ class DenyRow(_Row, tag="deny"):
     range: tuple[Name, Name] | None = None
 
 
+class RangeKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what a range of the card table is known."""
+
+    first: Digits
+    last: Digits
+
+
+class _Slice(msgspec.Struct, forbid_unknown_fields=True):
+    field: TrackField
+    start: Annotated[int, msgspec.Meta(ge=0, le=80)]
+    length: Annotated[int, msgspec.Meta(ge=1, le=80)] | None = None
+
+
+class _ProductCodes(msgspec.Struct, forbid_unknown_fields=True):
+    slice: _Slice
+    codes: dict[Label, list[Name] | None]
+
+
+class _PromptCodes(msgspec.Struct, forbid_unknown_fields=True):
+    slice: _Slice
+    codes: dict[Label, list[PromptName]]
+
+
+class RangeRow(_Row, tag="range"):
+    """What the card table says of the numbers that begin with ``first`` to ``last``."""
+
+    first: Digits
+    last: Digits
+    kind: RangeKind
+    routing: Routing
+    lengths: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=64)]], msgspec.Meta(min_length=1, max_length=64)]
+    luhn: bool
+    media: list[MediumKind] | None = None
+    number: _Slice | None = None
+    restriction: _ProductCodes | None = None
+    prompts: _PromptCodes | None = None
+    pin: PinAt | None = None
+    expiry: bool = True
+    service_code: bool = True
+
+
+class PromptKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what the rule of a prompt is known."""
+
+    subject: SubjectName
+    prompt: PromptName
+
+
+class PromptRow(_Row, tag="prompt"):
+    """How the answers of a card's account, or of a customer's cards, to one prompt are judged."""
+
+    subject: SubjectName
+    prompt: PromptName
+    min_digits: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    max_digits: Annotated[int, msgspec.Meta(ge=1, le=10)] = 10
+    answers: Annotated[list[Token], msgspec.Meta(max_length=500)] | None = None
+    min_step: Step | None = None
+    max_step: Step | None = None
+    most_per_100km_ml: Amount | None = None
+    wrong: WrongAnswers = WrongAnswers.REFUSE
+
+
+class OdometerKey(msgspec.Struct, forbid_unknown_fields=True):
+    """By what an odometer's reading is known."""
+
+    account: Token
+
+
+class OdometerRow(_Row, tag="odometer"):
+    """The reading of an account's odometer that the host knows, and since when."""
+
+    account: Token
+    reading: Annotated[int, msgspec.Meta(ge=0, le=10**10)]
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class ProductKey(msgspec.Struct, forbid_unknown_fields=True):
     """By what a product is known."""
 
@@ -222,4 +303,18 @@ class CustomerKey(msgspec.Struct, forbid_unknown_fields=True):
     customer: Name
 
 
-AnyRow = CustomerRow | CardRow | LimitRow | BalanceRow | BaselineRow | ShareRow | OnlineOnlyRow | DenyRow | ProductRow | EndRow
+AnyRow = (
+    CustomerRow
+    | CardRow
+    | LimitRow
+    | BalanceRow
+    | BaselineRow
+    | ShareRow
+    | OnlineOnlyRow
+    | DenyRow
+    | RangeRow
+    | PromptRow
+    | OdometerRow
+    | ProductRow
+    | EndRow
+)

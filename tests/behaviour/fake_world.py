@@ -62,8 +62,17 @@ class FakeWorld:
             self._card = card
             self._ask("PIN" if card.pin else "FUELLING POINT")
 
-    swipe = present_badge
-    insert = present_badge
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
+        self.present_badge(number)
+
+    def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
+        self.present_badge(number)
+
+    def card_service(self, running: bool) -> None:
+        self.acts.append(f"card_service {running}")
+
+    def card_heard(self) -> Sequence[bytes]:
+        return ()
 
     def remove_card(self) -> None:
         self.acts.append("remove_card")

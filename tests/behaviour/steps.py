@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.behaviour import batch_steps, explain_steps, givens, host_thens, office_steps, thens, whens
+from tests.behaviour import batch_steps, card_steps, explain_steps, givens, host_thens, office_steps, thens, whens
 from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
-_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, explain_steps)
+_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, card_steps, explain_steps)
 pytest_plugins = [module.__name__ for module in _MODULES]
 
 

@@ -149,11 +149,20 @@ class World(Protocol):
         """Hold a badge to the reader and take it away once read: its UID when ``number`` is 8, 14 or 20 hex digits, else the text of
         its first NDEF record. ``medium`` of the cards table says whether it is a secure one; a number in no table is a plain badge."""
 
-    def swipe(self, number: str) -> None:
-        """Draw a stripe with this PAN on track 2."""
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
+        """Draw a stripe with this PAN on these tracks. ``fault`` as in ``hal_sim.magstripe.wedge``; ``second`` follows a double swipe."""
 
-    def insert(self, number: str) -> None:
-        """Put a smart card in that carries this number in EF.ID. It stays in until ``remove_card``."""
+    def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
+        """Put a smart card in that carries this number in EF.ID. It stays in until ``remove_card``.
+
+        ``make`` as in ``hal_sim.smartcard.card``; ``tear_at``: at this command it is pulled out again (0 never).
+        """
+
+    def card_service(self, running: bool) -> None:
+        """The operating system's service for card readers stops, or runs again. A card that is in stays in."""
+
+    def card_heard(self) -> Sequence[bytes]:
+        """Every command that was sent to the smart card that is in, or was in last."""
 
     def remove_card(self) -> None:
         """Take the smart card out; nothing when none is in."""

@@ -76,6 +76,8 @@ def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
         "fuelling_points": rows,
         "restricted_products": _plain(setup.policy.get("restricted_products", ())),
     }
+    scenario["stripe"] = {}
+    scenario["card_reader"] = {} if any(card.medium == "smart card" for card in setup.cards) else None
     if "pin_tries" in setup.policy:
         scenario["pin_tries"] = setup.policy["pin_tries"]
     return scenario | more
@@ -104,7 +106,7 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         _table(
             "host", {"url": host["url"], "authority": host["ca"], "certificate": host["client_cert"], "key": host["client_key"]} | calls
         ),
-        _table("keys", {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"], "list_current": host["list_key"]}),
+        _table("keys", _keys(ready)),
         _table("times", times),
         _table("storage", {"reserve_mib": RESERVE_MIB}),
         _table("[line]", {"name": "pumps", "port": ports["dart1"]}),
@@ -113,8 +115,25 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         f"badge_reader = {{port = {json.dumps(ports['pn532'])}}}",
         f"keypad = {{phys = {json.dumps(keypad['phys'])}}}",
         f"display = {{port = {json.dumps(ports['display'])}}}",
+        *_card_readers(ready),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _keys(ready: Mapping[str, Any]) -> dict[str, object]:
+    host, card_reader = ready["host"], ready["card_reader"]
+    keys = {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"], "list_current": host["list_key"]}
+    return keys | ({"chip": card_reader["key"], "chip_version": card_reader["version"]} if card_reader and card_reader["key"] else {})
+
+
+def _card_readers(ready: Mapping[str, Any]) -> list[str]:
+    lines, stripe, card_reader = [], ready["stripe_reader"], ready["card_reader"]
+    if stripe is not None:
+        named = f"phys = {json.dumps(stripe['phys'])}, layout = {json.dumps(stripe['layout'])}, lrc = {json.dumps(stripe['lrc'])}"
+        lines.append(f"stripe_reader = {{{named}}}")
+    if card_reader is not None:
+        lines.append(f"card_reader = {{name = {json.dumps(card_reader['name'])}}}")
+    return lines
 
 
 def _points(setup: Setup, ready: Mapping[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
 from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.books import LedgerCopy
+from tests.rig.cards import CardHands
 from tests.rig.office import Office
 from tests.rig.person import Person
 from tests.rig.settings import NotBuilt
@@ -34,7 +35,7 @@ AT_REST_MS = 700
 """... and the world was at rest for so long, by a status file that may be half a second late."""
 
 
-class RigWorld:
+class RigWorld(CardHands):
     """See ``tests.behaviour.world.World``."""
 
     def __init__(self, setup: Setup) -> None:
@@ -135,17 +136,6 @@ class RigWorld:
         if row is not None and row.medium != "badge":
             raise NotBuilt(f"the rig has no {row.medium} yet")
         self._person.present(number)
-
-    def swipe(self, number: str) -> None:
-        """See ``World.swipe``."""
-        raise NotBuilt("the rig has no stripe reader yet")
-
-    def insert(self, number: str) -> None:
-        """See ``World.insert``."""
-        raise NotBuilt("the rig has no chip card reader yet")
-
-    def remove_card(self) -> None:
-        """None can be in."""
 
     def enter_pin(self, pin: str) -> None:
         """See ``World.enter_pin``."""

@@ -23,6 +23,7 @@ from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
+from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
 from tests.simulation.trace import LAST, Failure, Result, Trace, subject_of, words
 from tests.simulation.workload import Badge, Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
@@ -209,13 +210,16 @@ class World(Watcher):
         self.steps += 1
         inv.check_memory(engine.site, engine.deadlines.running(), len(engine.deadlines._heap))
         inv.check_denied(engine.site)
+        check_closed(engine.site)
         if self.steps % BOOKS_EVERY == 0:
             self._check_books()
 
     def _check_books(self) -> None:
         engine = self.terminal.engine
         if engine is not None and not self.terminal.space.full:
-            check_batches(engine.site, inv.check_books(engine.site, engine.ledger, self.facts))
+            found = inv.check_books(engine.site, engine.ledger, self.facts)
+            check_batches(engine.site, found)
+            check_rebuilt(engine.site, found)
             self.vault.check(self.facts)
 
     # --- the power ------------------------------------------------------------------------------------------------------------------
@@ -328,6 +332,7 @@ class World(Watcher):
             raise Broken("durable", "the journal is not what was committed to it")
         inv.check_host(facts, self.forecourt.book)
         inv.check_told(engine.site, self.forecourt.book)
+        check_rest(engine.site)
         check_settled(engine.site, self.forecourt.book, lost=bool(self.faults.days.lost))
         self._check_pumps(facts)
         if not self.faults.days.lost:  # a host that loses records gives their fuel away once more

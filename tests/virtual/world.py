@@ -20,6 +20,7 @@ from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
 from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.virtual.cards import CardHands
 from tests.virtual.forecourt import SIDE, Forecourt, NotBuilt
 from tests.virtual.host import Conduct
 
@@ -32,7 +33,7 @@ NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, n
 FLOW_LIMIT_MS = 3_600_000
 
 
-class VirtualWorld:
+class VirtualWorld(CardHands):
     """See ``tests.behaviour.world.World``."""
 
     def __init__(self, setup: Setup) -> None:
@@ -58,7 +59,7 @@ class VirtualWorld:
         """What happened before the first step is not part of the scenario."""
         self.terminal.screens[:-1] = []
         self._start_totals = {fp: head.totals_ml(self.heap.now) for fp, head in self.station.heads.items()}
-        self._inserted: str | None = None
+        self.lay_cards_out()
         self._unjournaled: list[tuple[int, str]] = []
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -81,23 +82,6 @@ class VirtualWorld:
         self.terminal.post(MediumPresented(SIDE, kind, number))
         self.pass_time(READ_MS)
         self.terminal.post(MediumRemoved(SIDE, kind))
-
-    def swipe(self, number: str) -> None:
-        """See ``World.swipe``."""
-        self.pass_time(READ_MS)
-        self.terminal.post(MediumPresented(SIDE, MediumKind.STRIPE, number))
-
-    def insert(self, number: str) -> None:
-        """See ``World.insert``."""
-        self._inserted = number
-        self.pass_time(READ_MS)
-        self.terminal.post(MediumPresented(SIDE, MediumKind.SMART_CARD, number))
-
-    def remove_card(self) -> None:
-        """See ``World.remove_card``."""
-        if self._inserted is not None:
-            self._inserted = None
-            self.terminal.post(MediumRemoved(SIDE, MediumKind.SMART_CARD))
 
     def enter_pin(self, pin: str) -> None:
         """See ``World.enter_pin``."""
@@ -166,6 +150,7 @@ class VirtualWorld:
         if not self.terminal.powered:
             self.terminal.power_on()
             self.wait(self._up, 60_000)
+            self.read_card()
 
     def _up(self) -> bool:
         """Ready for a driver, or saying why not: a point that answers is surveyed, the host has answered or is known to be away."""
