@@ -35,7 +35,8 @@ class SaleUse:
     """What one sale takes: its hold while open, what flowed once delivered.
 
     ``authorized_at`` is the instant of the hold and decides the window for good. While ``product`` is None the sale concerns every
-    limit of one of ``products``, or every limit at all when those are unknown too.
+    limit of one of ``products``, or every limit at all when those are unknown too. ``second`` is the account of the sale's second card,
+    for which it counts as well.
     """
 
     sale: str
@@ -48,6 +49,7 @@ class SaleUse:
     authorized_at: UtcMs
     state: UseState
     products: frozenset[str] = frozenset()
+    second: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +303,8 @@ class AccountBook:
 
 def _subjects(use: SaleUse) -> tuple[Subject, ...]:
     card = Subject(SubjectKind.CARD, use.account)
-    return (card,) if use.customer is None else (card, Subject(SubjectKind.CUSTOMER, use.customer))
+    found = (card,) if use.customer is None else (card, Subject(SubjectKind.CUSTOMER, use.customer))
+    return found if use.second is None or use.second == use.account else (*found, Subject(SubjectKind.CARD, use.second))
 
 
 def _add_hour(

@@ -89,6 +89,8 @@ def permitted_products(facts: Facts, policy: Policy) -> frozenset[str]:
     by_host = None if facts.host is None else facts.host.products
     named = by_host if facts.card is None else facts.card.products
     allowed = offered - policy.restricted_products if named is None else offered & named
+    if facts.request.products is not None:
+        allowed &= facts.request.products
     return allowed if by_host is None else allowed & by_host
 
 

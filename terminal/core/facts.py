@@ -37,9 +37,10 @@ from terminal.core.windows import Window, day_window, local_date, month_window
 
 
 class PinResult(Enum):
-    """How the PIN check ended; None in a request stands for no PIN entered."""
+    """How the PIN check ended; None in a request stands for no PIN entered. WAIVED: the card table asks for none."""
 
     RIGHT = "right"
+    WAIVED = "waived"
     WRONG = "wrong"
     LOCKED = "locked"
 
@@ -92,13 +93,20 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks for what. ``number`` is the clear number, needed for denied ranges only and kept out of every repr."""
+    """Who asks for what. ``number`` is the clear number, needed for denied ranges only and kept out of every repr.
+
+    ``products`` and ``online_only`` are what the medium itself says (core/card_table.py); ``second`` is the other card's account where two
+    are needed, whose limits and balances bind too.
+    """
 
     token: str
     number: str = field(repr=False)
     pin: PinResult | None
     nozzles: tuple[Nozzle, ...]
     wish: Wish | None
+    products: frozenset[str] | None = None
+    online_only: bool = False
+    second: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,13 @@ def gather(
     asked_lists = card is not None and (host is None or host.decision is HostDecision.DECLINED or host_unaware)
     limits = _limit_uses(account, customer_name, cards, book, local, now_utc, lists_checked_utc, shared=host is None) if asked_lists else ()
     balances = _balance_uses(account, customer_name, cards, book) if asked_lists else ()
+    open_holds = len(book.open_holds(account))
+    second = request.second
+    if second is not None and second != account:
+        open_holds = max(open_holds, len(book.open_holds(second)))
+        if asked_lists:
+            limits += _limit_uses(second, None, cards, book, local, now_utc, lists_checked_utc, shared=host is None)
+            balances += _balance_uses(second, None, cards, book)
     today = local_date(now_utc, local)
     return Facts(
         request=request,
@@ -206,7 +221,7 @@ def gather(
         customer=customer,
         card_denied=deny.card(request.token) or deny.in_range(request.number),
         customer_denied=customer_name is not None and deny.customer(customer_name),
-        open_holds=len(book.open_holds(account)),
+        open_holds=open_holds,
         limits=limits,
         balances=balances,
         site=site,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from terminal.core.ids import MessageKey, MessageKind, SaleId, close_key, message_key
+from terminal.core.pin import PinBlock
 from terminal.core.records import MediumRef, NozzleRef
 
 
@@ -25,6 +26,8 @@ class Authorize:
     requested_at: int
     clock: str
     list_version: int
+    second: MediumRef | None = None
+    pin_block: PinBlock | None = None
 
     kind = MessageKind.AUTHORIZE
 
@@ -79,6 +82,8 @@ class Booking:
     list_version: int
     cost_centre: str | None = None
     driver: str | None = None
+    second: MediumRef | None = None
+    marks: tuple[str, ...] = ()
 
     @property
     def key(self) -> MessageKey:

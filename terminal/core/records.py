@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.attempt import MediumRef, SaleExtra
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
+from terminal.core.prompt_rules import OdometerRead
 
-
-@dataclass(frozen=True, slots=True)
-class MediumRef:
-    """The medium of an attempt, as far as it may be written down."""
-
-    token: str
-    last4: str
-    medium: str
-    trust: str
-    sealed: str | None = None
+__all__ = ["MediumRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +70,7 @@ class SaleReserved:
     list_version: int
     cost_centre: str | None = None
     driver: str | None = None
+    extra: SaleExtra = SaleExtra()
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +375,7 @@ Record = (
     | PinTried
     | PinCleared
     | BadgeCounter
+    | OdometerRead
     | Refused
     | TotalRead
     | Unattributed

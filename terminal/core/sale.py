@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from terminal.core.account_book import SaleUse, UseState
+from terminal.core.attempt import SaleExtra
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKind, SaleId
 from terminal.core.internal_events import (
@@ -23,6 +24,8 @@ from terminal.core.internal_events import (
 )
 from terminal.core.machine import Grid, Ignored, Rule
 from terminal.core.messages import Authorize, Booking, Reverse
+from terminal.core.pin import PinBlock
+from terminal.core.prompt_rules import CONSUMPTION
 from terminal.core.records import (
     Allowed,
     MediumRef,
@@ -95,6 +98,8 @@ class Sale:
     judged: Judged | None = None
     cost_centre: str | None = None
     driver: str | None = None
+    extra: SaleExtra = SaleExtra()
+    pin_block: PinBlock | None = None  # for the question only: never written down
 
     # --- questions ------------------------------------------------------------------------------------------------------
 
@@ -119,6 +124,8 @@ class Sale:
             requested_at=requested_at,
             clock=clock,
             list_version=self.list_version,
+            second=self.extra.second,
+            pin_block=self.pin_block,
         )
 
     def booking(self, quantity_ml: int, value_minor: int, total_end_ml: int | None, end: str, ended_at: int, clock: str) -> Booking:
@@ -149,6 +156,8 @@ class Sale:
             list_version=self.list_version,
             cost_centre=self.cost_centre,
             driver=self.driver,
+            second=self.extra.second,
+            marks=self.extra.marks + ((CONSUMPTION,) if self.extra.most_ml is not None and quantity_ml > self.extra.most_ml else ()),
         )
 
     def held(self) -> SaleUse:
@@ -164,6 +173,7 @@ class Sale:
             value_minor=self.hold_minor,
             authorized_at=UtcMs(self.authorized_at),
             state=UseState.IN_DOUBT if self.state is SaleState.IN_DOUBT else UseState.HELD,
+            second=self.extra.second_account,
         )
 
     # --- moves ----------------------------------------------------------------------------------------------------------
@@ -201,6 +211,7 @@ class Sale:
                 list_version=self.list_version,
                 cost_centre=self.cost_centre,
                 driver=self.driver,
+                extra=self.extra,
             )
         )
 

@@ -114,8 +114,8 @@ class Lane:
             "sequence": message.sequence,
             "fuelling_point": message.fp,
             **_medium(message.card),
-            "second_card": None,
-            "pin": "verified" if message.pin_verified else "none",
+            "second_card": _second(message.second),
+            **_pin(message),
             "prompts": dict(message.prompts),
             "products": [{"nozzle": ref.nozzle, "product": ref.product, "price": ref.price} for ref in message.nozzles],
             "wish": _wish(message),
@@ -261,6 +261,8 @@ class Lane:
             "list_version": message.list_version,
             "cost_centre": message.cost_centre,
             "driver": message.driver,
+            "second_card": _second(message.second),
+            "marks": list(message.marks) or None,
         }
 
 
@@ -304,6 +306,18 @@ def utc_ms(instant: datetime) -> UtcMs:
     if not EARLIEST <= found < LATEST:
         raise LaneError("an instant that is not of this century")
     return found
+
+
+def _second(card: MediumRef | None) -> dict[str, Any] | None:
+    return None if card is None else {"token": card.token, "last4": card.last4, "sealed": card.sealed}
+
+
+def _pin(message: Authorize) -> dict[str, Any]:
+    """How the PIN was checked; one that the host is to check goes with its block, beside one that we checked as well."""
+    sent = message.pin_block
+    if sent is None:
+        return {"pin": "verified" if message.pin_verified else "none"}
+    return {"pin": "verified" if message.pin_verified else "sent", "pin_block": sent.block, "ksn": sent.ksn}
 
 
 def _medium(card: MediumRef) -> dict[str, Any]:

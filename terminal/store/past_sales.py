@@ -18,7 +18,7 @@ from terminal.core.corrections import corrected
 from terminal.core.records import SaleCorrected
 from terminal.core.units import UtcMs
 
-USE_COLUMNS = "id, sequence, account, customer, product, quantity_ml, value_minor, authorized_at"
+USE_COLUMNS = "id, sequence, account, customer, product, quantity_ml, value_minor, second, authorized_at"
 """Of the table ``sale``, in the order in which ``use_of_row`` takes them."""
 
 _FACTS = "SELECT c.sequence, j.body FROM correction c JOIN journal j ON j.seq = c.row"
@@ -26,9 +26,9 @@ _FACTS = "SELECT c.sequence, j.body FROM correction c JOIN journal j ON j.seq = 
 
 def use_of_row(row: Sequence[Any]) -> SaleUse:
     """What a delivered sale takes by its own record."""
-    sale, sequence, account, customer, product, quantity, value, authorized_at = row
+    sale, sequence, account, customer, product, quantity, value, second, authorized_at = row
     products = frozenset((product,) if product else ())
-    return SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products)
+    return SaleUse(sale, sequence, account, customer, product, quantity, value, UtcMs(authorized_at), UseState.DELIVERED, products, second)
 
 
 def with_corrections(db: sqlite3.Connection, uses: Iterable[SaleUse]) -> list[SaleUse]:

@@ -10,6 +10,7 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
+from terminal.core.prompt_rules import OdometerRead
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
@@ -20,7 +21,7 @@ def _sequence(sale: str) -> int:
 
 def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> None:
     execute(
-        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL, NULL, NULL)",
+        "INSERT INTO sale VALUES (?, ?, ?, 'reserved', ?, NULL, ?, ?, NULL, ?, ?, ?, 0, ?, NULL, NULL, NULL, NULL, ?)",
         (
             fact.sequence,
             fact.epoch,
@@ -32,6 +33,7 @@ def _reserved(execute: Execute, fact: r.SaleReserved, seq: int, utc: int) -> Non
             fact.hold_minor,
             fact.authorized_at,
             seq,
+            fact.extra.second_account,
         ),
     )
 
@@ -106,6 +108,13 @@ def _pin_cleared(execute: Execute, fact: r.PinCleared, seq: int, utc: int) -> No
 def _badge_counter(execute: Execute, fact: BadgeCounter, seq: int, utc: int) -> None:
     execute(
         "INSERT INTO badge_counter VALUES (?, ?) ON CONFLICT (token) DO UPDATE SET counter = excluded.counter", (fact.token, fact.counter)
+    )
+
+
+def _odometer(execute: Execute, fact: OdometerRead, seq: int, utc: int) -> None:
+    execute(
+        "INSERT INTO odometer VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET reading = excluded.reading, at = excluded.at",
+        (fact.account, fact.reading, fact.at),
     )
 
 
@@ -233,6 +242,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.PinTried: _pin_tried,
     r.PinCleared: _pin_cleared,
     BadgeCounter: _badge_counter,
+    OdometerRead: _odometer,
     r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,

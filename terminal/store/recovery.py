@@ -119,6 +119,7 @@ def sale_of_rows(
         reversal=bool(reversal),
         cost_centre=reserved.cost_centre,
         driver=reserved.driver,
+        extra=reserved.extra,
     )
     if authorized_row is not None:
         granted = fact_of_row(db, authorized_row, r.SaleAuthorized)

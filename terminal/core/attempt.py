@@ -1,0 +1,27 @@
+"""What is written down of an attempt: its medium, and what only some sales have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MediumRef:
+    """The medium of an attempt, as far as it may be written down."""
+
+    token: str
+    last4: str
+    medium: str
+    trust: str
+    sealed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaleExtra:
+    """What only some sales have. ``second``: the second card, with its account; ``marks``: answers that were taken though they were not
+    believed; ``most_ml``: more than this the distance since the last reading does not explain."""
+
+    second: MediumRef | None = None
+    second_account: str | None = None
+    marks: tuple[str, ...] = ()
+    most_ml: int | None = None
