@@ -15,15 +15,15 @@ from hal_sim.arguments import Arguments, Refused
 from hal_sim.badge.catalogue import KINDS
 from hal_sim.card_parts import CardCommands
 from hal_sim.clock import monotonic_ms
-from hal_sim.forecourt import Forecourt, Point
+from hal_sim.forecourt import Forecourt
 from hal_sim.host import HostServer
 from hal_sim.host_commands import HostCommands
 from hal_sim.keypad.layout import codes_of
 from hal_sim.keypad.testbed import InputFailed
+from hal_sim.pump_commands import PumpCommands
 from hal_sim.views import books_view, display_view, host_view, pictures_view, pump_view, pumps_view
 
 Answer = dict[str, Any]
-LONGEST_LINE = 1_000_000
 FARTHEST_NS = 4 * 10**18
 LIST_PASSIVE = 0x4A  # the PN532's command that looks for badges
 HOLD_MS = 700
@@ -44,17 +44,11 @@ class Control:
 
     def __init__(self, forecourt: Forecourt) -> None:
         self._court = forecourt
+        self._pumps = PumpCommands(forecourt.points)
         self.waiting: Waiting | None = None
         self._waiting_id: object = None
         self._commands: dict[str, Callable[[Arguments], Answer | Waiting]] = {
-            "lift": self._lift,
-            "hang_up": self._hang_up,
-            "squeeze": self._squeeze,
-            "release": self._release,
-            "stop": self._stop,
-            "power": self._power,
-            "exchange": self._exchange,
-            "line": self._line,
+            **self._pumps.commands,
             "noise": self._noise,
             "present": self._present,
             "remove": self._remove,
@@ -116,65 +110,8 @@ class Control:
 
     # --- pumps
 
-    def _point(self, args: Arguments) -> Point:
-        point = self._court.points.get(args.whole("fp"))
-        if point is None:
-            raise Refused(f"no such fuelling point; there are {', '.join(map(str, sorted(self._court.points)))}")
-        return point
-
-    def _lift(self, args: Arguments) -> Answer:
-        point, nozzle = self._point(args), args.whole("nozzle")
-        args.nothing_else()
-        point.head.lift(nozzle, monotonic_ms())
-        return {"ok": True}
-
-    def _hang_up(self, args: Arguments) -> Answer:
-        point = self._point(args)
-        args.nothing_else()
-        point.head.hang_up(monotonic_ms())
-        return {"ok": True}
-
-    def _squeeze(self, args: Arguments) -> Answer:
-        point, volume_ml = self._point(args), args.whole("volume_ml", low=1)
-        args.nothing_else()
-        point.head.squeeze(volume_ml, monotonic_ms())
-        return {"ok": True}
-
-    def _release(self, args: Arguments) -> Answer:
-        point = self._point(args)
-        args.nothing_else()
-        point.head.release_trigger(monotonic_ms())
-        return {"ok": True}
-
-    def _stop(self, args: Arguments) -> Answer:
-        point = self._point(args)
-        args.nothing_else()
-        point.head.press_stop(monotonic_ms())
-        return {"ok": True}
-
-    def _power(self, args: Arguments) -> Answer:
-        point, on = self._point(args), args.flag("on")
-        args.nothing_else()
-        if on:
-            point.head.power_on(monotonic_ms())
-        else:
-            point.head.power_off(monotonic_ms())
-        return {"ok": True}
-
-    def _exchange(self, args: Arguments) -> Answer:
-        point = self._point(args)
-        args.nothing_else()
-        point.head.exchange(monotonic_ms())
-        return {"ok": True}
-
-    def _line(self, args: Arguments) -> Answer:
-        point, connected = self._point(args), args.flag("connected")
-        args.nothing_else()
-        point.position.connected = connected
-        return {"ok": True}
-
     def _noise(self, args: Arguments) -> Answer:
-        point, on, ppm = self._point(args), args.flag("on"), args.whole("ppm", 50_000)
+        point, on, ppm = self._pumps.point(args), args.flag("on"), args.whole("ppm", 50_000)
         args.nothing_else()
         self._court.set_noise(point.fp, on, ppm)
         return {"ok": True}
@@ -294,7 +231,7 @@ class Control:
     # --- waiting
 
     def _wait_flow(self, args: Arguments) -> Waiting:
-        point, volume_ml = self._point(args), args.whole("volume_ml", 1)
+        point, volume_ml = self._pumps.point(args), args.whole("volume_ml", 1)
         until = monotonic_ms() + args.whole("timeout_ms", 10_000)
         args.nothing_else()
 

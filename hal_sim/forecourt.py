@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,41 +15,19 @@ from hal_sim.badge.catalogue import Badges
 from hal_sim.badge.pn532 import Pn532
 from hal_sim.card_parts import CardParts
 from hal_sim.clock import HostClock, monotonic_ms, true_utc_ns, utc_ms_of_local
-from hal_sim.dispensers.dart import DartBus, DartPosition
-from hal_sim.dispensers.head import Head, HeadOptions
 from hal_sim.display.pictures import WatchedLk204
 from hal_sim.host import HostBook, HostServer, ScenarioError
 from hal_sim.keypad.layout import ALL_CODES, Layout
 from hal_sim.keypad.testbed import InputDevice, InputFailed, InputIdentity, InputTestbed
 from hal_sim.pty_port import Loop, PtyPort, WireLog
+from hal_sim.pump_lines import Point, build_pumps
 from hal_sim.scenario import CannotStart, Part
 from hal_sim.wallclock import BuildFailed, WallClock, build
 from hal_sim.wire import FaultRates, Faults, LineRate
 
-DART_RATE = LineRate(9600, 11)
 DISPLAY_RATE = LineRate(19200, 10)
-DEFAULT_ML_PER_MIN = 40_000
-DART_SETTINGS = (
-    "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced",
-)  # fmt: skip
 KEYPAD = InputIdentity("keypad", 5, "KEYPAD ACME PIN16", "usb-0000:00:1a.0-1/input0", "KEYPAD1", ALL_CODES)
 BUILD_DIR = Path(__file__).resolve().parents[1] / "build" / "wallclock"
-
-
-@dataclass(slots=True)
-class Point:
-    """One fuelling point: its head, where it sits on which line, and what its totalisers showed at the start."""
-
-    fp: int
-    bus: int
-    position: DartPosition
-    start_ml: dict[int, int]
-    products: dict[int, str]
-
-    @property
-    def head(self) -> Head:
-        """The dispenser."""
-        return self.position.head
 
 
 class Forecourt:
@@ -61,7 +38,7 @@ class Forecourt:
         self.directory = directory.resolve()
         self.loop = Loop()
         self.points: dict[int, Point] = {}
-        self.bus_ports: dict[int, PtyPort] = {}
+        self.bus_ports: dict[str, PtyPort] = {}
         self.reader: Pn532 | None = None
         self.badges = Badges(0)
         self.display: WatchedLk204 | None = None
@@ -133,57 +110,10 @@ class Forecourt:
         return port
 
     def _open_pumps(self, scenario: dict[str, Any], whole: Part) -> None:
-        dart = Part("dart", scenario.get("dart", {}))
-        dart.only(
-            "volume_decimals", "amount_decimals", "price_decimals", "totals_decimals", "pulse_ml", "require_preset", "programmed", "paced"
-        )
-        options = HeadOptions(
-            rate_ml_per_min=whole.whole("ml_per_min", DEFAULT_ML_PER_MIN, 1, 10_000_000),
-            pulse_ml=dart.whole("pulse_ml", 10, 1, 1000),
-            currency_decimals=whole.whole("decimals", 2, 0, 3),
-            require_preset=dart.flag("require_preset", False),
-        )
-        rows: dict[int, list[Part]] = {}
-        given = scenario.get("fuelling_points", [])
-        if not isinstance(given, list):
-            raise CannotStart("scenario.fuelling_points: a list is expected")
-        for index, row in enumerate(given):
-            part = Part(f"fuelling_points[{index}]", row)
-            part.only("fp", "nozzle", "product", "price", "minimum_ml", "address", "bus", "total_ml")
-            rows.setdefault(part.whole("fp", None, 1, 99), []).append(part)
-        for fp, parts in rows.items():
-            self.points[fp] = self._point(fp, parts, options, dart)
-        rate = DART_RATE if dart.flag("paced", True) else None
-        for bus in sorted({point.bus for point in self.points.values()}):
-            try:
-                line = DartBus(point.position for point in self.points.values() if point.bus == bus)
-            except ValueError as error:
-                raise CannotStart(f"fuelling_points: {error} of line {bus}") from error
-            self.bus_ports[bus] = self._port(f"dart{bus}", line, rate=rate, parity=True)
-
-    def _point(self, fp: int, parts: list[Part], options: HeadOptions, dart: Part) -> Point:
-        products: dict[int, str] = {}
-        prices: dict[int, int] = {}
-        totals: dict[int, int] = {}
-        for part in parts:
-            nozzle = part.whole("nozzle", None, 1, 15)
-            products[nozzle] = part.text("product", None)
-            prices[nozzle] = part.whole("price", None, 0, 999_999)
-            totals[nozzle] = part.whole("total_ml", 0, 0, 10**12)
-        # A head that was never programmed knows no prices and waits for them (DC1 code 0).
-        head = Head(products, prices if dart.flag("programmed", True) else None, totals_ml=totals, options=options)
-        try:
-            position = DartPosition(
-                parts[0].whole("address", 0x4F + fp, 0x50, 0x6F),
-                head,
-                volume_decimals=dart.whole("volume_decimals", 2, 0, 3),
-                amount_decimals=dart.whole("amount_decimals", 2, 0, 8),
-                price_decimals=dart.whole("price_decimals", 3, 0, 4),
-                totals_decimals=dart.whole("totals_decimals", 2, 0, 3),
-            )
-        except ValueError as error:
-            raise CannotStart(f"fuelling point {fp}: {error}") from error
-        return Point(fp, parts[0].whole("bus", 1, 1, 9), position, totals, products)
+        pumps = build_pumps(scenario, whole)
+        self.points = pumps.points
+        for line in pumps.lines:
+            self.bus_ports[line.name] = self._port(line.name, line.bus, rate=line.rate, parity=True)
 
     def _open_reader(self, section: object) -> None:
         if section is None:
@@ -240,10 +170,7 @@ class Forecourt:
             "pid": os.getpid(),
             "dir": str(self.directory),
             "ports": self._links,
-            "fuelling_points": [
-                {"fp": point.fp, "port": f"dart{point.bus}", "address": point.position.address, "nozzles": sorted(point.products)}
-                for point in self.points.values()
-            ],
+            "fuelling_points": [point.describe() for point in self.points.values()],
             "badges": self.badges.write_keys(self.directory / "badges"),
             "keypad": None if self.keypad is None else {"path": self.keypad.path, "phys": self.keypad.phys},
             **self.cards.describe(),
@@ -267,7 +194,7 @@ class Forecourt:
 
     def set_noise(self, fp: int, on: bool, ppm: int) -> None:
         """Spoil so many transmissions per million, in both directions of the line that this point hangs on: a flipped bit, stray bytes."""
-        port = self.bus_ports[self.points[fp].bus]
+        port = self.bus_ports[self.points[fp].port]
         rates = FaultRates(flip=ppm, noise=ppm)
         port.to_device = Faults(rates, Random(self._random.getrandbits(64))) if on else None
         port.to_master = Faults(rates, Random(self._random.getrandbits(64))) if on else None

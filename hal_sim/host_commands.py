@@ -32,6 +32,7 @@ class HostCommands:
             "open": lambda args: self._closing(args, closed=False),
             "share": self._share,
             "lose": self._lose,
+            "odometer": self._odometer,
             "misbook": self._misbook,
             "terminal_state": self._shown(lambda book: {"state": book.terminal_state, "received_at_ms": book.terminal_state_at_ms}),
             "applied": self._shown(lambda book: {"applied": applied_view(book)}),
@@ -62,6 +63,13 @@ class HostCommands:
         args.nothing_else()
         with server.lock:
             server.book.unlock_pin(card)
+            return {"ok": True, "list_version": server.book.publish()}
+
+    def _odometer(self, args: Arguments) -> Answer:
+        server, card, reading = self._server(), args.text("card"), args.whole("reading")
+        args.nothing_else()
+        with server.lock:
+            server.book.odometer(card, reading)
             return {"ok": True, "list_version": server.book.publish()}
 
     def _price(self, args: Arguments) -> Answer:

@@ -22,7 +22,7 @@ import tty
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Protocol, TypeVar, runtime_checkable
 
 from hal_sim.clock import NS_PER_MS, monotonic_ns
 from hal_sim.wire import Device, Faults, LineRate
@@ -223,15 +223,37 @@ class Timed(Protocol):
         """Do what is due."""
 
 
+class Port(Protocol):
+    """One line that a loop serves. Times are monotonic nanoseconds."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+
+    def on_readable(self, now_ns: int) -> None:
+        """Take what has come."""
+
+    def next_wakeup_ns(self) -> int | None:
+        """When something is due here, or None."""
+
+    def advance(self, now_ns: int) -> None:
+        """Do what is due."""
+
+    def close(self) -> None:
+        """Give the line up. Safe to call twice."""
+
+
+AnyPort = TypeVar("AnyPort", bound=Port)
+
+
 class Loop:
     """Waits for bytes and for time, for every port of the process; nothing else in the simulation sleeps."""
 
     def __init__(self) -> None:
-        self.ports: list[PtyPort] = []
+        self.ports: list[Port] = []
         self._timed: list[Timed] = []
         self._watched: dict[int, Callable[[], None]] = {}
 
-    def add(self, port: PtyPort) -> PtyPort:
+    def add(self, port: AnyPort) -> AnyPort:
         """Serve this port from now on."""
         self.ports.append(port)
         return port

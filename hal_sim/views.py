@@ -9,9 +9,10 @@ from typing import Any
 
 from hal_sim.clock import monotonic_ms
 from hal_sim.dispensers.head import HeadState
-from hal_sim.forecourt import Forecourt, Point
+from hal_sim.forecourt import Forecourt
 from hal_sim.host import HostBook, HostServer
 from hal_sim.host.push import Word
+from hal_sim.pump_lines import Point
 
 
 def pump_view(point: Point) -> dict[str, Any]:

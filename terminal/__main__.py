@@ -1,4 +1,4 @@
-"""The command line: run, check-config, status, verify, explain. Exit codes: 0 fine, 1 a finding, 2 something a person must mend."""
+"""The command line: run, check-config, status, verify, explain, learn-badge. Exit codes: 0 fine, 1 a finding, 2 a person must act."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import msgspec
 
 from terminal.config import Config, ConfigError, load
 from terminal.core.refusal_code import BadCode
+from terminal.pin_key_command import load_pin_key
+from terminal.pump_command import pump
 from terminal.runtime import logs
 from terminal.store.ledger import LedgerError, StorageFailed
 from terminal.store.past import NotFound
@@ -74,7 +76,13 @@ def main() -> None:
       python -m terminal status --config terminal.toml --json
       python -m terminal verify --ledger /var/lib/forecourt-terminal/ledger.db
       python -m terminal explain case.json
+      python -m terminal learn-badge --config terminal.toml
+      python -m terminal pump --protocol azt --port /dev/ttyUSB0 status
     """
+
+
+main.add_command(pump)
+main.add_command(load_pin_key)
 
 
 @main.command("run")
@@ -193,6 +201,49 @@ def explain_command(case: str | None, code: str | None, sale: str | None, path: 
         click.echo(explain.explain_past(file, code=code, sale=sale))
     except (BadCode, NotFound, LedgerError, StorageFailed) as error:
         raise _Stop(str(error)) from error
+
+
+@main.command("learn-badge")
+@CONFIG
+@click.option("--port", metavar="PORT", help="The reader's serial port, when the configuration has not exactly one.")
+@click.option("--seconds", type=click.IntRange(1, 3600), help="Wait no longer for a badge.")
+@click.option("--write", "into", type=click.Path(path_type=Path), help="A new file for the profile; else it is shown.")
+@AS_JSON
+def learn_badge_command(path: Path, port: str | None, seconds: int | None, into: Path | None, as_json: bool) -> None:
+    """Wait for a badge, say what it offers, and write the [[badge_profile]] for such badges. Ends 1 when no badge came.
+
+    The terminal must be stopped: it holds the reader.
+
+    \b
+    Examples:
+      python -m terminal learn-badge --config terminal.toml
+      python -m terminal learn-badge --port /dev/ttyUSB0 --write fleet.toml
+      python -m terminal learn-badge --port /dev/ttyUSB0 --seconds 30 --json
+    """
+    from terminal import learn_badge
+
+    if into is not None and into.exists():
+        raise _Stop(f"{into}: is there already; name a new file")
+    try:
+        at = port if port is not None else learn_badge.port_of(_load(path))
+        click.echo(f"Hold a badge to the reader at {at} (Ctrl-C ends).", err=True)
+        found = learn_badge.learn(at, lambda line: click.echo(line, err=True), seconds)
+    except (ConfigError, OSError, ValueError) as error:
+        raise _Stop(str(error)) from error
+    except KeyboardInterrupt:
+        found = None
+    if found is None:
+        click.echo("No badge was read.", err=True)
+        sys.exit(1)
+    profile = learn_badge.profile_text(found)
+    click.echo(learn_badge.as_json(found, profile) if as_json else "\n".join(learn_badge.lines(found)))
+    if into is not None:
+        try:
+            into.write_text(profile, encoding="utf-8")
+        except OSError as error:
+            raise _Stop(f"{into}: {error.strerror}") from error
+    elif not as_json:
+        click.echo(f"\n{profile}", nl=False)
 
 
 def _load(path: Path) -> Config:

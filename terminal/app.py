@@ -42,6 +42,7 @@ from terminal.store.card_file import CardFileError
 from terminal.store.card_import import ImportProcess
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
+from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyFileError, KeyVault
 
@@ -309,7 +310,7 @@ def _make(directory: Path) -> None:
 def _vault(config: Config) -> KeyVault:
     keys = config.keys
     try:
-        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card))
+        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card), Path(config.terminal.state_dir) / PIN_KEYS)
     except KeyFileError as error:
         raise ConfigError(f"keys: {error}") from error
 

@@ -126,7 +126,11 @@ def _key_text_problems(name: str, system: str, application_bytes: int) -> list[s
 
 
 def _order_problems(tables: Sequence[BadgeProfileTable]) -> list[str]:
-    """What stands behind a table that fits everything is never tried."""
+    """What stands behind a table that fits everything, or the very same badges, is never tried."""
+    applications = [table.application.upper() for table in tables if isinstance(table, Ev2Table) and not table.random_uid]
+    for application in dict.fromkeys(applications):
+        if applications.count(application) > 1:
+            return [f"badge_profile.application: {application} is given twice; only the first table would be tried"]
     for place, table in enumerate(tables):
         if isinstance(table, UidTable) and place + 1 < len(tables):
             return [f"badge_profile.name: {tables[place + 1].name} is never tried, because {table.name} before it fits every badge"]

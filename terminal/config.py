@@ -16,6 +16,7 @@ import msgspec
 
 from terminal.badge_tables import BadgeProfileTable, badge_problems
 from terminal.config_tables import (
+    AS_USUAL,
     FuellingPointTable,
     HostTable,
     KeysTable,
@@ -38,14 +39,13 @@ from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
 from terminal.core.texts import LANGUAGES
 from terminal.core.windows import UnknownZone, zone_of
+from terminal.pump_protocols import PROTOCOLS, PumpProtocol
 
 CODE_PAGES = ("iso-8859-1", "cp1251")
+CYRILLIC = ("uk",)
 NUMBER_PROFILES = ("uid", "auto", "none")
 STRIPE_LAYOUTS = ("us", "fr")
-BAUDRATES = (9600, 19200)
-ADDRESSES = range(0x50, 0x70)
-"""What the drivers know (drivers/display/lk204.py, badge/uid.py, magstripe/wedge.py, dispenser/dart/profile.py and frames.py); a test
-holds both together."""
+"""What the drivers know (drivers/display/lk204.py, badge/uid.py, magstripe/wedge.py); a test holds both together."""
 _PRICE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4})?")
 _KEY_ITSELF = re.compile(r"[0-9A-Fa-f]{32,}")
 _CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -81,10 +81,27 @@ class Config(Table, frozen=True):
     storage: StorageTable = StorageTable()
     badge_profile: tuple[BadgeProfileTable, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Decimals of prices that are not written are those of the point's protocol."""
+        usual = {line.name: PROTOCOLS[line.protocol].price_decimals for line in self.line if line.protocol in PROTOCOLS}
+        points = tuple(
+            msgspec.structs.replace(point, price_decimals=usual.get(point.line, PROTOCOLS["dart"].price_decimals))
+            if point.price_decimals == AS_USUAL
+            else point
+            for point in self.fuelling_point
+        )
+        msgspec.structs.force_setattr(self, "fuelling_point", points)
+
     @property
     def decimals(self) -> int:
         """Decimals of the site's currency."""
         return decimals_of(self.terminal.currency)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that every display of the site can show: one for Western Europe has no Cyrillic, one with it drops accents."""
+        pages = {side.display.code_page for side in self.side if side.display is not None}
+        return tuple(one for one in LANGUAGES if one not in CYRILLIC or pages <= {"cp1251"})
 
     def site(self, version: str) -> SiteConfig:
         """What the core needs of it."""
@@ -106,6 +123,7 @@ class Config(Table, frozen=True):
             self.policy.on_deny,
             self.policy.batch_sales,
             networks=self.terminal.networks,
+            bank_cards=self.policy.bank_cards,
         )
         points = tuple(
             PointConfig(point.number, tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)), point.minimum_ml)
@@ -121,6 +139,7 @@ class Config(Table, frozen=True):
             SessionTimes(times.input_ms, times.notice_ms, times.same_medium_ms),
             HostTimes(host.authorize_ms, host.probe_ms, host.lists_ms, host.retry_first_ms, host.retry_cap_ms, host.state_ms),
             version,
+            self.languages,
         )
 
 
@@ -206,30 +225,61 @@ def _terminal_problems(config: Config) -> list[str]:
 def _line_problems(config: Config) -> list[str]:
     found = _twice("line.name", [line.name for line in config.line])
     for line in config.line:
-        if line.protocol != "dart":
-            found.append(f"line.protocol: {line.protocol!r} of line {line.name}; known is dart")
-        if line.baudrate not in BAUDRATES:
-            found.append(f"line.baudrate: {line.baudrate} of line {line.name}; known are {', '.join(map(str, BAUDRATES))}")
+        protocol = PROTOCOLS.get(line.protocol)
+        if protocol is None:
+            found.append(f"line.protocol: {line.protocol!r} of line {line.name}; known are {', '.join(PROTOCOLS)}")
+        elif line.baudrate not in protocol.baudrates:
+            known = ", ".join(map(str, sorted(protocol.baudrates)))
+            found.append(f"line.baudrate: {line.baudrate} of line {line.name}; known are {known} for {protocol.title}")
+        elif line.answer_window_ms < protocol.shortest_window_ms:
+            found.append(
+                f"line.answer_window_ms: {line.answer_window_ms} of line {line.name}; an {protocol.title} head may take "
+                f"{protocol.shortest_window_ms} ms, and its answer does not say whose it is"
+            )
         if all(point.line != line.name for point in config.fuelling_point):
             found.append(f"line.name: no fuelling_point is on line {line.name}")
     return found
 
 
 def _point_problems(config: Config) -> list[str]:
-    lines = {line.name for line in config.line}
+    lines = {line.name: PROTOCOLS.get(line.protocol) for line in config.line}
     found = _twice("fuelling_point.number", [point.number for point in config.fuelling_point])
     found += _twice("fuelling_point.address on one line", [(point.line, point.address) for point in config.fuelling_point])
     for point in config.fuelling_point:
         if point.line not in lines:
             found.append(f"fuelling_point.line: fuelling point {point.number} is on {point.line!r}, and there is no such line")
-        if point.address not in ADDRESSES:
-            found.append(f"fuelling_point.address: {point.address} of fuelling point {point.number}; DART has 80 to 111 (0x50 to 0x6F)")
         found += _twice(f"fuelling_point.nozzles.nozzle of fuelling point {point.number}", [row.nozzle for row in point.nozzles])
         found += [
             f'fuelling_point.nozzles.price: {row.price!r} of fuelling point {point.number}, nozzle {row.nozzle}, is not written as "1.729"'
             for row in point.nozzles
             if not _PRICE.fullmatch(row.price)
         ]
+        protocol = lines.get(point.line)
+        if protocol is not None:
+            found += _protocol_problems(point, protocol)
+    return found
+
+
+def _protocol_problems(point: FuellingPointTable, protocol: PumpProtocol) -> list[str]:
+    """What this protocol's heads cannot be."""
+    found, title, number = [], protocol.title, point.number
+    if point.address not in protocol.addresses:
+        found.append(f"fuelling_point.address: {point.address} of fuelling point {number}; {title} has {protocol.address_words}")
+    if len(point.nozzles) > protocol.nozzles:
+        found.append(
+            f"fuelling_point.nozzles: {len(point.nozzles)} of fuelling point {number}; an {title} address is one hose, so each further one "
+            "is a fuelling point of its own"
+        )
+    for row in point.nozzles:
+        whole, _, part = row.price.partition(".")
+        units = whole.lstrip("0") + part.rstrip("0").ljust(point.price_decimals, "0")
+        if not _PRICE.fullmatch(row.price):
+            continue  # said already
+        if len(part.rstrip("0")) > point.price_decimals or len(units.lstrip("0")) > protocol.price_digits:
+            found.append(
+                f"fuelling_point.nozzles.price: {row.price!r} of fuelling point {number}, nozzle {row.nozzle}: the head shows "
+                f"{protocol.price_digits} digits, {point.price_decimals} of them decimals (price_decimals)"
+            )
     return found
 
 

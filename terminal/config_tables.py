@@ -10,6 +10,7 @@ from terminal.core import facts
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import ExposureCaps
+from terminal.pump_protocols import PROTOCOLS
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
 Millilitre = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
@@ -19,6 +20,8 @@ Device = Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9/_.:+-]+\Z")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=8)]
 File = Annotated[str, msgspec.Meta(min_length=1)]
+AS_USUAL = -1
+"""Nothing was written."""
 Folder = Annotated[str, msgspec.Meta(pattern=r"^/")]
 
 
@@ -42,6 +45,7 @@ class TerminalTable(Table, frozen=True):
 class PolicyTable(Table, frozen=True):
     """The operator's own rules; amounts in millilitres and minor units. Accounts are tokens (32 hex digits).
 
+    ``bank_cards``: those of the card table may be used as identifiers; a PIN is never asked for them.
     ``exposure_…``: how much may be let go offline that the host has not answered for yet; what is left out does not bind.
     """
 
@@ -53,6 +57,7 @@ class PolicyTable(Table, frozen=True):
     max_open: Annotated[int, msgspec.Meta(ge=1, le=32)] = 1
     on_deny: OnDeny = OnDeny.STOP
     batch_sales: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = BATCH_SALES
+    bank_cards: bool = False
     exposure_card_ml: Cap = None
     exposure_card_minor: Cap = None
     exposure_card_count: Cap = None
@@ -128,18 +133,29 @@ class StorageTable(Table, frozen=True):
 
 
 class LineTable(Table, frozen=True):
-    """One serial line with dispensers. Timing in milliseconds, see firmware_notes/dart.md."""
+    """One serial line with dispensers. Timing in milliseconds, see firmware_notes/dart.md and azt.md.
+
+    What is not written is the protocol's own. ``ack_turn_round_ms`` and ``echo`` are DART's; an AZT line knows its own echo.
+    """
 
     name: Name
     port: Device
     protocol: str = "dart"
-    baudrate: int = 9600
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=115_200)] = 0
     turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 35
     ack_turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
-    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 120
+    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 0
     misses_until_lost: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
     live_interval_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = 1_000
     echo: bool = False
+
+    def __post_init__(self) -> None:
+        """A protocol that is not known is the check's to name."""
+        protocol = PROTOCOLS.get(self.protocol)
+        if protocol is not None and not self.baudrate:
+            msgspec.structs.force_setattr(self, "baudrate", protocol.baudrates[0])
+        if protocol is not None and not self.answer_window_ms:
+            msgspec.structs.force_setattr(self, "answer_window_ms", protocol.window_ms)
 
 
 class NozzleTable(Table, frozen=True):
@@ -151,7 +167,10 @@ class NozzleTable(Table, frozen=True):
 
 
 class FuellingPointTable(Table, frozen=True):
-    """One pump position."""
+    """One pump position. ``price_decimals`` that are not written are the protocol's usual ones, once the whole file is read.
+
+    ``combined_start`` and ``prices_twice`` are DART's, ``dose_readback`` and ``slow_down_ml`` AZT's.
+    """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=99)]
     line: Name
@@ -160,10 +179,12 @@ class FuellingPointTable(Table, frozen=True):
     minimum_ml: Millilitre = 2_000
     volume_decimals: Decimals = 2
     amount_decimals: Decimals = 2
-    price_decimals: Annotated[int, msgspec.Meta(ge=0, le=4)] = 3
+    price_decimals: Annotated[int, msgspec.Meta(ge=0, le=4)] = AS_USUAL
     total_decimals: Decimals = 2
     combined_start: bool = True
     prices_twice: bool = False
+    dose_readback: bool = True
+    slow_down_ml: Annotated[int, msgspec.Meta(ge=0, le=9_990)] | None = None
 
 
 class BadgeReaderTable(Table, frozen=True):

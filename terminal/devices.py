@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 from drivers.badge.reader import BadgeReader
 from drivers.device_thread import DeviceThread
+from drivers.dispenser.azt import profile as azt
+from drivers.dispenser.azt.line import AztLine
+from drivers.dispenser.dart import profile as dart
 from drivers.dispenser.dart.line import DartLine
-from drivers.dispenser.dart.profile import LineProfile, PositionProfile
-from drivers.dispenser.line_thread import LineThread
+from drivers.dispenser.line_thread import LineMaster, LineThread
 from drivers.display.device import Display
 from drivers.display.lk204 import CodePage
 from drivers.keypad.device import Keypad
@@ -21,7 +23,7 @@ from drivers.serial_port import SerialPort
 from drivers.smartcard.fleet import ChipKey
 from terminal.badges import profiles_of
 from terminal.config import Config, ConfigError, resolve
-from terminal.config_tables import KeysTable, LineTable, SideTable
+from terminal.config_tables import FuellingPointTable, KeysTable, LineTable, SideTable
 from terminal.store.vault import KeyFileError, read_key
 
 
@@ -46,31 +48,8 @@ class Devices:
 
     def _add_line(self, table: LineTable, config: Config) -> None:
         points = [point for point in config.fuelling_point if point.line == table.name]
-        positions = [
-            PositionProfile(
-                point.number,
-                point.address,
-                point.volume_decimals,
-                point.amount_decimals,
-                point.price_decimals,
-                point.total_decimals,
-                config.decimals,
-                point.combined_start,
-                prices_twice=point.prices_twice,
-            )
-            for point in points
-        ]
-        profile = LineProfile(
-            baudrate=table.baudrate,
-            turn_round_ms=table.turn_round_ms,
-            ack_turn_round_ms=table.ack_turn_round_ms,
-            answer_window_ms=table.answer_window_ms,
-            misses_until_lost=table.misses_until_lost,
-            live_interval_ms=table.live_interval_ms,
-            echo=table.echo,
-        )
-        port = SerialPort(table.port, table.baudrate, "O")
-        thread = LineThread(f"line-{table.name}", DartLine(table.name, positions, profile), port, self._post, self._clock)
+        master, port = _LINES[table.protocol](table, points, config.decimals)
+        thread = LineThread(f"line-{table.name}", master, port, self._post, self._clock)
         self.threads.append(thread)
         self.lines |= {point.number: thread for point in points}
 
@@ -113,3 +92,62 @@ def _chip_key(keys: KeysTable) -> ChipKey | None:
         return ChipKey(read_key(resolve(keys.chip)), keys.chip_version)
     except KeyFileError as error:
         raise ConfigError(f"keys.chip: {error}") from error
+
+
+# --- pump lines: one builder a protocol -----------------------------------------------------------------------------------------------
+
+
+def _dart(table: LineTable, points: list[FuellingPointTable], currency_decimals: int) -> tuple[LineMaster, SerialPort]:
+    positions = [
+        dart.PositionProfile(
+            point.number,
+            point.address,
+            point.volume_decimals,
+            point.amount_decimals,
+            point.price_decimals,
+            point.total_decimals,
+            currency_decimals,
+            point.combined_start,
+            prices_twice=point.prices_twice,
+        )
+        for point in points
+    ]
+    profile = dart.LineProfile(
+        baudrate=table.baudrate,
+        turn_round_ms=table.turn_round_ms,
+        ack_turn_round_ms=table.ack_turn_round_ms,
+        answer_window_ms=table.answer_window_ms,
+        misses_until_lost=table.misses_until_lost,
+        live_interval_ms=table.live_interval_ms,
+        echo=table.echo,
+    )
+    return DartLine(table.name, positions, profile), SerialPort(table.port, table.baudrate, "O")
+
+
+def _azt(table: LineTable, points: list[FuellingPointTable], currency_decimals: int) -> tuple[LineMaster, SerialPort]:
+    positions = [
+        azt.PositionProfile(
+            point.number,
+            point.address,
+            point.nozzles[0].nozzle,
+            point.volume_decimals,
+            point.amount_decimals,
+            point.price_decimals,
+            point.total_decimals,
+            currency_decimals,
+            slow_down_ml=point.slow_down_ml,
+            dose_readback=point.dose_readback,
+        )
+        for point in points
+    ]
+    profile = azt.LineProfile(
+        baudrate=table.baudrate,
+        turn_round_ms=table.turn_round_ms,
+        answer_window_ms=table.answer_window_ms,
+        misses_until_lost=table.misses_until_lost,
+        live_interval_ms=table.live_interval_ms,
+    )
+    return AztLine(table.name, positions, profile), SerialPort(table.port, table.baudrate, "E", bytesize=7, stopbits=2)
+
+
+_LINES: dict[str, Callable[[LineTable, list[FuellingPointTable], int], tuple[LineMaster, SerialPort]]] = {"dart": _dart, "azt": _azt}

@@ -91,6 +91,7 @@ def test_every_setting_arrives(tmp_path: Path) -> None:
         (NDEF, NEEDS_MASTER, "keys.badge_master", "no badge_profile needs it"),
         (EV2, f'badge_master = "{"0" * 32}"\n', "keys.badge_master", "take the key for known by others"),
         (EV2 + EV2, NEEDS_MASTER, "badge_profile.name", "given twice"),
+        (EV2 + EV2.replace("fleet", "f").replace("F5A110", "f5a110"), NEEDS_MASTER, "badge_profile.application", "given twice"),
         (UIDS + NDEF, "", "badge_profile.name", "never tried"),
         (EV2.replace("ev2", "ev1"), NEEDS_MASTER, "badge_profile[0].kind", "ev1"),
         (EV2.replace('kind = "ev2"\n', ""), NEEDS_MASTER, "badge_profile[0]", "missing name `kind`"),

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.badge.uid import NumberProfile
-from drivers.dispenser.dart.frames import FIRST_ADDRESS, LAST_ADDRESS
-from drivers.dispenser.dart.profile import LineProfile
+from drivers.dispenser.azt import frames as azt_frames
+from drivers.dispenser.azt import profile as azt
+from drivers.dispenser.dart import frames as dart_frames
+from drivers.dispenser.dart import profile as dart
 from drivers.display.lk204 import CodePage
 from drivers.magstripe.wedge import WedgeLayout
 from drivers.smartcard.fleet import VERSIONS
@@ -24,6 +26,7 @@ from terminal.core.deny_book import OnDeny
 from terminal.core.facts import Cap, ExposureCaps
 from terminal.core.texts import LANGUAGES
 from terminal.host.client import Endpoint
+from terminal.pump_protocols import PROTOCOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "systemd" / "terminal.example.toml"
@@ -126,18 +129,22 @@ def test_what_the_drivers_know_is_what_is_allowed() -> None:
     assert {profile.value for profile in NumberProfile} | {"none"} == set(module.NUMBER_PROFILES)
     assert {layout.value for layout in WedgeLayout} == set(module.STRIPE_LAYOUTS)
     assert (VERSIONS[0], VERSIONS[-1]) == (1, 31)  # of config_tables.KeysTable.chip_version
-    assert (module.ADDRESSES[0], module.ADDRESSES[-1]) == (FIRST_ADDRESS, LAST_ADDRESS)
-    line, profile = LineTable("a", "/dev/a"), LineProfile()
-    for name in ("baudrate", "turn_round_ms", "ack_turn_round_ms", "answer_window_ms", "misses_until_lost", "live_interval_ms", "echo"):
-        assert getattr(line, name) == getattr(profile, name)
-    for baudrate in module.BAUDRATES:
-        LineProfile(baudrate=baudrate)
+    names = ("baudrate", "turn_round_ms", "ack_turn_round_ms", "answer_window_ms", "misses_until_lost", "live_interval_ms", "echo")
+    for name, profiles, frames in (("dart", dart, dart_frames), ("azt", azt, azt_frames)):
+        protocol = PROTOCOLS[name]
+        assert (protocol.addresses[0], protocol.addresses[-1]) == (frames.FIRST_ADDRESS, frames.LAST_ADDRESS)
+        line, profile = LineTable("a", "/dev/a", name), profiles.LineProfile()
+        for setting in names:
+            assert getattr(line, setting) == getattr(profile, setting, getattr(line, setting)), setting
+        assert profiles.PositionProfile(1, protocol.addresses[0]).price_decimals == protocol.price_decimals
+        for baudrate in protocol.baudrates:
+            profiles.LineProfile(baudrate=baudrate)
+        profiles.LineProfile(answer_window_ms=protocol.shortest_window_ms)
     assert Endpoint("", Path(), Path(), Path()).connect_ms == load(EXAMPLE).host.connect_ms
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------------------------
 
-STRIPE = "# stripe_reader = "
 MISTAKES: list[tuple[str, str, str, str]] = [
     # what is replaced, by what, the key that is named, a word of the explanation
     ('id = "OPT1"', 'id = "OPT-1"', "terminal.id", "letters and digits"),
@@ -178,7 +185,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("# list_next = ", "list_next = 1  # ", "keys.list_next", "text"),
     ("# reserve_mib = 16", "reserve_mib = 0", "storage.reserve_mib", ">= 1"),
     ("# baudrate = 9600", "baudrate = 9601", "line.baudrate", "known are"),
-    ('# protocol = "dart"', 'protocol = "ifsf"', "line.protocol", "known is dart"),
+    ('# protocol = "dart"', 'protocol = "ifsf"', "line.protocol", "known are dart, azt"),
     ("# turn_round_ms = 35", "turn_round_ms = -1", "line[...].turn_round_ms", ">= 0"),
     ("# echo = false", "echo = 0", "line[...].echo", "bool"),
     ('port = "/dev/forecourt/pump-line-1"', 'port = "ttyUSB0"', "line[...].port", "whole path"),
@@ -200,18 +207,49 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ('keypad = { path = "/dev/forecourt/keypad-1" }', 'keypad = { path = "/dev/a", phys = "usb-1" }', "side.keypad", "path or phys"),
     ('badge-reader-1" }', 'badge-reader-1", profile = "full" }', "side.badge_reader.profile", "known are"),
     ('display-port0" }', 'display-port0", code_page = "utf-8" }', "side.display.code_page", "known are"),
-    (STRIPE, "stripe_reader = {}  # ", "side.stripe_reader", "path or phys"),
-    (STRIPE, 'stripe_reader = { path = "/dev/a", layout = "de" }  # ', "side.stripe_reader.layout", "known are us, fr"),
-    (STRIPE, 'stripe_reader = { path = "/dev/a", lrc = "yes" }  # ', "side[...].stripe_reader.lrc", "bool"),
-    (STRIPE, 'stripe_reader = { path = "/dev/forecourt/keypad-1" }  # ', "port (two devices on one)", "twice"),
-    ("# card_reader = { name = ", 'card_reader = { name = "" }  # ', "side[...].card_reader.name", "length"),
-    ("# chip = ", 'chip = "/k"  # ', "keys.chip", "no side has a card_reader"),
-    ("# chip = ", f'chip = "{"0" * 64}"  # ', "keys.chip", "take the key for known by others"),
-    ("# chip_version = 1", "chip_version = 32", "keys.chip_version", "<= 31"),
     ("# number = 1\n", "number = 5\n", "side[...].number", "<= 4"),
     ("[storage]", "[disk]", "", "unknown name `disk`"),
     ("[keys] ", "[key] ", "", "`key`"),
 ]
+
+
+AZT_LINE = ('# protocol = "dart"', 'protocol = "azt"')
+AZT_POINTS = (
+    ("address = 0x50", "address = 1"),
+    ("address = 0x51", "address = 225"),
+    ('    { nozzle = 2, product = "SP95", price = "1.899" },\n', ""),
+    ('price = "1.729"', 'price = "1.72"'),
+    ('[{ nozzle = 1, product = "GAZOLE", price = "1.729" }]', '[{ nozzle = 1, product = "GAZOLE", price = "45.00" }]'),
+)
+AZT_MISTAKES = [
+    ("address = 225", "address = 226", "fuelling_point.address", "1 to 225"),
+    ("address = 225", "address = 1", "fuelling_point.address on one line", "twice"),
+    ('protocol = "azt"', 'protocol = "azt"\nbaudrate = 19200', "line.baudrate", "4800, 9600 for AZT"),
+    ('protocol = "azt"', 'protocol = "azt"\nanswer_window_ms = 120', "line.answer_window_ms", "whose it is"),
+    ('price = "45.00"', 'price = "45.001"', "fuelling_point.nozzles.price", "2 of them decimals"),
+    ('price = "45.00"', 'price = "145.00"', "fuelling_point.nozzles.price", "4 digits"),
+    ('price = "45.00" }', 'price = "45.00" }, { nozzle = 2, product = "SP95", price = "1.89" }', "fuelling_point.nozzles", "one hose"),
+    ("# combined_start = true", "slow_down_ml = 10000", "fuelling_point[...].slow_down_ml", "<= 9990"),
+]
+
+
+def test_an_azt_line_brings_its_own_settings(tmp_path: Path) -> None:
+    """What is not written is the protocol's, not the other one's; decimals too."""
+    config = load_text(tmp_path, example(AZT_LINE, *AZT_POINTS))
+    line = config.line[0]
+    assert (line.baudrate, line.answer_window_ms) == (4800, 400)
+    assert [point.price_decimals for point in config.fuelling_point] == [2, 2]
+    three = load_text(tmp_path, example(AZT_LINE, *AZT_POINTS[:3], ("# price_decimals = 3", "price_decimals = 3"), AZT_POINTS[4]))
+    assert [point.price_decimals for point in three.fuelling_point] == [3, 2]
+    assert [point.price_decimals for point in load(EXAMPLE).fuelling_point] == [3, 3]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "word"), AZT_MISTAKES, ids=range(len(AZT_MISTAKES)))
+def test_every_mistake_on_an_azt_line_is_named(tmp_path: Path, old: str, new: str, key: str, word: str) -> None:
+    """In the same words as any other."""
+    said = refusal(tmp_path, example(AZT_LINE, *AZT_POINTS, (old, new)))
+    assert re.sub(r"\[\d+\]", "[...]", said).startswith(key), said
+    assert word in said, said
 
 
 @pytest.mark.parametrize(("old", "new", "key", "word"), MISTAKES, ids=range(len(MISTAKES)))
@@ -267,11 +305,11 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "price"),
-    [("1.729", 17290), ("1", 10000), ("0.9", 9000), ("0.0001", 1), ("9999.9999", 99_999_999), ("01.5", 15000), ("0", 0), ("1.7290", 17290)],
+    [("1.729", 17290), ("1", 10000), ("0.9", 9000), ("0.0001", 1), ("99.9999", 999_999), ("01.5", 15000), ("0", 0), ("1.7290", 17290)],
 )
 def test_prices_are_exact(tmp_path: Path, text: str, price: int) -> None:
     """Text becomes 1/10000 of the major unit, without a float between."""
-    config = load_text(tmp_path, example(('price = "1.899"', f'price = "{text}"')))
+    config = load_text(tmp_path, example(('price = "1.899"', f'price = "{text}"'), ("# price_decimals = 3", "price_decimals = 4")))
     assert config.site("1").points[0].nozzles[1].price == price
 
 
@@ -325,28 +363,3 @@ def test_without_systemd_a_credential_is_refused_with_a_way_out(monkeypatch: pyt
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(ConfigError, match="systemd unit or name a file"):
         resolve("credential:tls.key")
-
-
-# --- cards ------------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("keypad", "stripe", "refused"),
-    [
-        ("usb-1-1/input0", "usb-1-1/input0", True),
-        ("usb-1-1", "usb-1-1/input1", True),
-        ("usb-1-1/input1", "usb-1-1", True),
-        ("usb-1-1/input0", "usb-1-1/input1", False),
-        ("usb-1-1", "usb-1-10", False),
-    ],
-)
-def test_keypad_and_stripe_reader_have_sockets_of_their_own(tmp_path: Path, keypad: str, stripe: str, refused: bool) -> None:
-    """Named in any way: the one must never be taken for the other."""
-    pad = ('keypad = { path = "/dev/forecourt/keypad-1" }', f'keypad = {{ phys = "{keypad}" }}')
-    text = example(pad, (STRIPE, f'stripe_reader = {{ phys = "{stripe}" }}  # '))
-    if refused:
-        assert refusal(tmp_path, text) == f"side.stripe_reader.phys: {stripe} is given twice (also as side.keypad.phys)"
-    else:
-        table = load_text(tmp_path, text).side[0].stripe_reader
-        assert table is not None
-        assert (table.phys, table.layout, table.lrc) == (stripe, "us", False)

@@ -24,6 +24,9 @@ _NATIVE_STATUS = 0x91
 STATUS_OK = 0x00
 STATUS_MORE = 0xAF
 
+DELAYED = "authentication delayed"
+"""A badge that was tried with wrong keys makes everybody wait: it says nothing about what it is."""
+
 _STATUS_WORDS = {
     0x1C: "illegal command",
     0x1E: "the badge found a MAC or padding wrong",
@@ -32,7 +35,7 @@ _STATUS_WORDS = {
     0x9D: "permission denied",
     0x9E: "parameter refused",
     0xA0: "no such application",
-    0xAD: "authentication delayed",
+    0xAD: DELAYED,
     0xAE: "authentication refused",
     0xBE: "beyond the end of the file",
     0xCA: "command aborted",

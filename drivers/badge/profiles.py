@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from drivers.badge.aes import same
-from drivers.badge.apdu import EV2Error, Ev2Step
+from drivers.badge.apdu import DELAYED, EV2Error, Ev2Step
 from drivers.badge.proof import BadgeProof, ProofProfile
 from drivers.badge.sun import SunLayout, SunRefused, has_parameters, verify_text
 from drivers.badge.uid import (
@@ -181,6 +181,8 @@ def _by_proof(badge: Held, profile: Ev2Profile, draw: Callable[[int], bytes]) ->
     except EV2Error as error:
         if error.step is Ev2Step.SELECT:
             return None  # another badge
+        if error.why == DELAYED:
+            raise BadgeRefused(DELAYED) from None
         raise NotGenuine(str(error)) from None
     return Reading(_content(step.data, profile.content, badge.uid), Trust.T2)
 

@@ -1,6 +1,6 @@
 """What holds for a PN532 on a serial port whatever library talks to it: its port's name, its waiting times, what a look can find. Pure.
 
-Sources: NXP UM0701-02 (RFConfiguration 7.3.1: time-outs); reference/hardware-simulation.md B (the shell command with the port's name).
+Sources: NXP UM0701-02 (RFConfiguration 7.3.1: time-outs); the reference on hardware, section B (the shell command with the port's name).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ class Unsendable(Exception):
 
 
 def rounded(value: int, decimals: int, to_decimals: int) -> int:
-    """The value in another unit, half up."""
+    """A reading in another unit; half a unit goes up. Exact unless decimals are lost."""
     if to_decimals >= decimals:
         return value * int(10 ** (to_decimals - decimals))
     scale = int(10 ** (decimals - to_decimals))

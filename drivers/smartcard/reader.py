@@ -29,6 +29,11 @@ CARD_LIMIT_MS = 5_000
 LONGEST_PAUSE_MS = 2_000
 """A service that was restarted is found again within so long: a driver stands there."""
 
+SETTLE_MS = 700
+"""pcscd looks at a reader's slot every 400 ms: a card that lost its contacts and is still in after so long has bounced, or was swapped."""
+
+_TRIES = 3
+_PROTOCOLS = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
 _WATCH_MS = 1_000
 _POLL_S = 0.05
 _TEXT = 0xFFFFFFFF
@@ -76,9 +81,11 @@ class _Context:
 class _Conversation(threading.Thread):
     """One card, from its first command to its number. ``outcome`` gets exactly one thing: the card, or why there is none."""
 
-    def __init__(self, name: str, reader: str, key: ChipKey | None, clock: Callable[[], int]) -> None:
+    def __init__(self, name: str, reader: str, key: ChipKey | None, clock: Callable[[], int], *, again: bool) -> None:
+        """``again``: the card lost its contacts, so it needs a cold reset."""
         super().__init__(name=f"{name}-card", daemon=True)
         self._reader = reader
+        self._again = again
         self._key = key
         self._clock = clock
         self.began = self.asked_at = clock()
@@ -98,14 +105,23 @@ class _Conversation(threading.Thread):
     def _card(self) -> FleetCard:
         context = _Context()
         try:
-            result, card, protocol = scard.SCardConnect(
-                context.handle, self._reader, scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
-            )
+            result, card, protocol = scard.SCardConnect(context.handle, self._reader, scard.SCARD_SHARE_EXCLUSIVE, _PROTOCOLS)
             _check(result, "the card cannot be connected")
+            # A torn card is left as it is: told to take its power away, pcscd 1.9.9 calls the slot empty and stays blind to a card that
+            # comes within its next look.
+            ending = scard.SCARD_LEAVE_CARD
             try:
-                return self._talk(card, protocol == scard.SCARD_PROTOCOL_T0)
+                if self._again:
+                    result, protocol = scard.SCardReconnect(card, scard.SCARD_SHARE_EXCLUSIVE, _PROTOCOLS, scard.SCARD_UNPOWER_CARD)
+                    _check(result, "the card cannot be reset")
+                found = self._talk(card, protocol == scard.SCARD_PROTOCOL_T0)
+                ending = scard.SCARD_UNPOWER_CARD
+                return found
+            except CardRefused:
+                ending = scard.SCARD_UNPOWER_CARD
+                raise
             finally:
-                scard.SCardDisconnect(card, scard.SCARD_UNPOWER_CARD)
+                scard.SCardDisconnect(card, ending)
         finally:
             context.close()
 
@@ -151,6 +167,7 @@ class CardReader(DeviceThread):
         self._context: _Context | None = None
         self._count: int | None = None
         self._announced = False
+        self._again = False
         self._left_behind: _Conversation | None = None
 
     def serve(self) -> None:
@@ -191,32 +208,55 @@ class CardReader(DeviceThread):
         state = scard.SCARD_STATE_UNAWARE
         while not self.stopping:
             result, seen = scard.SCardGetStatusChange(context.handle, _WATCH_MS, [(reader, state)])
-            if result in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED):
+            if result == scard.SCARD_E_CANCELLED:
                 continue
-            _check(result, "the reader cannot be watched")
-            state = seen[0][1]
-            if state & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE):
-                raise CardReaderFault(f"reader {reader} unplugged")
-            self.is_up()
-            self._look(reader, state)
+            if result != scard.SCARD_E_TIMEOUT:
+                _check(result, "the reader cannot be watched")
+                state = seen[0][1]
+                if state & (scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE):
+                    raise CardReaderFault(f"reader {reader} unplugged")
+                self.is_up()
+            self._look(context, reader, state)
 
-    def _look(self, reader: str, state: int) -> None:
+    def _look(self, context: _Context, reader: str, state: int) -> None:
         """Each card has a number of its own: one that was swapped between two looks is another."""
         count = state >> 16
         if not state & scard.SCARD_STATE_PRESENT:
+            self._again = False
             self._leave()
-        elif count != self._count:
+        elif count != self._count or self._torn_behind():
             self._leave()
             self._count = count
-            self._arrive(reader, bool(state & scard.SCARD_STATE_MUTE))
+            self._arrive(context, reader, state)
 
-    def _arrive(self, reader: str, mute: bool) -> None:
+    def _torn_behind(self) -> bool:
+        """The card that did not answer went, and so quickly that the service took the next one for the same."""
+        behind = self._left_behind
+        if behind is None or behind.is_alive():
+            return False
+        self._left_behind = None
+        self._again = isinstance(behind.outcome.get(), _Torn)
+        return self._again
+
+    def _still_in(self, context: _Context, reader: str, state: int) -> bool:
+        """Whether the service, given time to look, still sees the card of ``state``."""
+        until = self.clock() + SETTLE_MS
+        count = state >> 16
+        while not self.stopping and (left := until - self.clock()) > 0:
+            result, seen = scard.SCardGetStatusChange(context.handle, left, [(reader, state)])
+            if result == scard.SCARD_E_TIMEOUT:
+                break
+            _check(result, "the reader cannot be watched")
+            state = seen[0][1]
+            if not state & scard.SCARD_STATE_PRESENT or state >> 16 != count:
+                return False
+        return not self.stopping
+
+    def _arrive(self, context: _Context, reader: str, state: int) -> None:
         try:
-            if mute:
+            if state & scard.SCARD_STATE_MUTE:
                 raise CardRefused("gives no answer")
-            card = self._read(reader)
-        except _Torn:
-            self._refuse("taken out too early")
+            card = self._read_patiently(context, reader, state)
         except CardRefused as refusal:
             self._refuse(str(refusal), forged=refusal.forged)
         else:
@@ -225,7 +265,20 @@ class CardReader(DeviceThread):
                 trust = Trust.T2 if card.proven else Trust.T0
                 self.post(MediumPresented(self.side, MediumKind.SMART_CARD, card.number, trust, expiry=card.expiry))
 
-    def _read(self, reader: str) -> FleetCard | None:
+    def _read_patiently(self, context: _Context, reader: str, state: int) -> FleetCard | None:
+        """See ``_read``; a card that lost its contacts and is still in is read again."""
+        again = self._again
+        self._again = False
+        for _ in range(_TRIES):
+            try:
+                return self._read(reader, again=again)
+            except _Torn:
+                if not self._still_in(context, reader, state):
+                    raise CardRefused("taken out too early") from None
+                again = True
+        raise CardRefused("is in and gives no answer")
+
+    def _read(self, reader: str, *, again: bool) -> FleetCard | None:
         """The card; None when the terminal stops meanwhile. Raises what kept it from being read."""
         behind = self._left_behind
         if behind is not None:
@@ -233,7 +286,7 @@ class CardReader(DeviceThread):
             if behind.is_alive():
                 raise CardReaderFault("the reader hangs in an exchange with a card that is out")
             self._left_behind = None
-        conversation = _Conversation(self.name, reader, self._key, self.clock)
+        conversation = _Conversation(self.name, reader, self._key, self.clock, again=again)
         conversation.start()
         while not self.stopping:
             try:

@@ -23,8 +23,9 @@ KEY_NUMBER, FILE_NUMBER, FILE_BYTES = 1, 1, 32
 LINK_BASE = "https://fleet.example/badge"
 LINK_TEXT_BYTES = 16
 SHORT_ATS = b"\x01"
+NTAG_ATS = bytes.fromhex("067777710280")
 
-KINDS = ("auto", "type 4", "desfire", "ntag424", "classic", "clone", "relay", "replay", "short ats")
+KINDS = ("auto", "type 4", "desfire", "ntag424", "classic", "clone", "relay", "replay", "foreign link", "short ats")
 
 
 class SmartTag(Type4A):
@@ -86,6 +87,7 @@ class Badges:
     """Every badge of one issuer. ``write_keys`` puts the issuer's keys where a terminal reads them."""
 
     def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._random = Random(f"badges {seed}")  # noqa: S311 - the same badges each time
         self.master, self.sun_meta, self.sun_file = (self._random.randbytes(16) for _ in range(3))
         self._signing: dict[str, Ntag424] = {}
@@ -115,8 +117,9 @@ class Badges:
             "clone": lambda n: SmartTag(self.desfire(n, self._random.randbytes(16))),
             "relay": self._relayed,
             "short ats": lambda n: SmartTag(self.desfire(n), SHORT_ATS),
-            "ntag424": lambda n: SmartTag(self.ntag424(n), bytes.fromhex("067777710280")),
+            "ntag424": lambda n: SmartTag(self.ntag424(n), NTAG_ATS),
             "replay": self._replayed,
+            "foreign link": lambda n: SmartTag(Badges(self._seed + 1).ntag424(n), NTAG_ATS),
             "classic": lambda n: UidOnlyTag(uid_of(n)),
         }
         return makers[kind](number)
@@ -154,7 +157,7 @@ class Badges:
         chip = self.ntag424(number)
         if not chip.shown:
             raise ValueError("this badge has not signed a link yet")
-        return Type4A(chip.uid, StaticLink(chip.shown), bytes.fromhex("067777710280"))
+        return Type4A(chip.uid, StaticLink(chip.shown), NTAG_ATS)
 
 
 READ_ANSWER = 5

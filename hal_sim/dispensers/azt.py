@@ -1,7 +1,8 @@
 """An AZT 2.0 line with several heads on it, from the dispensers' side.
 
 Line rules: ``firmware_notes/azt.md`` and the project's protocol fact sheet 3. A head answers to its own addresses alone, never to a
-broadcast, and to nothing that is malformed. Masters of the field are tolerated: no lead-in or several, requests repeated, more data than known.
+broadcast, and to nothing that is malformed. Masters of the field are tolerated: no lead-in or several, requests repeated, more data than
+is known.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from hal_sim.dispensers.head import Change, Head, HeadOptions, HeadState
 from hal_sim.dispensers.hydraulics import amount_of, volume_within
 
+MAX_DOSE_ML = 990_000
+"""No dose is larger, whatever the money (fact sheet 3.5)."""
 NO_FLOW_MS = 180_000
 """Stop after so long without flow; the longest that the parameter allows (fact sheet 3.5)."""
 FULL_TANK_MS = 30_000
@@ -34,7 +36,9 @@ class AztHead(Head):
     """Public attributes may be read at will.
 
     Other makes, for tests: ``forgets_record``, a power cut loses the last fill; ``runs_without_dose``; ``confirms_itself``, hanging up a
-    finished fill needs no confirmation; ``starts_with_flow``, the lift alone starts nothing; ``hang_up_drops_release``, also before the start.
+    finished fill needs no confirmation; ``starts_with_flow``, the lift alone starts nothing; ``hang_up_drops_release``, also one that
+    has not started.
+
     ``transactions`` by nozzle: one more with each authorization and price change, never reset but by an exchange.
     ``dose_entered``: the nozzle whose dose a person has typed at the pump (state 8).
     """
@@ -68,9 +72,10 @@ class AztHead(Head):
 
     def record(self, nozzle: int, now: int) -> Record:
         """The running or kept fill of this nozzle. Raises ``KeyError`` for a nozzle that is not there."""
-        if nozzle != self.fill_nozzle:
-            return self._records[nozzle]
-        return Record(self.fill_ml(now), self._fill_price or self.prices.get(nozzle, 0), self._over)
+        kept = self._records[nozzle]
+        if nozzle == self.fill_nozzle:
+            kept = Record(self.fill_ml(now), self._fill_price, self._over)
+        return kept if kept.price else replace(kept, price=self.prices.get(nozzle, 0))
 
     def dose_ml(self, nozzle: int) -> int | None:
         """The dose that waits for this nozzle; of a dose in money the volume that is within it at this price."""
@@ -80,7 +85,7 @@ class AztHead(Head):
         if self.preset_amount_minor is None or not price:
             return self.preset_volume_ml
         most = volume_within(self.preset_amount_minor, price, self.options.currency_decimals)
-        return most // self.options.pulse_ml * self.options.pulse_ml
+        return min(most // self.options.pulse_ml * self.options.pulse_ml, MAX_DOSE_ML)
 
     def next_change(self) -> int | None:
         """See ``Head``; also the instant at which a fill without flow ends."""
@@ -234,6 +239,10 @@ class AztHead(Head):
 
     def _is_for(self, nozzle: int) -> bool:
         return self.allowed is not None and set(self.allowed) == {nozzle}
+
+    def _limit_ml(self) -> int | None:
+        limit = super()._limit_ml()
+        return MAX_DOSE_ML if limit is None else min(limit, MAX_DOSE_ML)
 
     def _start(self, now: int) -> None:
         if self.state is HeadState.AUTHORIZED and self._nozzle_may_flow() and not self.starts_with_flow:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hal_sim.dispensers import azt_codec as codec
-from hal_sim.dispensers.azt_head import AztHead
+from hal_sim.dispensers.azt_head import MAX_DOSE_ML, AztHead
 from hal_sim.dispensers.head import Change, HeadState
 
 TYPES: Final = {
@@ -21,7 +21,6 @@ TYPES: Final = {
 }  # fmt: skip
 """Digits of litres, price and cost by type code (fact sheet 3.5, command 7)."""
 VERSION: Final = b"00000002"
-MAX_DOSE_ML: Final = 990_000
 _DOSE_DIGITS, _LITRE_DIGITS, _MONEY_DIGITS, _PRICE_DIGITS = 5, 6, 6, 4
 _ON = (HeadState.AUTHORIZED, HeadState.FILLING, HeadState.SUSPENDED)
 _ENDED = (HeadState.COMPLETED, HeadState.LIMIT_REACHED)

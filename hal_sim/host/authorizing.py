@@ -22,7 +22,7 @@ class Authorizing(Answering):
 
     def _authorize(self, headers: Mapping[str, str], body: bytes) -> Answer:
         message = messages.parse(body)
-        messages.verify(message, messages.AUTHORIZATION, "")
+        messages.verify(message, messages.AUTHORIZATION, "", messages.AUTHORIZATION_OPTIONAL)
         messages.verify_sale(message, "authorize")
         stored = self._replay(headers, message)
         if stored is not None:
@@ -68,8 +68,12 @@ class Authorizing(Answering):
         reason = self._denied(number, message["card"]["token"], card, message["pin"], instant)
         if reason is not None or card is None:
             return decline(reason), wish
-        if card.pair is not None and not self._second_fits(card.pair, message["second_card"]):
+        if card.pair is not None and not self._second_fits(card, card.pair, message["second_card"]):
             return decline("SECOND_CARD_WRONG"), wish
+        second = self._second(message)
+        reason = self._pin_sent(message, [each for each in (card, second) if each is not None])
+        if reason is not None:
+            return decline(reason), wish
         if card.sites is not None and not card.sites & {message["site"], *self._world.networks}:
             return decline("SITE_NOT_ALLOWED"), wish
         fp, minimum = message["fuelling_point"], self._world.minimum_ml
@@ -78,7 +82,7 @@ class Authorizing(Answering):
             for each in message["products"]
             if self._may_take(card, each["product"])
         ]
-        bounds = self._usage.bounds(card, instant, current=self._is_current(message))
+        bounds = self._usage.bounds(card, instant, current=self._is_current(message), beside=second)
         return decide(offers, bounds, wish, self._world.decimals), wish
 
     def _is_current(self, message: dict[str, Any]) -> bool:
@@ -92,7 +96,7 @@ class Authorizing(Answering):
             return "CUSTOMER_BLOCKED"
         if card is None:
             return "CARD_UNKNOWN"
-        if card.pin is not None and pin == "none":
+        if card.pin is not None and pin == "none" and not self._world.identification.without_pin(number):
             return "PIN_WRONG"
         if not card.active:
             return "CARD_BLOCKED"
@@ -106,11 +110,27 @@ class Authorizing(Answering):
             return "CARD_EXPIRED"
         return None
 
-    def _second_fits(self, pair: str, second: dict[str, Any] | None) -> bool:
+    def _second(self, message: dict[str, Any]) -> Card | None:
+        second = message.get("second_card")
+        return None if second is None else self._world.cards.get(second["token"])
+
+    def _pin_sent(self, message: dict[str, Any], cards: list[Card]) -> str | None:
+        # A block is bound to one card's number; a card whose PIN only the host can check must have sent one.
+        block, ksn = message.get("pin_block"), message.get("ksn")
+        for card in cards:
+            if card.pin is None or card.pin_check == "terminal":
+                continue
+            if block is not None and ksn is not None:
+                return self._pin_checks.judge(card.account_token, card.pin, card.number, block, ksn)
+            if card.pin_check == "host" or message["pin"] == "sent":
+                return "PIN_WRONG"
+        return "PIN_WRONG" if message["pin"] == "sent" else None
+
+    def _second_fits(self, first: Card, pair: str, second: dict[str, Any] | None) -> bool:
         if second is None:
             return False
         card = self._world.cards.get(second["token"])
-        if card is None or not card.active or card.token in self._deny.tokens:
+        if card is None or not card.active or card.token in self._deny.tokens or card.token == first.token:
             return False
         return card.account_token == pair if pair in self._world.accounts else card.pair == pair
 
@@ -121,7 +141,8 @@ class Authorizing(Answering):
         card = self._world.cards[message["card"]["token"]]
         name = f"A{self._next_authorization}"
         self._next_authorization += 1
-        shares = self._usage.hold(card, instant, verdict, wish, self._world.decimals, current=self._is_current(message))
+        current, beside = self._is_current(message), self._second(message)
+        shares = self._usage.hold(card, instant, verdict, wish, self._world.decimals, current=current, beside=beside)
         self._open[message["sale"]] = OpenAuthorization(
             authorization=name,
             sale=message["sale"],

@@ -19,6 +19,7 @@ __all__ = ["CONTROLS", "EVENT_STREAM", "Answer", "HostBook"]
 
 CONTROLS = (
     "publish", "restart_lists", "block", "unblock", "unlock_pin", "change_price", "correct", "close", "open", "share", "lose", "misbook",
+    "odometer",
 )  # fmt: skip
 """The methods that change a book, besides ``handle``; with ``busy`` and ``shelf.spoil`` there is nothing else that does."""
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-")

@@ -13,7 +13,7 @@ from hal_sim.host.records import Entry
 from hal_sim.host.report_messages import LONG, SCOPES
 from hal_sim.host.state import Correction, HostState, Standing
 from hal_sim.host.usage import Shares
-from hal_sim.host.world import Meter, Subject
+from hal_sim.host.world import Card, Meter, Subject
 
 KINDS = ("cancel", "refund", "settle", "amend")
 _WITH_AMOUNTS = ("refund", "settle")
@@ -140,7 +140,8 @@ class Controls(HostState):
         self._usage.unbook(entry.shares)
         entry.shares = Shares()
         if card is not None and not standing.cancelled and record["quantity_ml"] > 0:
-            entry.shares, _ = self._usage.book(card, entry.instant_ms, record["product"], standing.quantity_ml, standing.value_minor)
+            amounts = standing.quantity_ml, standing.value_minor
+            entry.shares, _ = self._usage.book(card, entry.instant_ms, record["product"], *amounts, self._second_of(record))
         counts = {(meter.key, window): amount for meter, window, amount in entry.shares.meters if meter.shared}
         self._share_book.correct(record["terminal"], (record["epoch"], record["sequence"]), counts)
 
@@ -275,6 +276,10 @@ class Controls(HostState):
         self._share_book.forget(entry.record["terminal"], (entry.record["epoch"], entry.record["sequence"]))
         return entry
 
+    def _second_of(self, record: dict[str, Any]) -> Card | None:
+        second = record.get("second_card")
+        return None if second is None else self._world.cards.get(second["token"])
+
     def _count(self, entry: Entry) -> list[str]:
         """Counts a newly booked record, and what was said of its sale before; the limits that it exceeds as it came."""
         record = entry.record
@@ -282,7 +287,7 @@ class Controls(HostState):
         exceeded: list[str] = []
         if card is not None and record["quantity_ml"] > 0:
             entry.shares, exceeded = self._usage.book(
-                card, entry.instant_ms, record["product"], record["quantity_ml"], record["value_minor"]
+                card, entry.instant_ms, record["product"], record["quantity_ml"], record["value_minor"], self._second_of(record)
             )
             for meter, window, amount in entry.shares.meters:
                 if meter.shared:

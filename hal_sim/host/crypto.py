@@ -18,6 +18,7 @@ TOKEN_LABEL = b"fleet/pan-token/v1\0"
 SEAL_LABEL = b"fleet/card-seal/v1\0"
 PIN_LABEL = b"fleet/opin/v1\0"
 SECOND_SLOT = b"\0second"
+ANSWER_LABEL = b"fleet/prompt-answer/v1\0"
 
 
 def token_of(key: bytes, number: str) -> str:
@@ -28,6 +29,12 @@ def token_of(key: bytes, number: str) -> str:
 def pin_verifier(key: bytes, account_token: str, epoch: int, pin: str) -> str:
     """The ``opin1`` verifier (32 hex digits) of a PIN, bound to the account's token and the PIN's epoch."""
     message = PIN_LABEL + bytes.fromhex(account_token) + epoch.to_bytes(4, "big") + bytes([len(pin)]) + pin.encode("ascii")
+    return hmac.digest(key, message, "sha256")[:16].hex()
+
+
+def answer_hash(key: bytes, subject: str, prompt: str, answer: str) -> str:
+    """An answer to a prompt that is right, as a list has it: 32 hex digits. ``subject``: ``card TOKEN`` or ``customer NAME``."""
+    message = ANSWER_LABEL + b"\0".join((subject.encode(), prompt.encode(), answer.encode()))
     return hmac.digest(key, message, "sha256")[:16].hex()
 
 

@@ -35,6 +35,9 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "product": ("product",),
     "share": ("subject", "window", "measure", "products"),
     "online_only": ("range",),
+    "range": ("first", "last"),
+    "prompt": ("subject", "prompt"),
+    "odometer": ("account",),
 }
 Row = dict[str, Any]
 

@@ -33,13 +33,16 @@ class DenyList:
 class Publisher:
     """Turns master data, deny list and booked use into snapshots."""
 
-    def __init__(self, world: World, journal: Journal, deny: DenyList, calendar: Calendar, share_book: ShareBook, pin_key: bytes) -> None:
+    def __init__(
+        self, world: World, journal: Journal, deny: DenyList, calendar: Calendar, share_book: ShareBook, pin_key: bytes, token_key: bytes
+    ) -> None:
         self._world = world
         self._journal = journal
         self._deny = deny
         self._calendar = calendar
         self._share_book = share_book
         self._pin_key = pin_key
+        self._token_key = token_key
 
     def rows(self, terminal: str, now_ms: int, pin_epochs: dict[str, int]) -> list[Row]:
         """The list as of now, each row once. ``pin_epochs`` is the PIN epoch per account token, 1 where it is not named."""
@@ -87,6 +90,7 @@ class Publisher:
         yield from ({"row": "deny", "customer": name} for name in sorted(self._deny.customers))
         yield from ({"row": "deny", "range": list(pair)} for pair in sorted(self._deny.ranges))
         yield from ({"row": "online_only", "range": list(pair)} for pair in sorted(world.online_only))
+        yield from world.identification.rows(self._token_key)
         for product in sorted(self._products()):
             yield {"row": "product", "product": product, "restricted": product in world.restricted}
 
@@ -95,7 +99,9 @@ class Publisher:
         world = self._world
         groups = [each.products for each in world.cards.values()]
         groups += [each.products for each in world.meters] + [each.products for each in world.balances]
-        return {each.product for each in world.nozzles} | world.restricted | {name for group in groups for name in group or ()}
+        return {each.product for each in world.nozzles} | world.restricted | {name for group in groups for name in group or ()} | (
+            world.identification.products()
+        )
 
     def _still_counted_there(self, terminal: str) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
         # A record past a gap is above the watermark, so the terminal counts it itself: it must not be in our counts too.
@@ -157,7 +163,7 @@ class Publisher:
 
     def _card(self, card: Card, pin_epoch: int) -> dict[str, Any]:
         pin = None
-        if card.pin is not None:
+        if card.pin is not None and card.pin_check != "host":
             verifier = pin_verifier(self._pin_key, card.account_token, pin_epoch, card.pin)
             pin = {"scheme": "opin1", "epoch": pin_epoch, "verifier": verifier, "tries": self._world.pin_tries}
         named = {"cost_centre": card.cost_centre, "driver": card.driver}

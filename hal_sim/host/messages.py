@@ -119,6 +119,11 @@ def _wish(value: Any) -> str | None:
     return "an object with either quantity_ml or value_minor is expected"
 
 
+def _marks(value: Any) -> str | None:
+    good = type(value) is list and 1 <= len(value) <= 16 and all(_PROMPT_NAME(each) is None for each in value)
+    return None if good else "a list of 1 to 16 words in capitals is expected"
+
+
 def _items(value: Any) -> str | None:
     return None if type(value) is list and 1 <= len(value) <= 100 else "a list of 1 to 100 records is expected"
 
@@ -150,11 +155,15 @@ AUTHORIZATION: Table = (
     | _MEDIUM_PART
     | {
         "second_card": nullable(nested(CARD)),
+        "pin": one_of("verified", "sent", "none"),
+        "pin_block": nullable(text(r"[0-9a-f]{32}", "32 hex digits in lower case")),
+        "ksn": nullable(text(r"[0-9a-f]{24}", "24 hex digits in lower case")),
         "products": _products,
         "wish": nullable(_wish),
         "requested_at": instant,
     }
 )
+AUTHORIZATION_OPTIONAL = frozenset({"pin_block", "ksn"})
 RECORD: Table = (
     _SALE_PART
     | _MEDIUM_PART
@@ -174,8 +183,11 @@ RECORD: Table = (
         "driver": nullable(text(r"(?s:.{0,64})", "a text of at most 64 characters")),
         "totaliser_start_ml": nullable(whole(0, MAX_COUNTER)),
         "totaliser_end_ml": nullable(whole(0, MAX_COUNTER)),
+        "second_card": nullable(nested(CARD)),
+        "marks": nullable(_marks),
     }
 )
+RECORD_OPTIONAL = frozenset({"second_card", "marks"})
 REVERSAL: Table = _SALE_PART | {"reason": one_of("TIMED_OUT", "CANCELLED", "POWER", "LATE")}
 ACKNOWLEDGEMENT: Table = {
     "effective_at": instant,

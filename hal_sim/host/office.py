@@ -186,6 +186,11 @@ def _set_share(book: HostBook, fields: Fields) -> Fields:
     return {"amount": fields["amount"], "in_list": book.list_version + 1}
 
 
+def _odometer(book: HostBook, fields: Fields) -> Fields:
+    book.odometer(fields["card"], fields["reading"])
+    return {"last4": fields["card"][-4:], "in_list": book.list_version + 1}
+
+
 def _lose(book: HostBook, fields: Fields) -> Fields:
     book.lose(fields["sale"])
     return dict(fields)
@@ -217,6 +222,7 @@ OFFICE: dict[str, Duty] = {
     "close": Duty(_closing, _close),
     "open": Duty(_closing, _open),
     "share": Duty(_share, _set_share),
+    "odometer": Duty(lambda args: {"card": _filled(args, "card"), "reading": args.whole("reading", high=10**10)}, _odometer),
     "lose": Duty(lambda args: {"sale": _filled(args, "sale")}, _lose),
     "misbook": Duty(lambda args: {"sale": _filled(args, "sale"), "quantity_ml": args.whole("quantity_ml", low=1)}, _misbook),
     "busy": Duty(lambda args: {"on": args.flag("on")}, _busy),

@@ -22,7 +22,7 @@ class Recording(Authorizing):
 
     def _complete(self, sale: str, headers: Mapping[str, str], body: bytes) -> Answer:
         message = messages.parse(body)
-        messages.verify(message, messages.RECORD, "")
+        messages.verify(message, messages.RECORD, "", messages.RECORD_OPTIONAL)
         messages.verify_sale(message, "complete", sale)
         stored = self._replay(headers, message)
         if stored is not None:
@@ -57,7 +57,7 @@ class Recording(Authorizing):
             self.conflicts.append(item["key"])
             return "rejected_permanent"
         try:
-            messages.verify(item, messages.RECORD, f"{item['key']}: ")
+            messages.verify(item, messages.RECORD, f"{item['key']}: ", messages.RECORD_OPTIONAL)
             messages.verify_sale(item, "advice")
             self._known_terminal(item["terminal"], 403)
         except Refusal as refusal:

@@ -31,6 +31,8 @@ LINGER_S = 0.5
 LINGER_READS = 128
 GLANCE_S = 0.2
 GARBAGE = b"<html><body>Welcome! Please log in.</body></html>\x00\xff\xfe"
+INITIAL_KEY = "pin-initial.key"
+"""The initial key for PIN blocks and its id, in hex with a blank between, as a terminal loads it."""
 
 
 class _Dropped(Exception):
@@ -391,4 +393,5 @@ def _make_papers(book: HostBook, folder: Path) -> Papers:
     ca = _write(folder / "ca.crt", authority.certificate)
     keys = {"token.key": book.token_key, "pin.key": book.pin_key, "card.key": book.card_key, "list.pub": book.shelf.public}
     paths = [_write(folder / name, key.hex().encode()) for name, key in keys.items()]
+    _write(folder / INITIAL_KEY, " ".join(each.hex() for each in book.pin_initial_key()).encode())
     return Papers(ca, *_write_pair(folder, "client", client), *_write_pair(folder, "server", server), *paths)

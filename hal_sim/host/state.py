@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal_sim.host.crypto import Sealer, token_of
+from hal_sim.host.identification import PinChecks
 from hal_sim.host.list_shelf import ListShelf
 from hal_sim.host.lists import DenyList, Publisher
 from hal_sim.host.push import Acknowledged, Cursor, PushLog, Word
@@ -102,7 +103,8 @@ class HostState:
         self._usage = Usage(self._world, self._calendar, self._share_book)
         self._journal = Journal()
         self._deny = DenyList()
-        self._publisher = Publisher(self._world, self._journal, self._deny, self._calendar, self._share_book, self.pin_key)
+        self._publisher = Publisher(self._world, self._journal, self._deny, self._calendar, self._share_book, self.pin_key, self.token_key)
+        self._pin_checks = PinChecks(self.pin_key, self._world.pin_tries)
         self._sealer = Sealer(self.card_key)
         self._pin_epochs: dict[str, int] = {}
         self._open: dict[str, OpenAuthorization] = {}
@@ -128,7 +130,18 @@ class HostState:
         """The token of a card or account number."""
         return token_of(self.token_key, number)
 
+    def pin_initial_key(self) -> tuple[bytes, bytes]:
+        """The key that the terminal is loaded with for PIN blocks, and the key's id."""
+        return self._pin_checks.initial(self.terminal)
+
     # --- controls -----------------------------------------------------------------------------------------------------
+
+    def odometer(self, card: str, reading: int) -> None:
+        """The account's odometer reads this from now on, as after an exchange; in lists with the next publish. Raises ``ValueError``."""
+        found = self._world.cards.get(self.token_of(card))
+        if found is None or type(reading) is not int or not 0 <= reading <= 10**10:
+            raise ValueError("a known card and a reading are expected")
+        self._world.identification.odometers[found.account_token] = reading, self._now()
 
     def publish(self, *, confirm_shrink: bool = False) -> int:
         """Publishes the lists as of now and returns the new version. The last five stay readable, and the changes between them."""
@@ -227,6 +240,7 @@ class HostState:
         if not cards:
             raise ValueError("the card is not known here")
         account = cards[0].account_token
+        self._pin_checks.unlock(account)
         self._pin_epochs[account] = self._pin_epochs.get(account, 1) + 1
 
     def change_price(self, product: str, price: int) -> None:

@@ -31,15 +31,17 @@ class Usage:
         self._calendar = calendar
         self._share_book = share_book
 
-    def _subjects(self, card: Card) -> tuple[Subject, ...]:
+    def _subjects(self, card: Card, beside: Card | None) -> tuple[Subject, ...]:
+        """Whose limits bind: the account, its customer, and the account of the second card."""
         account = Subject("card", card.account_token)
-        return (account,) if card.customer is None else (account, Subject("customer", card.customer))
+        found = (account,) if card.customer is None else (account, Subject("customer", card.customer))
+        return found if beside is None or beside.account_token == card.account_token else (*found, Subject("card", beside.account_token))
 
-    def _meters(self, card: Card) -> list[Meter]:
-        return [meter for subject in self._subjects(card) for meter in self._world.meters_of.get(subject, ())]
+    def _meters(self, card: Card, beside: Card | None) -> list[Meter]:
+        return [meter for subject in self._subjects(card, beside) for meter in self._world.meters_of.get(subject, ())]
 
-    def _balances(self, card: Card) -> list[Balance]:
-        return [balance for subject in self._subjects(card) for balance in self._world.balances_of.get(subject, ())]
+    def _balances(self, card: Card, beside: Card | None) -> list[Balance]:
+        return [balance for subject in self._subjects(card, beside) for balance in self._world.balances_of.get(subject, ())]
 
     def _windows(self, card: Card, utc_ms: int) -> dict[str, str]:
         # Window key per period; a fuelling has none.
@@ -50,14 +52,14 @@ class Usage:
         """The local date, in this card's zone, that this instant belongs to."""
         return self._windows(card, utc_ms)["DAY"]
 
-    def bounds(self, card: Card, utc_ms: int, *, current: bool) -> list[Bound]:
+    def bounds(self, card: Card, utc_ms: int, *, current: bool, beside: Card | None = None) -> list[Bound]:
         """Everything that limits this card at this instant, in the order of the reasons.
 
         ``current``: the host has the record of every sale of the terminal before this one, so its share may be used for this one.
         """
         bounds: list[Bound] = []
         windows = self._windows(card, utc_ms)
-        for meter in self._meters(card):
+        for meter in self._meters(card, beside):
             if meter.limit is not None:
                 window = windows[meter.period]
                 remaining = meter.limit - meter.used.get(window, 0) - meter.held.get(window, 0)
@@ -66,7 +68,7 @@ class Usage:
                 bound = remaining_bound(meter.subject.kind, meter.period, meter.measure, remaining, meter.products)
                 if bound is not None:
                     bounds.append(bound)
-        for balance in self._balances(card):
+        for balance in self._balances(card, beside):
             reason = "BALANCE_EMPTY" if balance.kind == "prepaid" else "CREDIT_CEILING"
             rest = max(0, balance.amount - balance.used - balance.held)
             bounds.append(Bound(reason, rest, balance.measure == "VALUE", balance.products))
@@ -75,7 +77,9 @@ class Usage:
         bounds.sort(key=lambda bound: RANK[bound.reason])
         return bounds
 
-    def hold(self, card: Card, utc_ms: int, verdict: Verdict, wish: Wish | None, decimals: int, *, current: bool) -> Shares:
+    def hold(
+        self, card: Card, utc_ms: int, verdict: Verdict, wish: Wish | None, decimals: int, *, current: bool, beside: Card | None = None
+    ) -> Shares:
         """Takes what this approval may cost at most from every meter and balance, and says what it took.
 
         Where nothing bounds the answer, nothing that binds can be touched, and the hold is 0.
@@ -88,7 +92,7 @@ class Usage:
             before = most.get(offer.product, (0, 0))
             most[offer.product] = (max(before[0], quantity if bounded else 0), max(before[1], value))
         shares, windows = Shares(on_top=not current), self._windows(card, utc_ms)
-        for meter in self._meters(card):
+        for meter in self._meters(card, beside):
             touched = [amounts for product, amounts in most.items() if meter.products is None or product in meter.products]
             if touched and meter.period != "FUELLING":
                 amount = 1 if meter.measure == "COUNT" else max(each[meter.measure == "VALUE"] for each in touched)
@@ -97,7 +101,7 @@ class Usage:
                 if meter.shared:
                     self._share_book.hold(meter.key, window, self._world.terminal, amount, on_top=shares.on_top)
                 shares.meters.append((meter, window, amount))
-        for balance in self._balances(card):
+        for balance in self._balances(card, beside):
             touched = [amounts for product, amounts in most.items() if balance.products is None or product in balance.products]
             if touched:
                 amount = max(each[balance.measure == "VALUE"] for each in touched)
@@ -124,11 +128,13 @@ class Usage:
         for balance, amount in shares.balances:
             balance.used -= amount
 
-    def book(self, card: Card, utc_ms: int, product: str | None, quantity_ml: int, value_minor: int) -> tuple[Shares, list[str]]:
+    def book(
+        self, card: Card, utc_ms: int, product: str | None, quantity_ml: int, value_minor: int, beside: Card | None = None
+    ) -> tuple[Shares, list[str]]:
         """Counts a delivered volume wholly, whatever the limits say, and names the limits that are now exceeded."""
         shares, exceeded = Shares(), []
         windows = self._windows(card, utc_ms)
-        for meter in self._meters(card):
+        for meter in self._meters(card, beside):
             if meter.products is not None and product not in meter.products:
                 continue
             amount = {"QUANTITY": quantity_ml, "VALUE": value_minor, "COUNT": 1 if quantity_ml > 0 else 0}[meter.measure]
@@ -140,7 +146,7 @@ class Usage:
             if meter.limit is not None and total > meter.limit:
                 prefix = "" if meter.subject.kind == "card" else "CUSTOMER_"
                 exceeded.append(f"{prefix}LIMIT_{meter.period}_{meter.measure}")
-        for balance in self._balances(card):
+        for balance in self._balances(card, beside):
             if balance.products is None or product in balance.products:
                 amount = value_minor if balance.measure == "VALUE" else quantity_ml
                 balance.used += amount

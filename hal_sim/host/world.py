@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from zoneinfo import ZoneInfoNotFoundError
 
+from hal_sim.host.identification import Identification, Wrong
 from hal_sim.host.rules import MEASURES, PERIODS
 from hal_sim.host.windows import zone_of
 
@@ -85,6 +86,7 @@ class Card:
     valid_to: str | None
     cost_centre: str | None
     driver: str | None
+    pin_check: str = "terminal"
 
     @property
     def last4(self) -> str:
@@ -226,6 +228,10 @@ class World:
         given = _require(scenario.get("online_only", []), "online_only", lambda value: isinstance(value, list | tuple))
         ranges = [_require(each, f"online_only[{index}]", _range) for index, each in enumerate(given)]
         self.online_only = frozenset((low, high) for low, high in ranges)
+        try:
+            self.identification = Identification(scenario, token_of)
+        except (Wrong, AttributeError, KeyError, TypeError) as error:
+            raise ScenarioError(str(error) if isinstance(error, Wrong) else "ranges, prompt_rules or odometers: not understood") from None
 
     @staticmethod
     def _rows(scenario: dict[str, Any], name: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -279,6 +285,7 @@ class World:
             valid_to=_require(row.get("valid_to"), f"{where}.valid_to", _maybe(_date)),
             cost_centre=_require(row.get("cost_centre"), f"{where}.cost_centre", _maybe(_short)),
             driver=_require(row.get("driver"), f"{where}.driver", _maybe(_short)),
+            pin_check=_require(row.get("pin_check") or "terminal", f"{where}.pin_check", _one_of("terminal", "host", "both")),
         )
 
     def _link_pairs(self) -> None:

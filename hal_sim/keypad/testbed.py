@@ -144,27 +144,19 @@ class InputDevice:
         self._flush()
 
     def play(self, packets: Iterable[Iterable[tuple[int, int, int]]], gap_ns: int) -> None:
-        """Send packets of events (type, code, value), each followed by SYN_REPORT, one every so many nanoseconds.
+        """Send packets of events (type, code, value), each followed by SYN_REPORT, one every so many nanoseconds, behind those under way.
 
-        Raises InputFailed while the last play is not over, unless nobody read it for a second: then it is thrown away, as a device does
-        whose buffer nobody empties.
+        What nobody has read for a second is thrown away, as a device does whose buffer nobody empties.
         """
         now = monotonic_ns()
-        if self.playing and now < self._until_ns:
-            raise InputFailed(f"the {self._word} is still typing")
-        self._unsent = b""
-        at = now
-        self._later = deque()
+        if now >= self._until_ns:
+            self._later.clear()
+        at = max(now, self._later[-1][0] + gap_ns) if self._later else now
         for packet in packets:
             self._later.append((at, _packed(packet)))
             at += gap_ns
         self._until_ns = at + UNREAD_NS
         self.advance(now)
-
-    @property
-    def playing(self) -> bool:
-        """A play is not over."""
-        return bool(self._later or self._unsent)
 
     def next_wakeup_ns(self) -> int | None:
         """When ``advance`` has something to do."""

@@ -172,6 +172,8 @@ def make_card(make: str, number: str, habits: Habits, master: bytes, *, expiry: 
         return BankCard(habits)
     if not number.isascii() or not 1 <= len(number) <= 32:
         raise ValueError("a card's number has 1 to 32 characters of ASCII")
+    if not (expiry.isascii() and expiry.isdigit() and len(expiry) == 4):
+        raise ValueError("a card's expiry is YYMM")
     serial = os.urandom(8)
     keys = {"fleet": diversified(master, serial, version), "copy": os.urandom(32), "no proof": None}
     return FleetCard(Personal(number, expiry, version, serial, keys[make]), habits)

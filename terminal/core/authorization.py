@@ -125,9 +125,13 @@ def _in_use(facts: Facts, policy: Policy) -> Reason | None:
 
 
 def _pin(facts: Facts, policy: Policy) -> Reason | None:
-    if facts.card is None or facts.card.pin is None or facts.request.pin in (PinResult.RIGHT, PinResult.WAIVED):
+    if facts.card is None or facts.card.pin is None or facts.request.pin in _PIN_PASSES:
         return None
     return Reason.PIN_LOCKED if facts.request.pin is PinResult.LOCKED else Reason.PIN_WRONG
+
+
+_PIN_PASSES = (PinResult.RIGHT, PinResult.WAIVED, PinResult.SENT)
+"""Of a PIN that was sent the host's answer tells; without one, the offline gate."""
 
 
 def _host(facts: Facts, policy: Policy) -> Reason | None:
@@ -161,7 +165,7 @@ def _offline_gate(facts: Facts, policy: Policy) -> Reason | None:
     card, customer = facts.card, facts.customer
     if (card is not None and card.offline is Offline.NEVER) or (customer is not None and customer.offline is Offline.NEVER):
         return Reason.OFFLINE_NOT_ALLOWED
-    if facts.online_only or facts.request.online_only:
+    if facts.online_only or facts.request.online_only or facts.request.pin is PinResult.SENT:
         return Reason.OFFLINE_NOT_ALLOWED
     return Reason.LIST_TOO_OLD if list_factor(facts, policy) is None else None
 

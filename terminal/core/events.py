@@ -211,6 +211,13 @@ class SessionTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class PinWaitOver:
+    """After many wrong PINs at this terminal: the check may go on."""
+
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeOver:
     """A notice (refusal, go to the pump) has been shown long enough."""
 
@@ -277,6 +284,7 @@ class AckDue:
 
 Deadline = (
     SessionTimedOut
+    | PinWaitOver
     | NoticeOver
     | HostOverdue
     | LiftOverdue

@@ -37,10 +37,14 @@ from terminal.core.windows import Window, day_window, local_date, month_window
 
 
 class PinResult(Enum):
-    """How the PIN check ended; None in a request stands for no PIN entered. WAIVED: the card table asks for none."""
+    """How the PIN check ended; None in a request stands for no PIN entered. WAIVED: the card table asks for none.
+
+    SENT: the host is to check it, and nobody else did.
+    """
 
     RIGHT = "right"
     WAIVED = "waived"
+    SENT = "sent"
     WRONG = "wrong"
     LOCKED = "locked"
 

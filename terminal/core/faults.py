@@ -33,6 +33,7 @@ class FaultCode(Enum):
     LIST_REFUSED = "LIST_REFUSED"
     LIST_MISSING = "LIST_MISSING"
     GREY_CARD = "GREY_CARD"
+    PIN_GUESSING = "PIN_GUESSING"
     DEVICE_DOWN = "DEVICE_DOWN"
     STORAGE_LOW = "STORAGE_LOW"
     STORAGE_FAILED = "STORAGE_FAILED"
@@ -112,6 +113,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         Severity.WARNING,
         "A card that is only decided online was presented while the host was away.",
         "The card was refused. Ask the issuer about it if it comes again; restore the line to the host.",
+    ),
+    FaultCode.PIN_GUESSING: FaultKind(
+        Severity.WARNING,
+        "Many wrong PINs were typed at this terminal within minutes; each further check waits longer.",
+        "Look who stands there. The right PIN of a card that is not locked is still taken, only later.",
     ),
     FaultCode.DEVICE_DOWN: FaultKind(Severity.DEGRADED, "A reader, keypad or display does not answer.", "Check its plug and port name."),
     FaultCode.STORAGE_LOW: FaultKind(

@@ -129,7 +129,7 @@ class HostAnswers:
             return None
         point = self.points[one.fp]
         nozzles = self.teller.nozzles(point) or point.config.nozzles  # with none left, it is declined whatever is decided
-        return one, Request(session.token, session.medium.number, session.pin_result, nozzles, session.wish)
+        return one, self.teller.cards.request(session, nozzles)
 
     def host_spoke(self, host_time: UtcMs | None, at: Instant) -> None:
         """Whatever it answered: it is there, and this is its time."""

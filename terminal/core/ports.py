@@ -25,8 +25,11 @@ class Vault(Protocol):
     def seal_second(self, number: str, sale: SaleId) -> str:
         """The same for the number of a sale's second card, which never shares a nonce with the first one's."""
 
-    def answer(self, account: str, prompt: str, answer: str) -> str:
-        """An answer to a prompt as the list writes those that are right: keyed, 32 hex digits."""
+    def answer(self, subject: str, prompt: str, answer: str) -> str:
+        """An answer to a prompt as the list writes those that are right: keyed, 32 hex digits.
+
+        ``subject`` is the rule's, ``card TOKEN`` or ``customer NAME``.
+        """
 
     def pin_block(self, number: str, pin: PinEntry) -> PinBlock | None:
         """The PIN enciphered for the host under a key that is used once; None when this terminal has no such keys.

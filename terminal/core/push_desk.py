@@ -20,7 +20,7 @@ from terminal.core.reasons import Reason
 from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, EventPassed
 from terminal.core.refusals import after_deny
 from terminal.core.sale import Sale, SaleState
-from terminal.core.screens import Screen
+from terminal.core.screens import Screen, code_text
 from terminal.core.session import CustomerSession, SessionState
 from terminal.core.units import Instant
 
@@ -219,15 +219,15 @@ class PushDesk:
         code = session.teller.refusals.note(sale.side, reason, sale.card, sale.fp, after_deny(sale, reason), sale.id)
         if session.state in _QUIET:
             language = session.teller.language_of(self.lists.card(sale.card.token)) or session.home_language
-            words, shown = session.teller.reason_text(reason, language), session.teller.code_text(code, language)
+            words, shown = session.teller.reason_text(reason, language), code_text(code, language)
             session.show(Screen.REFUSED, language, reason=words, code=shown)
             self.desk.start(ev.NoticeOver(sale.side), session.times.notice_ms)
 
     def _judge_attempt(self, session: CustomerSession, number: str) -> None:
         customer = session.card.customer if session.card is not None else None
         reason = self.lists.why_denied(session.token, customer, number)
-        if reason is None and session.second is not None:
-            reason = self.lists.why_denied(session.second, None)
+        for half in session.halves[1:]:
+            reason = reason or self.lists.why_denied(half.token, half.card.customer if half.card is not None else None, half.medium.number)
         if reason is None:
             return
         if session.state is SessionState.AUTHORIZING and session.sale is not None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terminal.core.attempt import MediumRef, SaleExtra
+from terminal.core.attempt import MediumRef as MediumRef
+from terminal.core.attempt import SaleExtra
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.prompt_rules import OdometerRead
-
-__all__ = ["MediumRef"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from terminal.core.reasons import Reason
-from terminal.core.texts import CODES, REASONS, SCREENS
+from terminal.core.texts import AGAIN, CODES, REASONS, SCREENS
 
 ROWS, COLUMNS = 4, 20
 
@@ -16,6 +16,7 @@ class Screen(Enum):
     WELCOME = "WELCOME"
     PIN = "PIN"
     PIN_AGAIN = "PIN_AGAIN"
+    PIN_HOST = "PIN_HOST"
     ODOMETER = "ODOMETER"
     VEHICLE = "VEHICLE"
     DRIVER = "DRIVER"
@@ -41,6 +42,16 @@ def reason_text(reason: Reason, language: str) -> str:
     if reason.value in texts:
         return texts[reason.value]
     return texts["CUSTOMER_LIMIT" if reason.value.startswith("CUSTOMER_LIMIT") else "LIMIT"]
+
+
+def again_text(language: str) -> str:
+    """What stands under a prompt whose answer was not believed."""
+    return AGAIN[language]
+
+
+def languages_text(languages: tuple[str, ...]) -> str:
+    """The keys of the welcome screen: ``1=FR 2=EN``; nothing where there is no choice."""
+    return " ".join(f"{key}={language.upper()}" for key, language in enumerate(languages, 1)) if len(languages) > 1 else ""
 
 
 def code_text(code: str, language: str) -> str:

@@ -12,8 +12,8 @@ from enum import Enum
 from drivers.commands import ShowLines
 from drivers.events import Key, KeyPressed, MediumPresented, MediumUnreadable
 from terminal.core.card_data import Card, Wish
-from terminal.core.effects import Continue
-from terminal.core.events import NoticeOver, PinTryCounted, SessionTimedOut
+from terminal.core.card_desk import Half
+from terminal.core.events import NoticeOver, PinWaitOver, SessionTimedOut
 from terminal.core.facts import PinResult
 from terminal.core.ids import SaleId
 from terminal.core.internal_events import (
@@ -28,12 +28,14 @@ from terminal.core.internal_events import (
     ServiceResumed,
     ServiceStopped,
 )
-from terminal.core.pin import PIN_MIN, PinEntry
+from terminal.core.pin import PinBlock, PinEntry
+from terminal.core.prompt_rules import MAX_DIGITS
+from terminal.core.prompts import PromptDesk
 from terminal.core.reasons import Reason
-from terminal.core.records import PinCleared
-from terminal.core.screens import PROMPT_SCREENS, Screen, entry_text, render
+from terminal.core.screens import Screen, code_text, entry_text, languages_text, render
 from terminal.core.step import Desk
 from terminal.core.teller import Teller
+from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant
 
 
@@ -68,33 +70,43 @@ class SessionTimes:
     same_medium_ms: int = 3_000
 
 
-MAX_DIGITS = 10
 VOLUME_DECIMALS = 2
 
 
 class CustomerSession:
     """One side's driver. The clear number of the medium lives here and nowhere else, for as long as the attempt."""
 
-    def __init__(self, side: int, desk: Desk, teller: Teller, times: SessionTimes, language: str) -> None:
+    def __init__(
+        self, side: int, desk: Desk, teller: Teller, times: SessionTimes, language: str, languages: tuple[str, ...] = LANGUAGES
+    ) -> None:
+        """``languages``: those that this side's display can show, in the order of their keys at the welcome screen."""
         self.side = side
         self.desk = desk
         self.teller = teller
         self.times = times
         self.home_language = language
+        self.languages = languages
+        self.chosen_language: str | None = None
         self.state = SessionState.IDLE
         self.seen_at: Instant | None = None
         self.seen_token = ""  # outlives the attempt: the badge may lie on the reader for a while
         self.entry = PinEntry()
-        self.pin_to_clear: str | None = None
+        self.pins_to_clear: list[str] = []
         self._forget()
 
     def _forget(self) -> None:
         self.medium: MediumPresented | None = None
         self.token = ""
         self.card: Card | None = None
-        self.pin_result: PinResult | None = None
+        self.halves: tuple[Half, ...] = ()
+        self.pins: dict[str, PinResult] = {}
+        self.pin_block: PinBlock | None = None
         self.checking = False
         self.prompts: dict[str, str] = {}
+        self.wrong_answers = 0
+        self.marks: list[str] = []
+        self.odometer: tuple[str, int] | None = None
+        self.most_ml: int | None = None
         self.second: str | None = None
         self.digits = ""
         self.wish_mode = WishMode.NONE
@@ -123,118 +135,58 @@ class CustomerSession:
 
     def identify(self, event: MediumPresented, at: Instant) -> None:
         """A medium starts an attempt afresh."""
-        self._clear_pin_tries()
+        self.clear_pin_tries()
         self._forget()
-        self.medium, self.seen_at = event, at
-        self.token = self.seen_token = self.teller.vault.token(event.number)
-        self.card = self.teller.lists.card(self.token)
+        self._saw(event, at)
+        half = self.teller.cards.look(event, at)
+        if isinstance(half, Reason):
+            self.desk.tell(AttemptRefused(self.side, half))
+            return
+        self.medium, self.token, self.card, self.halves = half.medium, half.token, half.card, (half,)
         refused = self.teller.first_look(self, at)
         if refused is not None:
             self.desk.tell(refused)
         elif self.wants_second(event, at):
             self.desk.tell(SecondMediumNeeded(self.side))
         else:
-            self._next()
+            self.go_on()
+
+    def _saw(self, event: MediumPresented, at: Instant) -> None:
+        self.seen_at, self.seen_token = at, self.teller.vault.token(event.number)
 
     def second_medium(self, event: MediumPresented, at: Instant) -> None:
         """The pair's other half; a wrong one ends the attempt."""
-        token = self.teller.vault.token(event.number)
-        if self.card is None or not self.teller.is_pair(self.card, token):
+        self._saw(event, at)
+        half = self.teller.cards.look(event, at)
+        if isinstance(half, Reason):
             self.desk.tell(AttemptRefused(self.side, Reason.SECOND_CARD_WRONG))
             return
-        refused = self.teller.second_look(self, event, token)
+        refused = self.teller.second_look(self, half, at)
         if refused is not None:
             self.desk.tell(refused)
             return
-        self.second = token
-        self._next()
+        self.go_on()
 
     def unreadable(self, event: MediumUnreadable, at: Instant) -> None:
         self._forget()
         self.desk.tell(AttemptRefused(self.side, Reason.MEDIUM_NOT_GENUINE if event.forged else Reason.MEDIUM_UNREADABLE))
 
-    def _next(self) -> None:
+    def go_on(self) -> None:
         """What is still missing, in the order of a fuelling."""
-        card = self.card
-        if card is not None and card.pin is not None and self.pin_result is not PinResult.RIGHT:
+        if self.teller.pins.open_half(self) is not None:
             self.desk.tell(PinNeeded(self.side))
-        elif card is not None and any(prompt.upper() not in self.prompts for prompt in card.prompts):
+        elif PromptDesk.open_prompt(self) is not None:
             self.desk.tell(PromptNeeded(self.side))
         else:
             self.desk.tell(ChoiceOpened(self.side))
 
     def ask_second(self, event: SecondMediumNeeded, at: Instant) -> None:
-        self._await_input(Screen.SECOND_CARD)
+        self.await_input(Screen.SECOND_CARD)
 
-    # --- PIN ----------------------------------------------------------------------------------------------------------------
-
-    def ask_pin(self, event: PinNeeded, at: Instant) -> None:
-        self.entry.wipe()
-        self._await_input(Screen.PIN)
-
-    def pin_key(self, event: KeyPressed, at: Instant) -> None:
-        """Digits go into the wiped buffer; ENTER has the try counted on disk before anything is compared."""
-        if self.checking or self.card is None or self.card.pin is None:
-            return
-        if event.key is Key.CLEAR:
-            self.entry.wipe()
-        elif event.key is not Key.ENTER:
-            self.entry.add(event.key.value)
-        elif len(self.entry) >= PIN_MIN:
-            self.teller.count_try(self.card.account, self.card.pin)
-            self.checking = True
-            self.desk.do(Continue(PinTryCounted(self.side)))
-            return
-        self._await_input(Screen.PIN)
-
-    def check_pin(self, event: PinTryCounted, at: Instant) -> None:
-        """The try is on disk: compare. The tries are set back with the next commit of this driver, at the latest when he leaves."""
-        self.checking = False
-        card = self.card
-        if card is None or card.pin is None:
-            return
-        right = self.teller.vault.pin_matches(card.pin, card.account, self.entry)
-        self.entry.wipe()
-        if right:
-            self.pin_result = PinResult.RIGHT
-            self.teller.pin_tries.pop(card.account, None)
-            self.pin_to_clear = card.account
-            self._next()
-            return
-        left = max(0, card.pin.tries - self.teller.tries_of(card.account, card.pin))
-        if left == 0:
-            why = self.teller.why(self, Reason.PIN_WRONG, at, PinResult.WRONG)
-            self.desk.tell(AttemptRefused(self.side, Reason.PIN_WRONG, why))
-        else:
-            self.teller.note_refusal(self, Reason.PIN_WRONG, None)
-            self._await_input(Screen.PIN_AGAIN, tries=left)
-
-    def _clear_pin_tries(self) -> None:
-        if self.pin_to_clear is not None and self.teller.storage.ready():
-            self.desk.persist(PinCleared(self.pin_to_clear))
-            self.pin_to_clear = None
-
-    # --- prompts ------------------------------------------------------------------------------------------------------------
-
-    def ask_prompt(self, event: PromptNeeded, at: Instant) -> None:
-        self.digits = ""
-        self._await_input(self._prompt_screen())
-
-    def prompt_key(self, event: KeyPressed, at: Instant) -> None:
-        if event.key is Key.ENTER and self.digits:
-            self.prompts[self.open_prompt()] = self.digits
-            self._next()
-            return
-        self._edit(event.key)
-        self._await_input(self._prompt_screen())
-
-    def open_prompt(self) -> str:
-        """The first prompt without an answer."""
-        prompts = self.card.prompts if self.card is not None else ()
-        return next((prompt.upper() for prompt in prompts if prompt.upper() not in self.prompts), "NUMBER")
-
-    def _prompt_screen(self) -> Screen:
-        return PROMPT_SCREENS.get(self.open_prompt(), Screen.NUMBER)
+    def clear_pin_tries(self) -> None:
+        """Right PINs came: with a commit of this driver, while there is room for one."""
+        if self.pins_to_clear and self.teller.storage.ready():
+            self.teller.pins.clear(self.pins_to_clear)
 
     # --- choice ---------------------------------------------------------------------------------------------------------------
 
@@ -263,21 +215,22 @@ class CustomerSession:
                 self.teller.choose(self, int(self.digits), at)
                 return
         else:
-            self._edit(key)
+            self.edit(key)
         self._show_choice()
 
     def _show_choice(self) -> None:
         if self.wish_mode is WishMode.NONE:
-            self._await_input(Screen.FUELLING_POINT)
+            self.await_input(Screen.FUELLING_POINT)
         else:
-            self._await_input(Screen.WISH_MONEY if self.wish_mode is WishMode.MONEY else Screen.WISH_VOLUME)
+            self.await_input(Screen.WISH_MONEY if self.wish_mode is WishMode.MONEY else Screen.WISH_VOLUME)
 
     def wait_for_host(self, event: HostAsked, at: Instant) -> None:
         self.show(Screen.ASKING)
 
     def armed(self, event: PointArmed, at: Instant) -> None:
         """The hold is durable with this step: tell the driver where to go and what he may take."""
-        self._clear_pin_tries()
+        self.teller.pins.host_agreed(self)
+        self.clear_pin_tries()
         self._cancel_input()
         self.desk.start(NoticeOver(self.side), self.times.notice_ms)
         amount, products = self.teller.promise(self.sale)
@@ -293,7 +246,9 @@ class CustomerSession:
 
     def refuse(self, event: AttemptRefused | MediumDenied, at: Instant) -> None:
         """A clear word why, and everything of the attempt forgotten."""
-        self._clear_pin_tries()
+        if event.reason is Reason.MEDIUM_NOT_GENUINE:
+            self.seen_at = None  # a copy was here: the badge itself may follow at once
+        self.clear_pin_tries()
         self._cancel_input()
         code = ""
         if event.reason is not Reason.TERMINAL_NOT_READY:  # a disk that has no room for a sale is not asked to take this either
@@ -306,7 +261,7 @@ class CustomerSession:
         self._forget()
         self.desk.start(NoticeOver(self.side), self.times.notice_ms)
         words = self.teller.reason_text(event.reason, language)
-        self.show(Screen.REFUSED, language, reason=words, code=self.teller.code_text(code, language))
+        self.show(Screen.REFUSED, language, reason=words, code=code_text(code, language))
 
     def cancel(self, event: KeyPressed, at: Instant) -> None:
         self.desk.tell(AttemptRefused(self.side, Reason.CANCELLED))
@@ -324,12 +279,14 @@ class CustomerSession:
             self.desk.tell(AttemptRefused(self.side, Reason.CANCELLED))
 
     def welcome(self, event: NoticeOver, at: Instant) -> None:
-        """What was shown for the driver at a pump (a wrong nozzle) gives way again."""
+        """What was shown for the driver at a pump (a wrong nozzle) gives way again, and so does a language that nobody used."""
+        self.chosen_language = None
         self.show_home()
 
     def go_home(self, event: object, at: Instant) -> None:
         """Ready for the next driver."""
-        self._clear_pin_tries()
+        self.chosen_language = None
+        self.clear_pin_tries()
         self._cancel_input()
         self._forget()
         self.desk.cancel(NoticeOver(self.side))
@@ -349,8 +306,9 @@ class CustomerSession:
 
     @property
     def language(self) -> str:
-        """The card's language where it has one that we have."""
-        return self.teller.language_of(self.card) or self.home_language
+        """The one that this driver chose by key, else the card's, where the display can show it."""
+        card = self.card.language if self.card is not None else None
+        return next((one for one in (self.chosen_language, card) if one in self.languages), None) or self.home_language
 
     def show(self, screen: Screen, language: str | None = None, **fields: object) -> None:
         """Put a screen on this side's display."""
@@ -358,11 +316,23 @@ class CustomerSession:
 
     def show_home(self) -> None:
         """What the next driver sees."""
-        self.show(Screen.CLOSED if self.teller.closings.site else Screen.WELCOME, self.home_language)
+        screen = Screen.CLOSED if self.teller.closings.site else Screen.WELCOME
+        self.show(screen, self.chosen_language or self.home_language, languages=languages_text(self.languages))
 
-    def _await_input(self, screen: Screen, tries: int = 0) -> None:
+    def is_language_key(self, event: KeyPressed, at: Instant) -> bool:
+        """A key of the welcome screen that stands for a language."""
+        return event.key.value.isdigit() and 0 < int(event.key.value) <= len(self.languages)
+
+    def choose_language(self, event: KeyPressed, at: Instant) -> None:
+        """For the next attempt, and forgotten when none follows."""
+        self.chosen_language = self.languages[int(event.key.value) - 1]
+        self.desk.start(NoticeOver(self.side), self.times.input_ms)
+        self.show_home()
+
+    def await_input(self, screen: Screen, tries: int = 0, hint: str = "") -> None:
+        """Show a question with what is typed so far, and wait for the driver."""
         self.desk.start(SessionTimedOut(self.side), self.times.input_ms)
-        if self.state is SessionState.PIN or screen in (Screen.PIN, Screen.PIN_AGAIN):
+        if self.state is SessionState.PIN or screen in (Screen.PIN, Screen.PIN_AGAIN, Screen.PIN_HOST):
             entry = "*" * len(self.entry)
         elif screen is Screen.WISH_MONEY:
             entry = entry_text(self.digits, self.teller.decimals)
@@ -370,12 +340,15 @@ class CustomerSession:
             entry = entry_text(self.digits, VOLUME_DECIMALS)
         else:
             entry = self.digits
-        self.show(screen, entry=entry, currency=self.teller.currency, wish=self.teller.wish_text(self.wish), tries=tries)
+        self.show(screen, entry=entry, currency=self.teller.currency, wish=self.teller.wish_text(self.wish), tries=tries, hint=hint)
 
     def _cancel_input(self) -> None:
         self.desk.cancel(SessionTimedOut(self.side))
+        if self.checking:
+            self.desk.cancel(PinWaitOver(self.side))
 
-    def _edit(self, key: Key) -> None:
+    def edit(self, key: Key) -> None:
+        """One key into the open entry."""
         if key is Key.CLEAR:
             self.digits = ""
         elif key is not Key.ENTER and len(self.digits) < MAX_DIGITS:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drivers.events import KeyPressed, MediumPresented, MediumRemoved, MediumUnreadable
-from terminal.core.events import NoticeOver, PinTryCounted, SessionTimedOut
+from terminal.core import pin_desk, prompts
+from terminal.core.events import NoticeOver, PinTryCounted, PinWaitOver, SessionTimedOut
 from terminal.core.internal_events import (
     AttemptRefused,
     ChoiceOpened,
@@ -36,21 +37,24 @@ TABLE: tuple[Rule[SessionState], ...] = (
     Rule(MediumUnreadable, (_S.IDLE, *_NOTICES), _S.IDENTIFYING, CS.unreadable),
     # What is missing next.
     Rule(SecondMediumNeeded, (_S.IDENTIFYING,), None, CS.ask_second),
-    Rule(PinNeeded, (_S.IDENTIFYING,), _S.PIN, CS.ask_pin),
-    Rule(PromptNeeded, (_S.IDENTIFYING, _S.PIN, _S.PROMPTS), _S.PROMPTS, CS.ask_prompt),
+    Rule(PinNeeded, (_S.IDENTIFYING,), _S.PIN, pin_desk.ask_pin),
+    Rule(PromptNeeded, (_S.IDENTIFYING, _S.PIN, _S.PROMPTS), _S.PROMPTS, prompts.ask_prompt),
     Rule(ChoiceOpened, (_S.IDENTIFYING, _S.PIN, _S.PROMPTS), _S.CHOOSING, CS.ask_choice),
     # Keys.
     Rule(KeyPressed, _INPUT, None, CS.cancel, guard=CS.is_cancel),
     Rule(KeyPressed, (_S.AUTHORIZING,), None, CS.abandon, guard=CS.is_cancel),
-    Rule(KeyPressed, (_S.PIN,), None, CS.pin_key),
-    Rule(KeyPressed, (_S.PROMPTS,), None, CS.prompt_key),
+    Rule(KeyPressed, (_S.PIN,), None, pin_desk.pin_key),
+    Rule(KeyPressed, (_S.PROMPTS,), None, prompts.prompt_key),
     Rule(KeyPressed, (_S.CHOOSING,), None, CS.choice_key),
     Rule(KeyPressed, (_S.ARMED,), _S.IDLE, CS.withdraw_armed, guard=CS.is_cancel),
     Rule(KeyPressed, (_S.REFUSED,), _S.IDLE, CS.go_home, guard=CS.is_dismissal),
-    Rule(PinTryCounted, (_S.PIN,), None, CS.check_pin),
+    Rule(PinTryCounted, (_S.PIN,), None, pin_desk.check_pin),
+    Rule(PinWaitOver, (_S.PIN,), None, pin_desk.wait_over),
+    Rule(KeyPressed, (_S.IDLE,), None, CS.choose_language, guard=CS.is_language_key),
     # The decision.
     Rule(HostAsked, (_S.CHOOSING,), _S.AUTHORIZING, CS.wait_for_host),
     Rule(PointArmed, (_S.CHOOSING, _S.AUTHORIZING), _S.ARMED, CS.armed),
+    Rule(AttemptRefused, (_S.AUTHORIZING,), _S.PIN, pin_desk.ask_again, guard=pin_desk.host_says_wrong),
     Rule(AttemptRefused, _ATTEMPT, _S.REFUSED, CS.refuse),
     Rule(MediumDenied, (*_ATTEMPT, _S.ARMED), _S.REFUSED, CS.refuse),
     # Deadlines.
@@ -79,12 +83,13 @@ IGNORED: tuple[Ignored[SessionState], ...] = (
         tuple(s for s in _ALL if s not in (_S.IDENTIFYING, _S.PIN, _S.PROMPTS)),
         "the attempt has moved on in the same step",
     ),
-    Ignored((KeyPressed,), (_S.IDLE,), "no driver has identified himself"),
+    Ignored((KeyPressed,), (_S.IDLE,), "no driver has identified himself, and it is no language's key"),
     Ignored((KeyPressed,), (_S.IDENTIFYING,), "a medium is awaited, no key"),
     Ignored((KeyPressed,), (_S.AUTHORIZING,), "the host is being asked"),
     Ignored((KeyPressed,), _NOTICES, "the notice is being read"),
     Ignored((KeyPressed,), _CLOSED, "nobody can be served"),
     Ignored((PinTryCounted,), tuple(s for s in _ALL if s is not _S.PIN), "the driver left while the try was written; it stays counted"),
+    Ignored((PinWaitOver,), tuple(s for s in _ALL if s is not _S.PIN), "the driver left while the check waited; nothing was counted"),
     Ignored(
         (HostAsked,), tuple(s for s in _ALL if s is not _S.CHOOSING), "told only at the choice; the attempt has moved on in the same step"
     ),
@@ -111,6 +116,7 @@ EVENTS: tuple[type, ...] = (
     PromptNeeded,
     ChoiceOpened,
     PinTryCounted,
+    PinWaitOver,
     HostAsked,
     PointArmed,
     AttemptRefused,

@@ -31,17 +31,21 @@ from terminal.core.host_events import ClosingPushed, CorrectionPushed
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
+from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
+from terminal.core.prompt_rules import Odometer
+from terminal.core.prompts import PromptDesk
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import TerminalStarted
 from terminal.core.refusals import at_nozzle
 from terminal.core.sale import Sale, SaleState
-from terminal.core.screens import Screen
+from terminal.core.screens import Screen, code_text
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
 from terminal.core.state_report import StateDesk
 from terminal.core.step import Desk
-from terminal.core.teller import PinTries, SiteRules, Teller
+from terminal.core.teller import SiteRules, Teller
+from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant, UtcMs
 from terminal.core.uploads import Uploads
 
@@ -62,6 +66,7 @@ class SiteConfig:
     session_times: SessionTimes = SessionTimes()
     host_times: HostTimes = HostTimes()
     version: str = ""
+    languages: tuple[str, ...] = LANGUAGES
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class Recovered:
     refusals: int = 0
     open_sales: list[Sale] = field(default_factory=list)
     pin_tries: dict[str, PinTries] = field(default_factory=dict)
+    pin_wrong: list[int] = field(default_factory=list)
+    odometers: dict[str, Odometer] = field(default_factory=dict)
     badge_counters: dict[str, int] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
     faults: dict[tuple[FaultCode, str], str] = field(default_factory=dict)
@@ -139,9 +146,12 @@ class Site:
         )
         self.teller.lists_checked = recovered.lists_checked
         self.teller.genuine = Genuineness(self.desk, dict(recovered.badge_counters))
+        self.teller.pins = PinDesk(self.desk, self.link, dict(recovered.pin_tries), recovered.pin_wrong)
+        self.teller.prompt_desk = PromptDesk(self.desk, self.lists, vault, dict(recovered.odometers))
         self.closings = self.teller.closings = Closings(recovered.closings)
         self.sessions = {
-            side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language) for side in config.sides
+            side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language, config.languages)
+            for side in config.sides
         }
         self.push = PushDesk(self.desk, denies, self.lists, self.link, self.sessions, config.rules.on_deny, recovered)
         self.answers = HostAnswers(
@@ -285,7 +295,7 @@ class Site:
         session = self.sessions[one.side]
         if session.state in (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED):
             products = ", ".join(allowed.product for allowed in one.allowed if allowed.quantity_ml > 0)
-            shown = self.teller.code_text(code, session.home_language)
+            shown = code_text(code, session.home_language)
             session.show(Screen.WRONG_NOZZLE, session.home_language, fp=event.fp, products=products, code=shown)
             self.desk.start(ev.NoticeOver(one.side), session.times.notice_ms)
 

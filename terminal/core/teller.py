@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from drivers.events import MediumPresented
+from terminal.core.attempt import SaleExtra
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
 from terminal.core.backlog import host_unaware
 from terminal.core.batch_desk import BATCH_SALES
-from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, PinRule, Wish
+from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, Wish
+from terminal.core.card_desk import CardDesk, Half
 from terminal.core.closings import Closings
 from terminal.core.deny_book import OnDeny
 from terminal.core.effects import AskHost
@@ -35,12 +37,14 @@ from terminal.core.internal_events import (
     SaleGranted,
     SaleWithdrawn,
 )
+from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.ports import Lists, Storage, Vault
+from terminal.core.prompts import PromptDesk
 from terminal.core.reasons import Reason
-from terminal.core.records import Allowed, MediumRef, NozzleRef, PinTried
+from terminal.core.records import Allowed, MediumRef, NozzleRef
 from terminal.core.refusals import Refusals, explaining, judged
 from terminal.core.sale import Sale, SaleState
-from terminal.core.screens import code_text, money_text, reason_text, volume_text
+from terminal.core.screens import money_text, reason_text, volume_text
 from terminal.core.step import Desk
 from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant, UtcMs
@@ -52,14 +56,6 @@ CERTAIN_BY_LISTS = (Reason.CARD_BLOCKED, Reason.CUSTOMER_BLOCKED, Reason.CARD_EX
 UNBOUNDED = HostAnswer(HostDecision.APPROVED)
 """What the host could say at best: with it, a decision tells what is certain before the host was asked."""
 DRIVER_PROMPT = "DRIVER"
-
-
-@dataclass(frozen=True, slots=True)
-class PinTries:
-    """Tries of an account within one epoch of its PIN."""
-
-    epoch: int
-    tries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +71,7 @@ class SiteRules:
     on_deny: OnDeny = OnDeny.STOP
     batch_sales: int = BATCH_SALES
     networks: tuple[str, ...] = ()
+    bank_cards: bool = False
 
 
 class Teller:
@@ -101,7 +98,10 @@ class Teller:
         self.link = link
         self.points = points
         self.minting = minting
-        self.pin_tries = pin_tries
+        self.pins = PinDesk(desk, link, pin_tries)
+        places = (rules.site, *rules.networks)
+        self.cards = CardDesk(desk, lists, vault, rules.zone, places, bank_cards=rules.bank_cards)
+        self.prompt_desk = PromptDesk(desk, lists, vault, {})
         self.refusals = Refusals(desk, rules.terminal, refusals)
         self.closings = Closings()
         self.genuine = Genuineness(desk, {})
@@ -123,10 +123,6 @@ class Teller:
     def language_of(self, card: Card | None) -> str | None:
         """The card's language where we have it."""
         return card.language if card is not None and card.language in LANGUAGES else None
-
-    def code_text(self, code: str, language: str) -> str:
-        """A refusal's code as the display shows it; empty when there is none."""
-        return code_text(code, language)
 
     def reason_text(self, reason: Reason, language: str) -> str:
         """A reason in a driver's words."""
@@ -167,22 +163,6 @@ class Teller:
         """The nozzles of a point that may be offered: none when it is closed, not those of a product that is."""
         return self.closings.open_nozzles(point.number, point.config.nozzles)
 
-    def is_pair(self, card: Card, token: str) -> bool:
-        """Is this medium the pair of that card, and not denied? The pair names an account."""
-        other = self.lists.card(token)
-        return other is not None and other.account == card.pair and not self.lists.deny.card(token)
-
-    def tries_of(self, account: str, rule: PinRule) -> int:
-        """Tries since the last right PIN; a new epoch (a new PIN, or the host's unlock) starts at none."""
-        known = self.pin_tries.get(account)
-        return known.tries if known is not None and known.epoch == rule.epoch else 0
-
-    def count_try(self, account: str, rule: PinRule) -> None:
-        """One try more, on disk with this step."""
-        tries = PinTries(rule.epoch, self.tries_of(account, rule) + 1)
-        self.pin_tries[account] = tries
-        self.desk.persist(PinTried(account, tries.epoch, tries.tries))
-
     def note_refusal(
         self, session: CustomerSession, reason: Reason, fp: int | None, found: Judged | None = None, sale: SaleId | None = None
     ) -> str:
@@ -199,10 +179,12 @@ class Teller:
             return AttemptRefused(session.side, Reason.MEDIUM_NOT_GENUINE)
         if not any(self.nozzles(point) for point in self.points.values()):
             return AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE)
-        card = session.card
-        locked = card is not None and card.pin is not None and self.tries_of(card.account, card.pin) >= card.pin.tries
+        return self._certain(session, at)
+
+    def _certain(self, session: CustomerSession, at: Instant) -> AttemptRefused | None:
+        locked = any(self.pins.locked(half) for half in session.halves)
         request = self._anywhere(session, PinResult.LOCKED if locked else PinResult.RIGHT)
-        online = self.link.reachable
+        online = self._asks_host(session)
         decision, facts = self._decide(request, UNBOUNDED if online else None, at, self._floor)
         if online and decision.reason is None and self._lists_are_fresh(at):
             # The host could only repeat what its lists said a moment ago; what they do not know is still its to decide.
@@ -211,13 +193,23 @@ class Teller:
                 decision, facts = by_lists, listed
         return None if decision.reason is None else AttemptRefused(session.side, decision.reason, judged(facts, self._floor))
 
-    def second_look(self, session: CustomerSession, medium: MediumPresented, token: str) -> AttemptRefused | None:
-        """What the pair's other half must be beside being that one."""
+    def second_look(self, session: CustomerSession, half: Half, at: Instant) -> AttemptRefused | None:
+        """Is this the pair's other half, and what is certain of both together? Then it is the session's second card."""
         if not self.storage.ready():
             return AttemptRefused(session.side, Reason.TERMINAL_NOT_READY)
-        if self.genuine.believed(medium, token, self.lists.card(token)):
-            return None
-        return AttemptRefused(session.side, Reason.MEDIUM_NOT_GENUINE)
+        reason = self.cards.second(session.card, half, at)
+        if reason is None and not self.genuine.believed(half.medium, half.token, half.card):
+            reason = Reason.MEDIUM_NOT_GENUINE
+        if reason is None and self.pins.locked(half):
+            reason = Reason.PIN_LOCKED
+        if reason is not None:
+            return AttemptRefused(session.side, reason)
+        session.second, session.halves = half.token, (*session.halves, half)
+        return self._certain(session, at)
+
+    def _asks_host(self, session: CustomerSession) -> bool:
+        """It can be reached, and the card table does not keep it out."""
+        return self.link.reachable and not any(half.reading.local for half in session.halves)
 
     def why(self, session: CustomerSession, reason: Reason, at: Instant, pin: PinResult = PinResult.RIGHT) -> Judged | None:
         """What a decision would look at now, when it would end with this reason: for a refusal that was certain before any was made."""
@@ -229,7 +221,7 @@ class Teller:
     def _anywhere(self, session: CustomerSession, pin: PinResult) -> Request:
         """The driver's request at any nozzle of the terminal."""
         nozzles = tuple(nozzle for point in self.points.values() for nozzle in self.nozzles(point))
-        return Request(session.token, session.medium.number if session.medium else "", pin, nozzles, None)
+        return self.cards.request(session, nozzles, pin)
 
     def _lists_are_fresh(self, at: Instant) -> bool:
         checked = self.lists_checked
@@ -244,10 +236,8 @@ class Teller:
         if not self.storage.ready():
             self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
             return
-        request = Request(
-            session.token, session.medium.number if session.medium else "", session.pin_result, self.nozzles(point), session.wish
-        )
-        online = self.link.reachable
+        request = self.cards.request(session, self.nozzles(point))
+        online = self._asks_host(session)
         policy = self._policy(point)
         decision, facts = self._decide(request, UNBOUNDED if online else None, at, policy)
         if decision.reason is not None:
@@ -335,7 +325,7 @@ class Teller:
             card=self._medium(session, sale_id) or MediumRef("", "", "", ""),
             account=card.account if card is not None else session.token,
             customer=card.customer if card is not None else None,
-            pin_verified=session.pin_result is PinResult.RIGHT,
+            pin_verified=bool(session.pins) and all(found is PinResult.RIGHT for found in session.pins.values()),
             prompts=tuple(sorted(session.prompts.items())),
             nozzles=tuple(_ref(nozzle) for nozzle in self.nozzles(point)),
             wish_ml=session.wish.quantity_ml if session.wish else None,
@@ -346,18 +336,26 @@ class Teller:
             hold_ml=max(allowance.quantity_ml for allowance in decision.allowance),
             hold_minor=max(allowance.value_minor for allowance in decision.allowance),
             hold_products=tuple(allowance.product for allowance in decision.allowance),
+            extra=self._extra(session, sale_id),
+            pin_block=session.pin_block if online else None,
         )
         sale.cost_centre, sale.driver = self._whose(session)
         sale.host_unaware = online and host_unaware(self.desk, sale.account, sale.customer)
         self.minting = self.minting.after()
         session.sale = sale_id
         sale.reserve(self.desk)
+        self.prompt_desk.reserved(session, at)
         return sale
+
+    def _extra(self, session: CustomerSession, sale: SaleId) -> SaleExtra:
+        second = session.halves[1] if len(session.halves) > 1 else None
+        ref = None if second is None else medium_ref(second.medium, second.token, self.vault.seal_second(second.medium.number, sale))
+        return SaleExtra(ref, None if second is None else second.account, tuple(session.marks), session.most_ml)
 
     def _whose(self, session: CustomerSession) -> tuple[str | None, str | None]:
         """Cost centre and driver of a sale: what the driver's own card or answer says of him goes before what the vehicle's card says."""
         card = session.card
-        second = self.lists.card(session.second) if session.second is not None else None
+        second = session.halves[1].card if len(session.halves) > 1 else None
         centres = [each.cost_centre for each in (card, second) if each is not None]
         drivers = [each.driver if each is not None else None for each in (second, card)]
         drivers.insert(1, session.prompts.get(DRIVER_PROMPT))
@@ -387,13 +385,13 @@ class Teller:
         medium = session.medium
         if medium is None:
             return None
-        return MediumRef(
-            token=session.token,
-            last4=medium.number[-4:] if len(medium.number) > 10 else medium.number[-3:],
-            medium=medium.kind.value,
-            trust=medium.trust.value,
-            sealed=self.vault.seal(medium.number, sale) if sale is not None else None,
-        )
+        return medium_ref(medium, session.token, self.vault.seal(medium.number, sale) if sale is not None else None)
+
+
+def medium_ref(medium: MediumPresented, token: str, sealed: str | None) -> MediumRef:
+    """A medium as it may be written down."""
+    last4 = medium.number[-4:] if len(medium.number) > 10 else medium.number[-3:]
+    return MediumRef(token=token, last4=last4, medium=medium.kind.value, trust=medium.trust.value, sealed=sealed)
 
 
 def _ref(nozzle: Nozzle) -> NozzleRef:

@@ -10,13 +10,14 @@ LANGUAGES = ("fr", "en", "de", "uk")
 
 SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
     "fr": {
-        "WELCOME": ("Bienvenue", "", "Présentez votre", "badge"),
+        "WELCOME": ("Bienvenue", "Présentez votre", "badge", "{languages}"),
         "PIN": ("Code secret :", "{entry}", "", "OK pour valider"),
         "PIN_AGAIN": ("Code faux", "{entry}", "Essais restants : {tries}", "OK pour valider"),
-        "ODOMETER": ("Kilométrage :", "{entry}", "", "OK pour valider"),
-        "VEHICLE": ("Véhicule n° :", "{entry}", "", "OK pour valider"),
-        "DRIVER": ("Conducteur n° :", "{entry}", "", "OK pour valider"),
-        "NUMBER": ("Numéro :", "{entry}", "", "OK pour valider"),
+        "PIN_HOST": ("Code faux", "{entry}", "", "OK pour valider"),
+        "ODOMETER": ("Kilométrage :", "{entry}", "{hint}", "OK pour valider"),
+        "VEHICLE": ("Véhicule n° :", "{entry}", "{hint}", "OK pour valider"),
+        "DRIVER": ("Conducteur n° :", "{entry}", "{hint}", "OK pour valider"),
+        "NUMBER": ("Numéro :", "{entry}", "{hint}", "OK pour valider"),
         "SECOND_CARD": ("Présentez", "la deuxième carte", "", ""),
         "FUELLING_POINT": ("Pompe n° :", "{entry}", "{wish}", "C = montant/litres"),
         "WISH_MONEY": ("Montant :", "{entry} {currency}", "", "OK  C = litres"),
@@ -29,13 +30,14 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "CLOSED": ("Fermé", "", "Station fermée", "Revenez plus tard"),
     },
     "en": {
-        "WELCOME": ("Welcome", "", "Present your badge", ""),
+        "WELCOME": ("Welcome", "", "Present your badge", "{languages}"),
         "PIN": ("PIN:", "{entry}", "", "OK to confirm"),
         "PIN_AGAIN": ("Wrong PIN", "{entry}", "Tries left: {tries}", "OK to confirm"),
-        "ODOMETER": ("Odometer:", "{entry}", "", "OK to confirm"),
-        "VEHICLE": ("Vehicle no.:", "{entry}", "", "OK to confirm"),
-        "DRIVER": ("Driver no.:", "{entry}", "", "OK to confirm"),
-        "NUMBER": ("Number:", "{entry}", "", "OK to confirm"),
+        "PIN_HOST": ("Wrong PIN", "{entry}", "", "OK to confirm"),
+        "ODOMETER": ("Odometer:", "{entry}", "{hint}", "OK to confirm"),
+        "VEHICLE": ("Vehicle no.:", "{entry}", "{hint}", "OK to confirm"),
+        "DRIVER": ("Driver no.:", "{entry}", "{hint}", "OK to confirm"),
+        "NUMBER": ("Number:", "{entry}", "{hint}", "OK to confirm"),
         "SECOND_CARD": ("Present the", "second card", "", ""),
         "FUELLING_POINT": ("Pump no.:", "{entry}", "{wish}", "C = amount/litres"),
         "WISH_MONEY": ("Amount:", "{entry} {currency}", "", "OK  C = litres"),
@@ -48,13 +50,14 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "CLOSED": ("Closed", "", "The site is closed", "Please come later"),
     },
     "de": {
-        "WELCOME": ("Willkommen", "", "Ausweis bitte", "vorhalten"),
+        "WELCOME": ("Willkommen", "Ausweis bitte", "vorhalten", "{languages}"),
         "PIN": ("PIN:", "{entry}", "", "OK zum Bestätigen"),
         "PIN_AGAIN": ("PIN falsch", "{entry}", "Versuche übrig: {tries}", "OK zum Bestätigen"),
-        "ODOMETER": ("Kilometerstand:", "{entry}", "", "OK zum Bestätigen"),
-        "VEHICLE": ("Fahrzeug-Nr.:", "{entry}", "", "OK zum Bestätigen"),
-        "DRIVER": ("Fahrer-Nr.:", "{entry}", "", "OK zum Bestätigen"),
-        "NUMBER": ("Nummer:", "{entry}", "", "OK zum Bestätigen"),
+        "PIN_HOST": ("PIN falsch", "{entry}", "", "OK zum Bestätigen"),
+        "ODOMETER": ("Kilometerstand:", "{entry}", "{hint}", "OK zum Bestätigen"),
+        "VEHICLE": ("Fahrzeug-Nr.:", "{entry}", "{hint}", "OK zum Bestätigen"),
+        "DRIVER": ("Fahrer-Nr.:", "{entry}", "{hint}", "OK zum Bestätigen"),
+        "NUMBER": ("Nummer:", "{entry}", "{hint}", "OK zum Bestätigen"),
         "SECOND_CARD": ("Bitte zweite Karte", "vorhalten", "", ""),
         "FUELLING_POINT": ("Zapfpunkt Nr.:", "{entry}", "{wish}", "C = Betrag/Liter"),
         "WISH_MONEY": ("Betrag:", "{entry} {currency}", "", "OK  C = Liter"),
@@ -67,13 +70,14 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "CLOSED": ("Geschlossen", "", "Station geschlossen", "Bitte später kommen"),
     },
     "uk": {
-        "WELCOME": ("Вітаємо", "", "Прикладіть картку", ""),
+        "WELCOME": ("Вітаємо", "", "Прикладіть картку", "{languages}"),
         "PIN": ("ПІН-код:", "{entry}", "", "OK - підтвердити"),
         "PIN_AGAIN": ("Невірний ПІН", "{entry}", "Лишилось спроб: {tries}", "OK - підтвердити"),
-        "ODOMETER": ("Пробіг, км:", "{entry}", "", "OK - підтвердити"),
-        "VEHICLE": ("Номер авто:", "{entry}", "", "OK - підтвердити"),
-        "DRIVER": ("Номер водія:", "{entry}", "", "OK - підтвердити"),
-        "NUMBER": ("Номер:", "{entry}", "", "OK - підтвердити"),
+        "PIN_HOST": ("Невірний ПІН", "{entry}", "", "OK - підтвердити"),
+        "ODOMETER": ("Пробіг, км:", "{entry}", "{hint}", "OK - підтвердити"),
+        "VEHICLE": ("Номер авто:", "{entry}", "{hint}", "OK - підтвердити"),
+        "DRIVER": ("Номер водія:", "{entry}", "{hint}", "OK - підтвердити"),
+        "NUMBER": ("Номер:", "{entry}", "{hint}", "OK - підтвердити"),
         "SECOND_CARD": ("Прикладіть", "другу картку", "", ""),
         "FUELLING_POINT": ("Колонка №:", "{entry}", "{wish}", "C = сума/літри"),
         "WISH_MONEY": ("Сума:", "{entry} {currency}", "", "OK  C = літри"),
@@ -86,6 +90,9 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "CLOSED": ("Зачинено", "", "АЗС зачинена", "Приїжджайте пізніше"),
     },
 }
+
+AGAIN = {"fr": "Refusé : à revoir", "en": "Not accepted, again", "de": "Bitte berichtigen", "uk": "Не прийнято, ще раз"}
+"""Under a prompt whose answer was not believed."""
 
 CODES = {"fr": "Code", "en": "Code", "de": "Code", "uk": "Код"}
 """What stands before a refusal's six characters, which a driver reads out on the telephone."""

@@ -286,16 +286,21 @@ class CardFile:
                 execute(f"DELETE FROM {op.table} WHERE {condition}", op.key)  # noqa: S608
         if rows != offer.rows or hash_text(total) != offer.content_hash:
             raise CardFileError(f"the delta to {offer.version} does not lead to the list that was announced (rows or content hash differ)")
-        doubt = identification.doubt(self._connection)
-        if doubt is not None:
-            raise CardFileError(f"the delta to {offer.version}: {doubt}")
-        for name in delta.products:
-            if execute("SELECT 1 FROM product WHERE name = ?", (name,)).fetchone() is None:
-                raise CardFileError(f"the delta to {offer.version} names a product that is not in the list")
+        self._check(delta)
         execute(
             "UPDATE head SET version = ?, rows = ?, sha256 = ?, content_hash = ?, issued_at = ?",
             (offer.version, rows, delta.sha256, offer.content_hash, offer.issued_at),
         )
+
+    def _check(self, delta: ListDelta) -> None:
+        """What the rows say together. Raises ``CardFileError``."""
+        version = delta.offer.version
+        doubt = identification.doubt(self._connection)
+        if doubt is not None:
+            raise CardFileError(f"the delta to {version}: {doubt}")
+        for name in delta.products:
+            if self._connection.execute("SELECT 1 FROM product WHERE name = ?", (name,)).fetchone() is None:
+                raise CardFileError(f"the delta to {version} names a product that is not in the list")
 
     def content_hash(self) -> str:
         """The content hash made anew from every row: what ``head`` must say."""

@@ -109,6 +109,7 @@ _COMPARED: dict[str, str] = {
     "total": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, volume_ml FROM total",
     "pin": "SELECT account, epoch, tries FROM pin",
     "badge_counter": "SELECT token, counter FROM badge_counter",
+    "odometer": "SELECT account, reading, at FROM odometer",
     "deny": "SELECT 'event ' || event, * FROM deny",
     "ack": "SELECT 'event ' || event, effective_at, refused FROM ack",
     "correction": "SELECT correction, sequence, row FROM correction",

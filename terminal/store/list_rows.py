@@ -199,11 +199,6 @@ def _new_prompt_key(row: PromptRow) -> Key:
     return _prompt_key(row)
 
 
-def _odometer_key(row: Any) -> Key:
-    token_bytes(row.account)
-    return (row.account,)
-
-
 _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
     CardRow: ("card", _card_key),
     CustomerRow: ("customer", _customer_key),
@@ -215,7 +210,7 @@ _KEY_OF: dict[type, tuple[str, Callable[[Any], Key]]] = {
     DenyRow: ("deny", _deny_key),
     RangeRow: ("card_range", _new_card_range_key),
     PromptRow: ("prompt", _new_prompt_key),
-    OdometerRow: ("odometer", _odometer_key),
+    OdometerRow: ("odometer", lambda row: (token_bytes(row.account).hex(),)),
     ProductRow: ("product", lambda row: (row.product,)),
 }
 
@@ -231,7 +226,7 @@ _REMOVED: dict[str, tuple[str, type, Callable[[Any], Key]]] = {
     "deny": ("deny", DenyKey, _deny_key),
     "range": ("card_range", RangeKey, _card_range_key),
     "prompt": ("prompt", PromptKey, _prompt_key),
-    "odometer": ("odometer", OdometerKey, _odometer_key),
+    "odometer": ("odometer", OdometerKey, lambda row: (token_bytes(row.account).hex(),)),
     "product": ("product", ProductKey, lambda row: (row.product,)),
 }
 

@@ -15,9 +15,11 @@ from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import ClosingScope
 from terminal.core.ids import MessageKind, Minting, SaleId
+from terminal.core.pin_desk import WINDOW_MS, PinTries
+from terminal.core.prompt_rules import Odometer
+from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
 from terminal.core.site import Recovered
-from terminal.core.teller import PinTries
 from terminal.core.units import Instant, UtcMs
 from terminal.store.batch_memory import remembered
 from terminal.store.ledger import Ledger
@@ -44,6 +46,9 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.unanswered = with_corrections(db, _unanswered(db)) + [one.held() for one in found.open_sales if one.decided_by != "host"]
     found.refusals = int(meta.get("refusals", "0"))
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
+    found.pin_wrong = _wrong_pins(db, newest[0] if newest else 0)
+    odometers = db.execute("SELECT account, reading, at FROM odometer")
+    found.odometers = {account: Odometer(reading, UtcMs(at)) for account, reading, at in odometers}
     found.badge_counters = dict(db.execute("SELECT token, counter FROM badge_counter"))
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
@@ -153,6 +158,23 @@ def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
         if state in ("delivered", "booked"):
             uses.append(use_of_row(row))
     return uses
+
+
+def _wrong_pins(db: sqlite3.Connection, newest_utc: int) -> list[int]:
+    """When PINs were wrong within the window of the brake on guessing: each wrong one is a refusal in the journal, whoever checked it."""
+    found: list[int] = []
+    for utc, kind, body in db.execute("SELECT utc, kind, body FROM journal ORDER BY seq DESC"):
+        if utc < newest_utc - WINDOW_MS:
+            break
+        if kind == r.Refused.__name__ and msgspec.json.decode(body, type=_Reason).reason == Reason.PIN_WRONG.value:
+            found.append(utc)
+    return found
+
+
+class _Reason(msgspec.Struct):
+    """The reason of a refusal."""
+
+    reason: str
 
 
 def _unanswered(db: sqlite3.Connection) -> list[SaleUse]:

@@ -64,9 +64,9 @@ class KeyVault:
         nonce = hashlib.sha256(SEAL_DOMAIN + sale.encode() + slot).digest()[:12]
         return base64.b64encode(self._aead.encrypt(nonce, number.encode(), sale.encode())).decode()
 
-    def answer(self, account: str, prompt: str, answer: str) -> str:
-        """First 16 bytes of HMAC-SHA256(K_tok, domain ‖ account's token ‖ prompt ‖ 0 ‖ answer), as hex (firmware_notes/host-api.md)."""
-        text = ANSWER_DOMAIN + _hex(account) + prompt.encode() + b"\0" + answer.encode()
+    def answer(self, subject: str, prompt: str, answer: str) -> str:
+        """First 16 bytes of HMAC-SHA256(K_tok, domain ‖ subject ‖ 0 ‖ prompt ‖ 0 ‖ answer), as hex (firmware_notes/host-api.md)."""
+        text = ANSWER_DOMAIN + b"\0".join((subject.encode(), prompt.encode(), answer.encode()))
         return hmac.digest(self._token_key, text, "sha256")[:16].hex()
 
     def pin_block(self, number: str, pin: PinEntry) -> PinBlock | None:

@@ -50,7 +50,7 @@ class FakeWorld:
 
     # -- the driver
 
-    def present_badge(self, number: str) -> None:
+    def present_badge(self, number: str, *, make: str = "", second: str = "", tear_after: int = 0) -> None:
         if number == "BROKEN":
             raise RuntimeError("the antenna fell off")
         card = next((card for card in self.setup.cards if card.number == number), None)
@@ -62,8 +62,14 @@ class FakeWorld:
             self._card = card
             self._ask("PIN" if card.pin else "FUELLING POINT")
 
-    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "", rest: str = "") -> None:
         self.present_badge(number)
+
+    def press_key(self, key: str) -> None:
+        self.acts.append(f"press_key {key}")
+
+    def host_sets_odometer(self, card: str, reading: int) -> None:
+        self.acts.append(f"host_sets_odometer {card} {reading}")
 
     def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
         self.present_badge(number)

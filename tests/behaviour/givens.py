@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from tests.behaviour import tables, values
+from tests.behaviour import identification_tables, tables, values
 from tests.behaviour.stage import Kind, Stage, known
 from tests.behaviour.tables import Table
 
@@ -89,6 +89,22 @@ def _shares(stage: Stage, datatable: Table) -> None:
 @known(Kind.GIVEN, "the ranges that are online only")
 def _online_only(stage: Stage, datatable: Table) -> None:
     stage.describe(online_only=_over(stage.setup.online_only, tables.ranges(datatable), lambda pair: pair))
+
+
+@known(Kind.GIVEN, "the card ranges")
+def _card_ranges(stage: Stage, datatable: Table) -> None:
+    stage.describe(ranges=_over(stage.setup.ranges, identification_tables.card_ranges(datatable), lambda row: row.key))
+
+
+@known(Kind.GIVEN, "the prompt rules")
+def _prompt_rules(stage: Stage, datatable: Table) -> None:
+    new = identification_tables.prompt_rules(datatable)
+    stage.describe(prompt_rules=_over(stage.setup.prompt_rules, new, lambda row: (row.subject, row.prompt)))
+
+
+@known(Kind.GIVEN, "the host knows the odometers")
+def _odometers(stage: Stage, datatable: Table) -> None:
+    stage.describe(odometers=_over(stage.setup.odometers, identification_tables.odometers(datatable), lambda row: row[0]))
 
 
 @known(Kind.GIVEN, 'the site is in network "{network}"')

@@ -91,6 +91,28 @@ class CardRow:
     language: str | None = None
     cost_centre: str | None = None
     driver: str | None = None
+    pin_check: str = "terminal"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    """One row of the card table, as the host's contract writes it; ``codes`` name products or prompts."""
+
+    row: Mapping[str, object]
+
+    @property
+    def key(self) -> tuple[object, object]:
+        """By what it is known."""
+        return self.row["first"], self.row["last"]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRuleRow:
+    """How the answers of a subject to one prompt are judged; the fields are those of the host's contract, with answers in clear."""
+
+    subject: Subject
+    prompt: str
+    rule: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +191,17 @@ class Setup:
     shares: tuple[ShareRow, ...] = ()
     online_only: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
+    ranges: tuple[RangeRow, ...] = ()
+    prompt_rules: tuple[PromptRuleRow, ...] = ()
+    odometers: tuple[tuple[str, int], ...] = ()
 
     def account_of(self, name: str) -> str:
         """The account of a card number; a name that is no number stands for itself."""
         return next((card.account for card in self.cards if card.number == name), name)
+
+    def tag_of(self, number: str) -> str:
+        """What the badge with this number is (``hal_sim.badge.catalogue``): by its medium in the table, plain where it is in none."""
+        return "desfire" if any(card.number == number and card.medium == "secure badge" for card in self.cards) else "auto"
 
     def numbers_of(self, name: str) -> tuple[str, ...]:
         """The number itself where the table has it, else every number of that account, else the name as it stands."""
@@ -200,6 +229,11 @@ class Setup:
             "shares": [_row(row) for row in self.shares],
             "online_only": [list(pair) for pair in self.online_only],
             "networks": list(self.networks),
+            "ranges": [dict(each.row) for each in self.ranges],
+            "prompt_rules": [
+                {"subject": each.subject.as_scenario(), "prompt": each.prompt, **each.rule} for each in self.prompt_rules
+            ],
+            "odometers": [{"account": self.account_of(name), "reading": reading} for name, reading in self.odometers],
         }
 
 

@@ -147,6 +147,7 @@ class Stage:
             setup,
             limits=tuple(replace(row, subject=owner(row.subject)) for row in setup.limits),
             shares=tuple(replace(row, subject=owner(row.subject)) for row in setup.shares),
+            prompt_rules=tuple(replace(row, subject=owner(row.subject)) for row in setup.prompt_rules),
             balances=tuple(replace(row, subject=owner(row.subject)) for row in setup.balances),
             host_counts=tuple(replace(row, subject=owner(row.subject)) for row in setup.host_counts),
         )

@@ -10,11 +10,22 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.behaviour import batch_steps, card_steps, explain_steps, givens, host_thens, office_steps, thens, whens
+from tests.behaviour import (
+    badge_steps,
+    batch_steps,
+    card_steps,
+    explain_steps,
+    givens,
+    host_thens,
+    identification_steps,
+    office_steps,
+    thens,
+    whens,
+)
 from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
-_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, card_steps, explain_steps)
+_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, card_steps, badge_steps, identification_steps, explain_steps)
 pytest_plugins = [module.__name__ for module in _MODULES]
 
 

@@ -50,7 +50,7 @@ class Row:
         return () if text.lower() in _NOTHING else values.comma_list(text)
 
 
-def _read(table: Table, columns: tuple[str, ...], make: Callable[[Row], T]) -> tuple[T, ...]:
+def read_table(table: Table, columns: tuple[str, ...], make: Callable[[Row], T]) -> tuple[T, ...]:
     """Every row made by ``make``. Raises Unclear naming the row (counted without the heading)."""
     heading = [str(cell).strip() for cell in table[0]]
     for column in heading:
@@ -92,7 +92,7 @@ def fuelling_points(table: Table) -> tuple[NozzleRow, ...]:
             minimum_ml=row.take("minimum", 2000, values.volume_ml),
         )
 
-    rows = _read(table, ("fp", "protocol", "nozzle", "product", "price", "minimum"), make)
+    rows = read_table(table, ("fp", "protocol", "nozzle", "product", "price", "minimum"), make)
     _no_double([f"{row.nozzle} of fuelling point {row.fp}" for row in rows], "nozzle")
     for row in rows:
         if any(other.fp == row.fp and other.protocol != row.protocol for other in rows):
@@ -111,7 +111,7 @@ def customers(table: Table) -> tuple[CustomerRow, ...]:
             zone=row.take("zone", None, values.zone),
         )
 
-    rows = _read(table, ("customer", "status", "offline", "zone"), make)
+    rows = read_table(table, ("customer", "status", "offline", "zone"), make)
     _no_double([row.customer for row in rows], "customer")
     return rows
 
@@ -139,10 +139,11 @@ def cards(table: Table) -> tuple[CardRow, ...]:
             language=row.take("language", None, str),
             cost_centre=row.take("cost centre", None, str),
             driver=row.take("driver", None, str),
+            pin_check=row.take("pin check", "terminal", _word(("terminal", "host", "both"), "who checks the PIN")),
         )
 
     columns = "number account medium customer status pin products offline prompts tank sites hours pair language".split()
-    rows = _read(table, (*columns, "cost centre", "driver"), make)
+    rows = read_table(table, (*columns, "cost centre", "driver", "pin check"), make)
     _no_double([row.number for row in rows], "card")
     return rows
 
@@ -172,7 +173,7 @@ def limits(table: Table, currency: str) -> tuple[LimitRow, ...]:
             raise Unclear("a FUELLING is shared with nobody")
         return LimitRow(values.subject(row.need("subject")), period, measure, amount, row.products(), shared)
 
-    return _read(table, ("subject", "period", "measure", "amount", "products", "shared"), make)
+    return read_table(table, ("subject", "period", "measure", "amount", "products", "shared"), make)
 
 
 def shares(table: Table, currency: str) -> tuple[ShareRow, ...]:
@@ -184,7 +185,7 @@ def shares(table: Table, currency: str) -> tuple[ShareRow, ...]:
         amount = values.measured(row.need("amount"), measure, currency)
         return ShareRow(values.subject(row.need("subject")), period, measure, amount, row.products())
 
-    return _read(table, ("subject", "period", "measure", "amount", "products"), make)
+    return read_table(table, ("subject", "period", "measure", "amount", "products"), make)
 
 
 def ranges(table: Table) -> tuple[tuple[str, str], ...]:
@@ -196,7 +197,7 @@ def ranges(table: Table) -> tuple[tuple[str, str], ...]:
             raise Unclear("a range goes upwards between numbers of the same length")
         return first, last
 
-    return _read(table, ("from", "to"), make)
+    return read_table(table, ("from", "to"), make)
 
 
 def balances(table: Table, currency: str) -> tuple[BalanceRow, ...]:
@@ -208,7 +209,7 @@ def balances(table: Table, currency: str) -> tuple[BalanceRow, ...]:
         amount = values.measured(row.need("amount"), measure, currency)
         return BalanceRow(values.subject(row.need("subject")), kind, measure, amount, row.products())
 
-    return _read(table, ("subject", "kind", "measure", "amount", "products"), make)
+    return read_table(table, ("subject", "kind", "measure", "amount", "products"), make)
 
 
 def host_counts(table: Table, currency: str) -> tuple[HostCountRow, ...]:
@@ -220,7 +221,7 @@ def host_counts(table: Table, currency: str) -> tuple[HostCountRow, ...]:
         amount = values.measured(row.need("amount"), measure, currency)
         return HostCountRow(values.subject(row.need("subject")), period, measure, amount, row.products())
 
-    return _read(table, ("subject", "period", "measure", "amount", "products"), make)
+    return read_table(table, ("subject", "period", "measure", "amount", "products"), make)
 
 
 # --- the terminal policy ----------------------------------------------------------------------------------------------
@@ -259,6 +260,7 @@ POLICY: Mapping[str, Callable[[str], object]] = {
     "max_open": _count,
     "on_deny": _on_deny,
     "batch_sales": _count,
+    "bank_cards": _yes_or_no,
     "pin_tries": _count,
     "lift_timeout_ms": _milliseconds,
     "flow_timeout_ms": _milliseconds,
@@ -286,7 +288,7 @@ def policy(table: Table, currency: str) -> dict[str, object]:
         else:
             settings[name] = values.scaled(text, 0, "minor units") if text.isdigit() else values.amount_minor(text, currency)
 
-    _read(table, ("setting", "value"), make)
+    read_table(table, ("setting", "value"), make)
     return settings
 
 

@@ -145,12 +145,20 @@ class World(Protocol):
 
     # -- the driver ----------------------------------------------------------------------------------------------------
 
-    def present_badge(self, number: str) -> None:
+    def present_badge(self, number: str, *, make: str = "", second: str = "", tear_after: int = 0) -> None:
         """Hold a badge to the reader and take it away once read: its UID when ``number`` is 8, 14 or 20 hex digits, else the text of
-        its first NDEF record. ``medium`` of the cards table says whether it is a secure one; a number in no table is a plain badge."""
+        its first NDEF record. A ``secure badge`` of the cards table is a DESFire that says its number behind its proof; a number in no
+        table is a plain badge. ``make`` as in ``hal_sim.badge.catalogue``; ``second`` is held out with it; ``tear_after``: pulled away
+        after so many exchanges (0 never)."""
 
-    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
-        """Draw a stripe with this PAN on these tracks. ``fault`` as in ``hal_sim.magstripe.wedge``; ``second`` follows a double swipe."""
+    def press_key(self, key: str) -> None:
+        """Press one digit, and nothing else."""
+
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "", rest: str = "") -> None:
+        """Draw a stripe with this PAN on these tracks. ``rest`` is what follows it (YYMM, service code, discretionary data).
+
+        ``fault`` as in ``hal_sim.magstripe.wedge``; ``second`` follows a double swipe.
+        """
 
     def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
         """Put a smart card in that carries this number in EF.ID. It stays in until ``remove_card``.
@@ -246,6 +254,9 @@ class World(Protocol):
 
     def spoil_lists(self, fault: str) -> None:
         """The host's lists are wrong in this way (one of ``LIST_FAULTS``) from now on, until the host becomes reachable."""
+
+    def host_sets_odometer(self, card: str, reading: int) -> None:
+        """The host enters another odometer's reading for the account of this number, and publishes its lists."""
 
     def host_loses(self, sale: str) -> None:
         """The host forgets its record of this sale, as if it had never come."""

@@ -8,33 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drivers.badge.diversify import badge_key
-from drivers.badge.ev2_session import CommMode
-from drivers.badge.profiles import BadgeProfile, Content, Ev2Profile, SunProfile
-from drivers.badge.proof import ProofProfile
+from drivers.badge.profiles import BadgeProfile
 from drivers.badge.reader import BadgeReader
-from drivers.badge.sun import SunLayout
 from drivers.badge.uid import NumberProfile
 from drivers.events import DeviceEvent, DeviceUp
-from hal_sim.badge.catalogue import APPLICATION, FILE_BYTES, FILE_NUMBER, KEY_NUMBER, SYSTEM, Badges
-from hal_sim.badge.ntag424 import NAME
+from hal_sim.badge.catalogue import Badges
 from hal_sim.badge.pn532 import Pn532
 from hal_sim.badge.tags import Tag
 from hal_sim.clock import monotonic_ms
 from hal_sim.pty_port import Loop, PtyPort
+from tests.drivers.issuer import secure_profile, signing_profile
 
 EVENT_S = 10
-
-
-def secure_profile(badges: Badges, content: Content = Content.TEXT) -> Ev2Profile:
-    """The issuer's DESFire badges."""
-    proof = ProofProfile(APPLICATION, KEY_NUMBER, FILE_NUMBER, 0, FILE_BYTES, CommMode.FULL)
-    return Ev2Profile(proof, lambda uid: badge_key(badges.master, uid, APPLICATION, SYSTEM), content)
-
-
-def signing_profile(badges: Badges) -> SunProfile:
-    """The issuer's NTAG 424 badges."""
-    return SunProfile(SunLayout(enc="enc"), badges.sun_meta, lambda uid: badge_key(badges.sun_file, uid, NAME, SYSTEM))
 
 
 class Place:

@@ -19,7 +19,8 @@ from hal_sim.badge.desfire import Desfire
 from hal_sim.badge.ev2 import Application, Mode, StandardFile
 from hal_sim.badge.ntag424 import Ntag424, SignedLink, link_file
 from hal_sim.badge.tags import Ntag21x, Tag, Type4A, tag_for_number
-from tests.drivers.badge_place import Place, place, secure_profile, signing_profile
+from tests.drivers.badge_place import Place, place
+from tests.drivers.issuer import secure_profile, signing_profile
 
 NUMBER = "04A1B2C3D4E580"
 UID = bytes.fromhex(NUMBER)
@@ -186,6 +187,13 @@ def test_a_file_that_is_not_as_it_was_made(tmp_path: Path, mode: Mode, content: 
     with place(tmp_path, (profile, NumberProfile.AUTO)) as here:
         here.hold(SmartTag(Desfire(UID, {APPLICATION: application}, Random(1).randbytes)))
         assert forged(here.said()) == why
+
+
+def test_a_badge_that_makes_everybody_wait_is_no_forgery(here: Place) -> None:
+    """Somebody tried it with wrong keys before."""
+    chip = here.badges.desfire(NUMBER)
+    here.hold(SmartTag(chip, through=lambda apdu: b"\x91\xad" if apdu[1] == 0x71 else chip(apdu)))
+    assert unreadable(here.said()) == "authentication delayed"
 
 
 # --- random UIDs

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from drivers.dispenser.dart import mapping
 from drivers.dispenser.dart.frames import Transaction
-from drivers.dispenser.dart.mapping import AlarmReply, FillReply, NozzleReply, StatusReply, TotalReply, Unsendable
+from drivers.dispenser.dart.mapping import AlarmReply, FillReply, NozzleReply, StatusReply, TotalReply
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.units import Unsendable, floored, rounded
 from drivers.events import PumpStatus
 
 HEAD = PositionProfile(fp=1, address=0x50)
@@ -101,9 +102,9 @@ def test_nozzles() -> None:
 
 @given(st.integers(0, 99_999_999), st.integers(0, 8), st.integers(0, 8))
 def test_units_there_and_back(value: int, decimals: int, more: int) -> None:
-    wider = mapping.rounded(value, decimals, decimals + more)
-    assert mapping.rounded(wider, decimals + more, decimals) == value
-    assert mapping.floored(wider, decimals + more, decimals) == value
+    wider = rounded(value, decimals, decimals + more)
+    assert rounded(wider, decimals + more, decimals) == value
+    assert floored(wider, decimals + more, decimals) == value
 
 
 def test_profiles_refuse_what_cannot_work() -> None:

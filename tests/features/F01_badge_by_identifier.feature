@@ -77,3 +77,25 @@ Feature: F01 A driver shows a contactless badge that is known by its identifier
     When the driver chooses fuelling point 2
     And the driver lifts nozzle 1 at fuelling point 2
     Then fuelling point 2 is released for at most 990.00 L
+
+  Scenario: Two badges at once are refused, one of them alone is not
+    When the driver presents badges "04A1B2C3D4E5F6" and "04B1B2C3D4E5F6" together
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+    When the driver presents badge "04A1B2C3D4E5F6"
+    Then the driver is asked for "FUELLING POINT"
+
+  Scenario: A badge that is taken away too early gives no weaker name, and the next one works
+    When the driver takes badge "TRUCK-0815" away too early
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+    When the driver presents badge "TRUCK-0815"
+    Then the driver is asked for "FUELLING POINT"
+    And the ledger holds no sale
+
+  Scenario: A telephone that shows another identifier each time is nobody's badge
+    When the driver presents badge "08A1B2C3"
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+
+  Scenario: Where the badges are not secure, a copy of the identifier is as good as the badge
+    # That is what the weakest trust means; a list that says "secure badge" ends it.
+    When the driver presents a classic copy of badge "04A1B2C3D4E5F6"
+    Then the driver is asked for "FUELLING POINT"

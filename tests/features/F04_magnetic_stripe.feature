@@ -74,11 +74,6 @@ Feature: F04 A driver swipes a card with a magnetic stripe
     When the driver enters PIN "4711"
     Then the driver is asked for "FUELLING POINT"
 
-  Scenario: Digits on the keypad are no swipe
-    When the driver chooses fuelling point 2
-    And the driver lifts nozzle 1 at fuelling point 2
-    Then fuelling point 2 is not released
-
   Scenario: An unknown and a blocked card are refused
     When the driver swipes card "7009999999999999999"
     And the driver chooses fuelling point 2

@@ -107,3 +107,33 @@ Feature: F09 The terminal checks the PIN itself
     And the driver presents badge "04A1B2C3D4E5F6"
     And the driver enters PIN "4711"
     Then the driver is refused with "PIN_LOCKED"
+
+  Scenario: Many wrong PINs of many cards slow everybody down and lock nobody
+    Given the cards
+      | number         | medium | customer | pin  |
+      | 04C1B2C3D4E5F6 | badge  | C1       | 4711 |
+      | 04D1B2C3D4E5F6 | badge  | C1       | 4711 |
+      | 04E1B2C3D4E5F6 | badge  | C1       | 4711 |
+      | 04F1B2C3D4E5F6 | badge  | C1       | 4711 |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver enters PIN "0000"
+    And the driver enters PIN "1111"
+    And the driver enters PIN "2222"
+    And the driver presents badge "04C1B2C3D4E5F6"
+    And the driver enters PIN "0000"
+    And the driver enters PIN "1111"
+    And the driver enters PIN "2222"
+    And the driver presents badge "04D1B2C3D4E5F6"
+    And the driver enters PIN "0000"
+    And the driver enters PIN "1111"
+    And the driver enters PIN "2222"
+    And the driver presents badge "04E1B2C3D4E5F6"
+    And the driver enters PIN "0000"
+    And the driver enters PIN "1111"
+    Then the fault "PIN_GUESSING" is raised
+    When the power is cut
+    And the power returns
+    And the driver presents badge "04F1B2C3D4E5F6"
+    And the driver enters PIN "4711"
+    Then the display shows "Un instant..."
+    And the driver is asked for "FUELLING POINT"

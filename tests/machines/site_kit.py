@@ -46,11 +46,13 @@ from terminal.core.card_data import (
     Subject,
     SubjectKind,
 )
+from terminal.core.card_table import CardRange
 from terminal.core.deny_book import OnDeny
 from terminal.core.events import Deadline, HostAnswered, HostFailed, HostTrouble, ProbeAnswered
 from terminal.core.ids import Minting, SaleId
-from terminal.core.pin import PinEntry
+from terminal.core.pin import PinBlock, PinEntry
 from terminal.core.point_config import PointConfig
+from terminal.core.prompt_rules import Odometer, PromptRule
 from terminal.core.sale import Sale
 from terminal.core.session import CustomerSession
 from terminal.core.site import Recovered, Site, SiteConfig
@@ -72,13 +74,29 @@ def token_of(number: str) -> str:
 
 
 class KitVault:
-    """Keys that are none: everything can be predicted by a test."""
+    """Keys that are none: everything can be predicted by a test. ``pin_keys``: PINs can be enciphered."""
+
+    def __init__(self) -> None:
+        self.pin_keys = True
+        self.blocks = 0
 
     def token(self, number: str) -> str:
         return token_of(number)
 
     def seal(self, number: str, sale: SaleId) -> str:
         return f"sealed for {sale}"
+
+    def seal_second(self, number: str, sale: SaleId) -> str:
+        return f"sealed second for {sale}"
+
+    def answer(self, subject: str, prompt: str, answer: str) -> str:
+        return hashlib.sha256(f"{subject} {prompt} {answer}".encode()).hexdigest()[:32]
+
+    def pin_block(self, number: str, pin: PinEntry) -> PinBlock | None:
+        if not self.pin_keys:
+            return None
+        self.blocks += 1
+        return PinBlock(hashlib.sha256(bytes(pin.view())).hexdigest()[:32], f"{self.blocks:024x}")
 
     def pin_matches(self, rule: PinRule, account: str, pin: PinEntry) -> bool:
         return hashlib.sha256(account.encode() + bytes(pin.view())).hexdigest() == rule.verifier
@@ -113,6 +131,9 @@ class KitLists:
     limit_rows: list[Limit] = field(default_factory=list)
     share_rows: list[Share] = field(default_factory=list)
     grey: set[str] = field(default_factory=set)
+    table: tuple[CardRange, ...] = ()
+    rules: tuple[PromptRule, ...] = ()
+    odometers: dict[str, Odometer] = field(default_factory=dict)
     denied: KitDeny = field(default_factory=KitDeny)
 
     def __post_init__(self) -> None:
@@ -141,6 +162,15 @@ class KitLists:
 
     def online_only(self, number: str) -> bool:
         return number in self.grey
+
+    def ranges(self) -> tuple[CardRange, ...]:
+        return self.table
+
+    def prompt_rules(self, account: str, customer: str | None) -> tuple[PromptRule, ...]:
+        return tuple(rule for rule in self.rules if rule.subject.id in (account, customer))
+
+    def odometer(self, account: str) -> Odometer | None:
+        return self.odometers.get(account)
 
 
 @dataclass
@@ -179,11 +209,13 @@ class Bench:
     now: Instant = Instant(1_000_000)
     boot_id: str = "boot-a"
     answers_arming: bool = True
+    bank_cards: bool = False
+    vault: KitVault = field(default_factory=KitVault)
 
     def __post_init__(self) -> None:
-        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny, self.batch_sales)
+        rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny, self.batch_sales, bank_cards=self.bank_cards)
         config = SiteConfig(rules, tuple(PointConfig(number, self.products) for number in self.points), self.sides, "en")
-        self.site = Site(config, self.recovered, boot=self.boot_id, lists=self.lists, vault=KitVault(), storage=self.storage)
+        self.site = Site(config, self.recovered, boot=self.boot_id, lists=self.lists, vault=self.vault, storage=self.storage)
         self.due: dict[Deadline, Instant] = {}
         self.steps: list[list[fx.Effect]] = []
 

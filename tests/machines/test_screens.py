@@ -7,8 +7,19 @@ import string
 import pytest
 
 from terminal.core.reasons import Reason
-from terminal.core.screens import COLUMNS, PROMPT_SCREENS, ROWS, Screen, entry_text, money_text, reason_text, render, volume_text
-from terminal.core.texts import LANGUAGES, REASONS, SCREENS
+from terminal.core.screens import (
+    COLUMNS,
+    PROMPT_SCREENS,
+    ROWS,
+    Screen,
+    entry_text,
+    languages_text,
+    money_text,
+    reason_text,
+    render,
+    volume_text,
+)
+from terminal.core.texts import AGAIN, LANGUAGES, REASONS, SCREENS
 
 ENCODING = {"fr": "iso-8859-1", "en": "iso-8859-1", "de": "iso-8859-1", "uk": "cp1251"}
 """What the displays' character sets have; a text outside of it would be shown as something else."""
@@ -22,6 +33,8 @@ LONGEST = {
     "wish": ["99999.99 EUR", "990.00 L", ""],
     "currency": ["EUR"],
     "code": ["PUMP_RECORD_MISMATCH", ""],
+    "hint": [*AGAIN.values(), ""],
+    "languages": [languages_text(LANGUAGES), ""],
 }
 """At most ten digits are typed, twelve stars stand for a PIN; an entry in money or litres has a point and its unit."""
 

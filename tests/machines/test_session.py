@@ -8,9 +8,9 @@ from drivers.commands import AuthorizeFuellingPoint
 from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumUnreadable
 from terminal.core.card_data import Status
 from terminal.core.effects import AskHost, Continue
+from terminal.core.pin_desk import PinTries
 from terminal.core.records import PinCleared, PinTried, Refused, SaleEnded, SaleReserved
 from terminal.core.sale import SaleState
-from terminal.core.teller import PinTries
 from tests.machines.site_kit import Bench, messages, names, pin_rule, records, screen, sends, token_of
 
 
@@ -211,7 +211,7 @@ def test_a_right_pin_gives_the_tries_back_with_the_hold(bench: Bench) -> None:
     effects = bench.keys("1#")
     assert names(effects, "PinCleared", "SaleReserved") == ["SaleReserved", "PinCleared"]
     assert records(effects, SaleReserved)[0].pin_verified
-    assert bench.site.teller.pin_tries == {}
+    assert bench.site.teller.pins.tries == {}
 
 
 def test_a_right_pin_gives_the_tries_back_also_when_the_driver_leaves(bench: Bench) -> None:
@@ -236,7 +236,7 @@ def test_three_wrong_pins_lock_and_a_right_one_comes_too_late(bench: Bench) -> N
 
 
 def test_a_new_epoch_unlocks(bench: Bench) -> None:
-    bench.site.teller.pin_tries[token_of("P")] = PinTries(1, 3)
+    bench.site.teller.pins.tries[token_of("P")] = PinTries(1, 3)
     with_pin(bench, epoch=2)
     bench.badge("P")
     assert where(bench) == "PIN"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.person import Person
 from tests.rig.process import TerminalProcess
+from tests.rig.settings import NotBuilt
 
 TYPED_MS = 1_500
 """A swipe is typed in a fifth of a second, and is over by a pause at the latest."""
@@ -30,17 +31,19 @@ class CardHands(ABC):
     def wait(self, until: Callable[[], bool], at_most_ms: int) -> bool:
         """See ``World.wait``."""
 
-    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "", rest: str = "") -> None:
         """See ``World.swipe``: looks until the terminal shows something; a terminal without power hears nothing."""
         if not self._terminal.powered:
             return
         before = self._pictures()
-        self._forecourt.do("swipe", number=number, tracks=[str(track) for track in tracks], fault=fault, second=second)
+        track = {"expiry": rest[:4], "service": rest[4:7], "rest": rest[7:]} if rest else {}
+        self._forecourt.do("swipe", number=number, tracks=[str(track) for track in tracks], fault=fault, second=second, **track)
         self.wait(lambda: self._pictures() > before, TYPED_MS)
         self._person.still()
 
     def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
         """See ``World.insert``: in the place of another that is in; looks until the terminal shows something."""
+        self._need_reader()
         self.remove_card()
         before = self._pictures()
         self._forecourt.do("insert", number=number, make=make, tear_at=tear_at)
@@ -54,6 +57,7 @@ class CardHands(ABC):
 
     def card_service(self, running: bool) -> None:
         """See ``World.card_service``: a card that is still in is read again when it returns."""
+        self._need_reader()
         before = self._pictures()
         self._forecourt.do("pcscd", running=running)
         self._service = running
@@ -67,6 +71,10 @@ class CardHands(ABC):
             if told["card"]:
                 self._heard = [bytes.fromhex(command) for command in told["heard"]]
         return self._heard
+
+    def _need_reader(self) -> None:
+        if not self._forecourt.ready["card_reader"]:
+            raise NotBuilt("the rig has a chip card reader when a smart card stands in the table of the cards")
 
     def _shown(self, before: int) -> None:
         if self._terminal.powered and self._service:

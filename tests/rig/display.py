@@ -15,6 +15,8 @@ _FIELD = re.compile(r"\{(\w+)\}")
 QUESTIONS = {
     Screen.PIN: "PIN",
     Screen.PIN_AGAIN: "PIN",
+    Screen.PIN_HOST: "PIN",
+    Screen.NUMBER: "NUMBER",
     Screen.ODOMETER: "ODOMETER",
     Screen.VEHICLE: "VEHICLE",
     Screen.DRIVER: "DRIVER",

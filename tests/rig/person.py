@@ -68,11 +68,14 @@ class Person:
 
     # --- hands --------------------------------------------------------------------------------------------------------
 
-    def present(self, number: str) -> None:
-        """Hold it out until the terminal shows something, or has looked and does not care; then take it away."""
+    def present(self, *tags: tuple[str, str], tear_after: int = 0) -> None:
+        """Hold them out (number and make) until the terminal shows something, or has looked and does not care; then take them away."""
         self.look()
         before, looks, start = len(self.pictures), self._looks(), time.monotonic()
-        self._forecourt.do("present", number=number, medium="badge", stays=True)
+        if tear_after:
+            self._forecourt.do("reader", tear_after=tear_after)
+        for number, make in tags:
+            self._forecourt.do("present", number=number, medium="badge", tag=make, stays=True)
 
         def seen() -> bool:
             held_ms = (time.monotonic() - start) * 1000

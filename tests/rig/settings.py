@@ -15,7 +15,9 @@ from terminal.store.vault import KeyVault
 from tests.behaviour.setup import NozzleRow, Setup
 
 DEFAULT_LOCAL_TIME = "2026-03-18 12:00:00"
-FIRST_ADDRESS = 0x50
+FIRST_ADDRESS = {"dart": 0x50, "azt": 1}
+LINES = {"dart": "pumps", "azt": "pumps-azt"}
+"""The terminal's name of each protocol's line."""
 ML_PER_MIN = 600_000
 DEFAULT_MINIMUM_ML = 2_000
 LIFT_MS = 9_000
@@ -33,7 +35,7 @@ HOST = {
 TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000}
 RESERVE_MIB = 4
 _POLICY = (
-    *("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny", "batch_sales"),
+    *("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny", "batch_sales", "bank_cards"),
     *(f"exposure_{whose}_{what}" for whose in ("card", "customer", "terminal") for what in ("ml", "minor", "count")),
 )
 
@@ -51,9 +53,11 @@ def fuelling_points(setup: Setup) -> dict[int, list[NozzleRow]]:
     """The rows of each fuelling point, in the order of the table. Raises NotBuilt for a protocol without a line here."""
     points: dict[int, list[NozzleRow]] = {}
     for row in setup.fuelling_points:
-        if row.protocol != "dart":
+        if row.protocol not in FIRST_ADDRESS:
             raise NotBuilt(f"the rig has no {row.protocol} line yet")
         points.setdefault(row.fp, []).append(row)
+        if row.protocol == "azt" and len(points[row.fp]) > 1:
+            raise NotBuilt("an AZT fuelling point has one nozzle")
     return points
 
 
@@ -63,10 +67,11 @@ def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
     scenario: dict[str, Any] = {
         name: plain[name]
         for name in ("terminal", "site", "zone", "currency", "decimals", "customers", "cards", "limits", "balances", "host_counts")
-        + ("shares", "online_only", "networks")
+        + ("shares", "online_only", "networks", "ranges", "prompt_rules", "odometers")
     }
     rows = [
-        {"fp": fp, "address": FIRST_ADDRESS + place} | {name: getattr(row, name) for name in ("nozzle", "product", "price", "minimum_ml")}
+        {"fp": fp, "address": FIRST_ADDRESS[row.protocol] + place}
+        | {name: getattr(row, name) for name in ("protocol", "nozzle", "product", "price", "minimum_ml")}
         for place, (fp, nozzles) in enumerate(fuelling_points(setup).items())
         for row in nozzles
     ]
@@ -78,6 +83,9 @@ def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
     }
     scenario["stripe"] = {}
     scenario["card_reader"] = {} if any(card.medium == "smart card" for card in setup.cards) else None
+    decimals = _azt_price_decimals(setup)
+    if decimals is not None:
+        scenario["azt"] = {"price_decimals": decimals}
     if "pin_tries" in setup.policy:
         scenario["pin_tries"] = setup.policy["pin_tries"]
     return scenario | more
@@ -106,18 +114,36 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         _table(
             "host", {"url": host["url"], "authority": host["ca"], "certificate": host["client_cert"], "key": host["client_key"]} | calls
         ),
-        _table("keys", _keys(ready)),
+        _table("keys", _keys(ready) | (_badge_keys(ready["badges"]) if _proving(setup) else {})),
         _table("times", times),
         _table("storage", {"reserve_mib": RESERVE_MIB}),
-        _table("[line]", {"name": "pumps", "port": ports["dart1"]}),
+        *_lines(setup, ready),
         *_points(setup, ready),
         "[[side]]",
         f"badge_reader = {{port = {json.dumps(ports['pn532'])}}}",
         f"keypad = {{phys = {json.dumps(keypad['phys'])}}}",
         f"display = {{port = {json.dumps(ports['display'])}}}",
         *_card_readers(ready),
+        *(_badge_profiles(ready["badges"]) if _proving(setup) else []),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _proving(setup: Setup) -> bool:
+    return any(card.medium == "secure badge" for card in setup.cards)
+
+
+def _badge_keys(badges: Mapping[str, Any]) -> dict[str, object]:
+    return {"badge_master": badges["master_key"], "sun_meta": badges["sun_meta_key"], "sun_file": badges["sun_file_key"]}
+
+
+def _badge_profiles(badges: Mapping[str, Any]) -> list[str]:
+    """The forecourt's issuer: DESFire badges first, then signed links."""
+    place = {name: badges[name] for name in ("application", "system", "key_number", "file_number", "length")}
+    return [
+        _table("[badge_profile]", {"name": "fleet", "kind": "ev2"} | place),
+        _table("[badge_profile]", {"name": "links", "kind": "sun", "enc": "enc", "system": badges["system"]}),
+    ]
 
 
 def _keys(ready: Mapping[str, Any]) -> dict[str, object]:
@@ -136,15 +162,33 @@ def _card_readers(ready: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _azt_price_decimals(setup: Setup) -> int | None:
+    """Two, or as many as the AZT prices (1/10000 of the major unit) have; None without any."""
+    prices = [row.price for row in setup.fuelling_points if row.protocol == "azt"]
+    return max((4 - next(zeros for zeros in (2, 1, 0) if price % 10**zeros == 0) for price in prices), default=None)
+
+
+def _lines(setup: Setup, ready: Mapping[str, Any]) -> list[str]:
+    """One line a protocol, in the order of the forecourt's ports."""
+    rows = {row.fp: row.protocol for row in setup.fuelling_points}
+    ports = {row["port"]: rows[row["fp"]] for row in ready["fuelling_points"]}
+    return [
+        _table("[line]", {"name": LINES[protocol], "port": ready["ports"][port], "protocol": protocol}) for port, protocol in ports.items()
+    ]
+
+
 def _points(setup: Setup, ready: Mapping[str, Any]) -> list[str]:
     addresses = {row["fp"]: row["address"] for row in ready["fuelling_points"]}
+    decimals = _azt_price_decimals(setup)
     parts = []
     for fp, rows in fuelling_points(setup).items():
         minimum = max(row.minimum_ml for row in rows)
         if minimum == DEFAULT_MINIMUM_ML and "min_dispense_ml" in setup.policy:
             minimum = int(str(setup.policy["min_dispense_ml"]))
         nozzles = ", ".join(f'{{nozzle = {row.nozzle}, product = "{row.product}", price = "{_price(row.price)}"}}' for row in rows)
-        parts.append(_table("[fuelling_point]", {"number": fp, "line": "pumps", "address": addresses[fp], "minimum_ml": minimum}))
+        protocol = rows[0].protocol
+        point = {"number": fp, "line": LINES[protocol], "address": addresses[fp], "minimum_ml": minimum}
+        parts.append(_table("[fuelling_point]", point | ({"price_decimals": decimals} if protocol == "azt" else {})))
         parts.append(f"nozzles = [{nozzles}]\n")
     return parts
 

@@ -66,7 +66,12 @@ class Station:
         config = self.folder / "terminal.toml"
         runtime = self.folder / "run"
         config.write_text(toml(settings.terminal_toml(self.setup, ready, self.vault, self.state_dir, runtime)), encoding="utf-8")
-        return TerminalProcess(config, runtime, ready["env"], self.folder / "terminal.log")
+        process = TerminalProcess(config, runtime, ready["env"], self.folder / "terminal.log")
+        if any(row.row.get("pin") == "online" for row in self.setup.ranges):
+            loaded = process.call("load-pin-key", str(Path(host["pin_key"]).with_name("pin-initial.key")))
+            if loaded.returncode:
+                raise RuntimeError(f"the initial key for PINs was not taken: {loaded.stderr}")
+        return process
 
     @property
     def forecourt(self) -> ForecourtClient:

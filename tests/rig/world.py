@@ -18,6 +18,7 @@ from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
 from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.rig.badges import BadgeHands
 from tests.rig.books import LedgerCopy
 from tests.rig.cards import CardHands
 from tests.rig.office import Office
@@ -35,7 +36,7 @@ AT_REST_MS = 700
 """... and the world was at rest for so long, by a status file that may be half a second late."""
 
 
-class RigWorld(CardHands):
+class RigWorld(BadgeHands, CardHands):
     """See ``tests.behaviour.world.World``."""
 
     def __init__(self, setup: Setup) -> None:
@@ -130,13 +131,6 @@ class RigWorld(CardHands):
 
     # -- the driver ----------------------------------------------------------------------------------------------------
 
-    def present_badge(self, number: str) -> None:
-        """See ``World.present_badge``."""
-        row = next((card for card in self.setup.cards if card.number == number), None)
-        if row is not None and row.medium != "badge":
-            raise NotBuilt(f"the rig has no {row.medium} yet")
-        self._person.present(number)
-
     def enter_pin(self, pin: str) -> None:
         """See ``World.enter_pin``."""
         self._person.type(pin)
@@ -156,6 +150,10 @@ class RigWorld(CardHands):
     def cancel(self) -> None:
         """See ``World.cancel``."""
         self._person.press("cancel")
+
+    def press_key(self, key: str) -> None:
+        """See ``World.press_key``."""
+        self._person.press(key)
 
     def lift(self, fp: int, nozzle: int) -> None:
         """See ``World.lift``."""
@@ -258,6 +256,10 @@ class RigWorld(CardHands):
     def _list_version(self) -> int:
         status = self._terminal.status()
         return 0 if status is None or "lists" not in status else int(status["lists"]["version"])
+
+    def host_sets_odometer(self, card: str, reading: int) -> None:
+        """See ``World.host_sets_odometer``."""
+        self._published(self._forecourt.do("odometer", card=card, reading=reading))
 
     def host_loses(self, sale: str) -> None:
         """See ``World.host_loses``."""

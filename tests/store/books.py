@@ -29,6 +29,7 @@ from terminal.core.internal_events import (
     SaleDoubted,
     SaleGranted,
 )
+from terminal.core.pin_desk import PinTries
 from terminal.core.reasons import Reason
 from terminal.core.records import (
     Allowed,
@@ -52,7 +53,6 @@ from terminal.core.records import (
 from terminal.core.refusals import Refusals, judged
 from terminal.core.sale import GRID, OPEN_STATES, Sale, SaleState
 from terminal.core.step import Desk
-from terminal.core.teller import PinTries
 from terminal.core.units import Instant, UtcMs, cost_of
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
 from tests.core.decisions import CARD, PIN, facts_of, limit

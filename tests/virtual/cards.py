@@ -44,9 +44,10 @@ class CardHands(ABC):
         self._announced = False
         self._service = True
 
-    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "") -> None:
+    def swipe(self, number: str, *, tracks: tuple[int, ...] = (1, 2), fault: str = "none", second: str = "", rest: str = "") -> None:
         """See ``World.swipe``."""
-        lines = wedge.tracks_of(number, tracks, "2912", "101", "0000")
+        rest = rest or "29121010000"
+        lines = wedge.tracks_of(number, tracks, rest[:4], rest[4:7], rest[7:])
         follower = wedge.tracks_of(second or number, (2,), "2912", "101", "0000")
         decoder = StripeDecoder(SIDE, WedgeLayout.US)
         for packet in wedge.swipe_packets(lines, follower, wedge.WedgeLayout.US, False, wedge.SwipeFault(fault)):

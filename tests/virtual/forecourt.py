@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from drivers.dispenser.dart.profile import PositionProfile
-from hal_sim.dispensers.dart import DartBus, DartPosition
-from hal_sim.dispensers.head import Head, HeadOptions
+from hal_sim.dispensers.azt import AztPosition
+from hal_sim.dispensers.dart import DartPosition
+from hal_sim.dispensers.head import HeadOptions
 from hal_sim.host.book import HostBook
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Nozzle
@@ -23,21 +23,21 @@ from terminal.core.session import SessionTimes
 from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
 from terminal.host.json_lane import Lane
+from terminal.store.pin_keys import FILE as PIN_KEYS
+from terminal.store.pin_keys import PinKeys
 from terminal.store.vault import KeyVault
 from tests.virtual.heap import Heap
 from tests.virtual.host import VirtualHost
-from tests.virtual.line import VirtualLine
+from tests.virtual.pumps import NotBuilt, build_pumps
 from tests.virtual.terminal import VirtualTerminal
 
-FIRST_ADDRESS = 0x50
 SIDE = 1
 DEFAULT_LOCAL_TIME = "2026-03-18 12:00:00"
 UPLOAD_MS = 10_000
 KEYS = (bytes(range(32)), bytes(range(32, 64)), bytes(range(64, 96)))
 
 
-class NotBuilt(Exception):
-    """The scenario asks for something that this world does not have."""
+__all__ = ["Forecourt", "NotBuilt", "policy_of"]
 
 
 class Forecourt:
@@ -60,8 +60,10 @@ class Forecourt:
         self._epoch_utc = _utc_ms(str(scenario.get("local_time") or DEFAULT_LOCAL_TIME), self.zone)
         self.host_clock_off_ms = 0
         self.book = HostBook(dict(scenario), self._host_clock, token_key=KEYS[0], pin_key=KEYS[1], card_key=KEYS[2])
-        self.heads, self.lines = self._build_pumps(scenario["fuelling_points"], head_options or HeadOptions(), leap)
-        self.vault = KeyVault(*KEYS)
+        self.heads, self.lines = build_pumps(scenario, self.heap, head_options or HeadOptions(), leap)
+        self.vault = KeyVault(*KEYS, PinKeys(folder / PIN_KEYS, KEYS[1]))
+        if self.vault.pin_keys is not None and scenario.get("ranges"):
+            self.vault.pin_keys.load(*self.book.pin_initial_key())
         lane = Lane(str(scenario["terminal"]), str(scenario["site"]), str(scenario["currency"]))
         times = host_times or HostTimes()
         self.host = VirtualHost(self.heap, self.book, lane, folder, times.authorize_ms, UPLOAD_MS)
@@ -92,28 +94,12 @@ class Forecourt:
         points = all(point.available or point.sale for point in site.points.values() if self.position(point.number).connected)
         return clock is ClockState.TRUSTED and site.lists.version > 0 and points
 
-    def position(self, fp: int) -> DartPosition:
+    def position(self, fp: int) -> DartPosition | AztPosition:
         """The emulated position of a fuelling point."""
         return next(position for position in self.lines[fp].bus.positions.values() if position.head is self.heads[fp])
 
     def _instant(self) -> Any:
         return self.heap.now
-
-    def _build_pumps(
-        self, rows: Sequence[Mapping[str, Any]], options: HeadOptions, leap: bool
-    ) -> tuple[dict[int, Head], dict[int, VirtualLine]]:
-        if any(row["protocol"] != "dart" for row in rows):
-            raise NotBuilt("only DART lines are built yet")
-        heads: dict[int, Head] = {}
-        positions, profiles = [], []
-        for place, fp in enumerate(dict.fromkeys(row["fp"] for row in rows)):
-            mine = [row for row in rows if row["fp"] == fp]
-            head = Head({row["nozzle"]: row["product"] for row in mine}, {row["nozzle"]: row["price"] for row in mine}, options=options)
-            heads[fp] = head
-            positions.append(DartPosition(FIRST_ADDRESS + place, head))
-            profiles.append(PositionProfile(fp, FIRST_ADDRESS + place, currency_decimals=self.scenario["decimals"]))
-        line = VirtualLine("pumps", DartBus(positions), tuple(profiles), self.heap, leap=leap)
-        return heads, dict.fromkeys(heads, line)
 
     def _config(self, point_times: PointTimes, host_times: HostTimes) -> SiteConfig:
         rows = self.scenario["fuelling_points"]
@@ -139,6 +125,7 @@ class Forecourt:
             OnDeny(self.scenario.get("on_deny", "stop")),
             int(self.scenario.get("batch_sales", BATCH_SALES)),
             tuple(self.scenario.get("networks", ())),
+            bool(self.scenario.get("bank_cards", False)),
         )
         return SiteConfig(rules, points, (SIDE,), "fr", point_times, SessionTimes(), host_times, "virtual")
 

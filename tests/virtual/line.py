@@ -3,39 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from drivers.commands import PumpCommand
-from drivers.dispenser.dart.line import DartLine
-from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.line_thread import LineMaster
+from hal_sim.dispensers.azt import AztBus
 from hal_sim.dispensers.dart import DartBus
+from hal_sim.wire import LineRate
 from tests.virtual.heap import Heap
 from tests.virtual.quick_wire import QuickWire
 
 Post = Callable[[object], None]
 
 
+class Master(LineMaster, Protocol):
+    """A line master whose idle polls can be skipped."""
+
+    def idle_period(self) -> int | None:
+        """The length of an idle round, None when it is not idle."""
+
+    def lost_addresses(self) -> list[int]:
+        """Who does not answer."""
+
+    def skippable_until(self) -> int | None:
+        """When it does more than idle polls by itself."""
+
+    def skip(self, periods: int) -> None:
+        """Be where so many rounds would have led."""
+
+
 class VirtualLine:
     """Joins master and wire; ``master`` is None while the terminal has no power. Leaps over idle polls when both ends allow it."""
 
-    def __init__(self, name: str, bus: DartBus, positions: tuple[PositionProfile, ...], heap: Heap, *, leap: bool = True) -> None:
+    def __init__(
+        self, name: str, bus: DartBus | AztBus, make: Callable[[], Master], heap: Heap, *, rate: LineRate | None = None, leap: bool = True
+    ) -> None:
+        """``make`` builds a fresh master; ``rate`` is the wire's, where it is not the usual one."""
         self.name = name
         self.bus = bus
-        self.wire = QuickWire(bus)
-        self.positions = positions
+        self.wire = QuickWire(bus, rate)
         self.leap = leap
-        self.master: DartLine | None = None
+        self.master: Master | None = None
+        self._make = make
         self._post: Post = lambda event: None
         self.exchanges = 0
         self._heap = heap
         self._noticed = False
         self._eot = False  # the answer of the last turn is the EOT to a poll
-        for position in bus.positions.values():
+        for position in tuple(dict.fromkeys(bus.positions[address] for address in bus.positions)):
             position.head.listeners.append(self._notice)
 
     def power_on(self, post: Post) -> None:
         """A fresh master, as after a start of the program."""
         self._post = post
-        self.master = DartLine(self.name, self.positions, LineProfile())
+        self.master = self._make()
 
     def power_off(self) -> None:
         """Nobody polls any more; the pumps live on."""
@@ -57,14 +78,27 @@ class VirtualLine:
             return own if wire is None else wire
         return min(wire, own)
 
+    def quiet_until(self, now: int) -> int | None:
+        """See ``heap.Actor``: idle polls are heard by nobody."""
+        master = self.master
+        if master is None or not self.leap or self.wire.in_transit or not self._idle_ms(master):
+            return self.next_due(now, None)
+        ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now)) if at is not None]
+        return min(ends) if ends else None
+
+    def _idle_ms(self, master: Master) -> int | None:
+        """The length of an idle round; None when something is going on, or a lost position answers again and will be noticed."""
+        period = master.idle_period()
+        if not period or any(not self.bus.positions[address].silent for address in master.lost_addresses()):
+            return None
+        return period
+
     def _leap(self, now: int, own: int, horizon: int) -> int:
         """Skip whole rounds that would change nothing, up to the next thing that does."""
         master = self.master
-        period = None if master is None else master.idle_period()
+        period = None if master is None else self._idle_ms(master)
         if master is None or not period:
             return own
-        if any(not self.bus.positions[address].silent for address in master.lost_addresses()):
-            return own  # it answers again, and the master is about to notice
         ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now), horizon) if at is not None]
         rounds = (min(ends) - own) // period if ends else 0
         if rounds > 0:
@@ -94,7 +128,7 @@ class VirtualLine:
             arrived = self._arrivals(now)
 
     def _after_eot(self, eot: tuple[int, bytes], horizon: int) -> tuple[int, list[tuple[int, bytes]]]:
-        """The master hears an EOT: the next instant and what arrives at it, ``horizon`` when nothing happens before.
+        """The master hears DART's EOT or AZT's same state: the next instant and what arrives then, ``horizon`` when nothing happens before.
 
         What the long way does, but nothing is on the wire now and no head has changed, so that nobody has to be asked twice.
         """

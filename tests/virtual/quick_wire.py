@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hal_sim.dispensers.azt import AztBus
 from hal_sim.dispensers.dart import DartBus
-from hal_sim.wire import Wire
+from hal_sim.wire import LineRate, Wire
 
 POLL_BYTES = 3
 POLL = 0x20
@@ -12,26 +13,32 @@ POLL = 0x20
 class QuickWire(Wire):
     """Instants and effects are those of ``Wire``; only the detour over its queues is left out."""
 
-    def __init__(self, bus: DartBus) -> None:
-        super().__init__(bus)
+    def __init__(self, bus: DartBus | AztBus, rate: LineRate | None = None) -> None:
+        super().__init__(bus, rate)
         self._bus = bus
-        self._trip_ms = self._down.duration_ms(POLL_BYTES)
 
     def idle_poll(self, data: bytes, now: int, until: int) -> tuple[int, bytes] | None:
-        """The EOT to a poll and when it is here, when nothing else can happen before; None: it must go the long way."""
+        """The usual answer to a poll and when it is here, when nothing else can happen before; None: it must go the long way."""
         down, up = self._down, self._up
-        if len(data) != POLL_BYTES or data[1] != POLL or self.cut or down.arrivals or up.arrivals:
+        if self.cut or down.arrivals or up.arrivals or down.faults is not None or up.faults is not None or down.busy_until > now:
             return None
-        if down.faults is not None or up.faults is not None or down.busy_until > now:
+        answer = self._idle_answer(data)
+        if answer is None:
             return None
-        answer = self._bus.idle_answer(data[0])
-        sent = now + self._trip_ms
-        arrives = sent + self._bus.answer_delay_ms + self._trip_ms
+        sent = now + down.duration_ms(len(data))
+        arrives = sent + self._bus.answer_delay_ms + up.duration_ms(len(answer))
         waking = self._bus.next_wakeup()
-        if answer is None or arrives >= until or (waking is not None and waking <= arrives):
+        if arrives >= until or (waking is not None and waking <= arrives):
             return None
         down.busy_until, up.busy_until = sent, arrives
         return arrives, answer
+
+    def _idle_answer(self, data: bytes) -> bytes | None:
+        """What these bytes are answered with as long as nothing changes; None where they are no poll, or the answer is news."""
+        bus = self._bus
+        if isinstance(bus, AztBus):
+            return bus.idle_poll(data)
+        return bus.idle_answer(data[0]) if len(data) == POLL_BYTES and data[1] == POLL else None
 
     def next_event(self) -> int | None:
         """See ``Wire.next_event``."""

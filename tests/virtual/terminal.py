@@ -201,6 +201,10 @@ class VirtualTerminal:
         """See ``heap.Actor``."""
         return None if self.engine is None else self.engine.deadlines.next_due()
 
+    def quiet_until(self, now: int) -> int | None:
+        """See ``heap.Actor``."""
+        return self.next_due(now, None)
+
     def run(self, now: int, horizon: int) -> None:
         """See ``heap.Actor``: one deadline at a time."""
         self.step(lambda engine: engine.fire_due(Instant(now)))

@@ -9,17 +9,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved
+from drivers.events import Key, KeyPressed
 from hal_sim.dispensers.head import HeadState
 from hal_sim.views import book_view
 from hal_sim.wire import FaultRates, Faults
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointTimes
+from terminal.core.prompts import PromptDesk
 from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
 from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.virtual.badges import BadgeHands
 from tests.virtual.cards import CardHands
 from tests.virtual.forecourt import SIDE, Forecourt, NotBuilt
 from tests.virtual.host import Conduct
@@ -33,7 +35,7 @@ NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, n
 FLOW_LIMIT_MS = 3_600_000
 
 
-class VirtualWorld(CardHands):
+class VirtualWorld(BadgeHands, CardHands):
     """See ``tests.behaviour.world.World``."""
 
     def __init__(self, setup: Setup) -> None:
@@ -46,7 +48,7 @@ class VirtualWorld(CardHands):
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
         tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
         restricted = {"restricted_products": policy["restricted_products"]} if "restricted_products" in policy else {}
-        rules: dict[str, Any] = {name: policy.pop(name) for name in ("on_deny", "batch_sales") if name in policy}
+        rules: dict[str, Any] = {name: policy.pop(name) for name in ("on_deny", "batch_sales", "bank_cards") if name in policy}
         scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, **rules, "policy": policy}
         self.station = Forecourt(scenario, self._folder, point_times=point_times, host_times=host_times)
         self.heap = self.station.heap
@@ -60,6 +62,7 @@ class VirtualWorld(CardHands):
         self.terminal.screens[:-1] = []
         self._start_totals = {fp: head.totals_ml(self.heap.now) for fp, head in self.station.heads.items()}
         self.lay_cards_out()
+        self.lay_badges_out()
         self._unjournaled: list[tuple[int, str]] = []
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -73,15 +76,6 @@ class VirtualWorld(CardHands):
         self.heap.run_until(self.heap.now + duration_ms)
 
     # -- the driver ----------------------------------------------------------------------------------------------------
-
-    def present_badge(self, number: str) -> None:
-        """See ``World.present_badge``."""
-        kinds = {card.number: MediumKind(card.medium) for card in self.setup.cards}
-        kind = kinds.get(number, MediumKind.BADGE)
-        self.pass_time(READ_MS)
-        self.terminal.post(MediumPresented(SIDE, kind, number))
-        self.pass_time(READ_MS)
-        self.terminal.post(MediumRemoved(SIDE, kind))
 
     def enter_pin(self, pin: str) -> None:
         """See ``World.enter_pin``."""
@@ -121,6 +115,10 @@ class VirtualWorld(CardHands):
     def _press(self, key: Key) -> None:
         self.terminal.post(KeyPressed(SIDE, key))
         self.pass_time(KEY_MS)
+
+    def press_key(self, key: str) -> None:
+        """See ``World.press_key``."""
+        self._press(Key(key))
 
     def lift(self, fp: int, nozzle: int) -> None:
         """See ``World.lift``."""
@@ -226,6 +224,11 @@ class VirtualWorld(CardHands):
         """See ``World.spoil_lists``."""
         self.station.book.shelf.spoil(fault)
 
+    def host_sets_odometer(self, card: str, reading: int) -> None:
+        """See ``World.host_sets_odometer``."""
+        self.station.book.odometer(card, reading)
+        self.publish_lists()
+
     def host_loses(self, sale: str) -> None:
         """See ``World.host_loses``."""
         self.station.book.lose(sale)
@@ -283,8 +286,8 @@ class VirtualWorld(CardHands):
         if state is SessionState.PIN:
             return "PIN"
         if state is SessionState.PROMPTS:
-            prompt: str = session.open_prompt()
-            return prompt
+            found = PromptDesk.open_prompt(session)
+            return None if found is None else found[0]
         return "FUELLING POINT" if state is SessionState.CHOOSING else None
 
     def refusals(self) -> Sequence[str]:

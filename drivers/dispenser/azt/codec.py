@@ -165,7 +165,7 @@ def _long_at(buffer: bytearray, start: int) -> tuple[int, Frame | None]:
         return 1, None
     if at + 2 >= len(buffer):
         return 0, None
-    frame = _frame(buffer[start], bytes(normal)) if buffer[at + 2] == check(normal) else None
+    frame = _frame(buffer[start], bytes(normal)) if buffer[at + 2] == check(bytes(normal)) else None
     return (1, None) if frame is None else (at + 3 - start, frame)
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from drivers.dispenser.dart.codec import from_bcd, to_bcd
 from drivers.dispenser.dart.frames import Transaction
 from drivers.dispenser.dart.profile import PositionProfile
+from drivers.dispenser.units import PRICE_DECIMALS, VOLUME_ML_DECIMALS, Unsendable, floored, rounded
 from drivers.events import PumpStatus
 
 MAX_NOZZLE = 15
-_VOLUME_ML_DECIMALS = 3
-_PRICE_DECIMALS = 4
 
 RETURN_STATUS = Transaction(0x01, b"\x00")
 RETURN_FILLING = Transaction(0x01, b"\x04")
@@ -54,10 +53,6 @@ _ALARMS = {
     0x19: "vapour recovery error",
     0x20: "vapour recovery error",
 }
-
-
-class Unsendable(Exception):
-    """A command that this head cannot be told. The text says why, in words for an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +96,6 @@ class TotalReply:
 Reply = StatusReply | FillReply | NozzleReply | AlarmReply | TotalReply
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def rounded(value: int, decimals: int, to_decimals: int) -> int:
-    """A reading in another unit; half a unit goes up. Exact unless decimals are lost."""
-    if to_decimals >= decimals:
-        return value * int(10 ** (to_decimals - decimals))
-    scale = int(10 ** (decimals - to_decimals))
-    return (2 * value + scale) // (2 * scale)
-
-
-def floored(value: int, decimals: int, to_decimals: int) -> int:
-    """A limit in another unit; never more than asked."""
-    if to_decimals >= decimals:
-        return value * int(10 ** (to_decimals - decimals))
-    return value // int(10 ** (decimals - to_decimals))
-
-
 # --- to the pump ------------------------------------------------------------------------------------------------------
 
 
@@ -132,7 +109,7 @@ def preset(profile: PositionProfile, volume_ml: int | None, amount_minor: int | 
     if volume_ml is not None and amount_minor is not None:
         raise Unsendable("a preset of volume and of amount at once")
     if volume_ml is not None:
-        code, units = 0x03, floored(volume_ml, _VOLUME_ML_DECIMALS, profile.volume_decimals)
+        code, units = 0x03, floored(volume_ml, VOLUME_ML_DECIMALS, profile.volume_decimals)
     elif amount_minor is not None:
         code, units = 0x04, floored(amount_minor, profile.currency_decimals, profile.amount_decimals)
     else:
@@ -148,8 +125,8 @@ def prices(profile: PositionProfile, values: tuple[int, ...]) -> Transaction:
         raise Unsendable(f"{len(values)} prices")
     data = b""
     for nozzle, value in enumerate(values, start=1):
-        units = floored(value, _PRICE_DECIMALS, profile.price_decimals)
-        if rounded(units, profile.price_decimals, _PRICE_DECIMALS) != value or not 0 <= units <= 999_999:
+        units = floored(value, PRICE_DECIMALS, profile.price_decimals)
+        if rounded(units, profile.price_decimals, PRICE_DECIMALS) != value or not 0 <= units <= 999_999:
             raise Unsendable(f"the price of nozzle {nozzle} does not fit the head's {profile.price_decimals} decimals")
         data += to_bcd(units, 3)
     return Transaction(0x05, data)
@@ -186,7 +163,7 @@ def reply(profile: PositionProfile, transaction: Transaction) -> Reply | None:
             return AlarmReply(_ALARMS.get(data[0], f"unknown alarm {data[0]:02X}"))
         case 0x65, 16:
             total = from_bcd(data[1:6])
-            return None if total is None else TotalReply(data[0], rounded(total, profile.total_decimals, _VOLUME_ML_DECIMALS))
+            return None if total is None else TotalReply(data[0], rounded(total, profile.total_decimals, VOLUME_ML_DECIMALS))
         case _:
             return None
 
@@ -196,7 +173,7 @@ def _fill(profile: PositionProfile, data: bytes) -> FillReply | None:
     if volume is None or amount is None:
         return None
     return FillReply(
-        rounded(volume, profile.volume_decimals, _VOLUME_ML_DECIMALS), rounded(amount, profile.amount_decimals, profile.currency_decimals)
+        rounded(volume, profile.volume_decimals, VOLUME_ML_DECIMALS), rounded(amount, profile.amount_decimals, profile.currency_decimals)
     )
 
 
@@ -205,4 +182,4 @@ def _nozzle_reply(profile: PositionProfile, data: bytes) -> NozzleReply | None:
     nozzle, out = data[3] & 0x0F, data[3] & 0x10
     if price is None or (out and nozzle == 0):
         return None  # "a nozzle is out" without saying which: never guess one
-    return NozzleReply(nozzle if out else None, rounded(price, profile.price_decimals, _PRICE_DECIMALS))
+    return NozzleReply(nozzle if out else None, rounded(price, profile.price_decimals, PRICE_DECIMALS))

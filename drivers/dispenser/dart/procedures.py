@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, ReadFill, ReadTotal, SetPrices, StopFuellingPoint
 from drivers.dispenser.dart import mapping
 from drivers.dispenser.dart.frames import Transaction
-from drivers.dispenser.dart.mapping import FillReply, TotalReply, Unsendable
+from drivers.dispenser.dart.mapping import FillReply, TotalReply
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.units import Unsendable
 from drivers.events import FillReported, PumpEvent, PumpStatus, TotalReported
 
 RELEASED = (PumpStatus.AUTHORIZED, PumpStatus.FILLING, PumpStatus.SUSPENDED)

@@ -1,0 +1,349 @@
+"""One hose on an AZT line: its survey, its commands one after another, and what it has said.
+
+Reference dispenser-protocols 3.3 (silence), 3.4 (states), 3.7 and 3.8 (after a loss); azt.md. The line decides when a position may be
+asked; the position decides what it is asked and what its words mean.
+
+A head at rest whose last record has not been confirmed counts as COMPLETED, whatever it says: some leave the finished state by
+themselves, and the record is read before anything else happens to it. The transaction number tells whether it is still that record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
+from drivers.dispenser.azt import mapping
+from drivers.dispenser.azt.codec import encode
+from drivers.dispenser.azt.frames import Answer, Command, Request, Short
+from drivers.dispenser.azt.mapping import State, StatusReply
+from drivers.dispenser.azt.procedures import Anchor, Ask, Desk, Picture, Procedure, cancel_local_dose, judge, procedure, survey
+from drivers.dispenser.azt.profile import LineProfile, PositionProfile
+from drivers.events import (
+    CommandFailed,
+    FillProgressed,
+    NozzleLifted,
+    NozzleReturned,
+    PumpAlarmed,
+    PumpEvent,
+    PumpLineLost,
+    PumpStatus,
+    PumpStatusChanged,
+    PumpSurveyed,
+)
+
+MAX_COMMANDS = 16
+OVER_ALARM = "more flowed than the dose, or something that nobody released"
+LOCAL_DOSE_ALARM = "a dose was entered at the head"
+
+
+class _Asked(Enum):
+    """What the request under way is for."""
+
+    POLL = auto()
+    LIVE = auto()
+    PROCEDURE = auto()
+    NOTHING = auto()  # any more: whoever asked was withdrawn
+
+
+class Position:
+    """The master's side of one hose. All times are ``now`` in milliseconds."""
+
+    def __init__(self, profile: PositionProfile, line: LineProfile, post: Callable[[PumpEvent], None]) -> None:
+        self.profile = profile
+        self.fp = profile.fp
+        self.poll = encode(Request(profile.address, Command.STATUS.value))
+        self.dead = False
+        """Silent for so long that the line asks it more rarely."""
+        self.gap: int | None = None
+        """The line's note: time from the last idle poll of this position to the next request on the line."""
+        self.queued = False
+        """The line's note: this position waits for its turn to be asked something."""
+        self.idle_answer = b""
+        """The last answer to a poll, as it comes on the wire; the same again changes nothing while the position is quiet."""
+        self._line = line
+        self._post = post
+        self._live = encode(Request(profile.address, Command.CURRENT.value))
+        self._anchor = Anchor()
+        self._asked = _Asked.POLL
+        self._tries = 0
+        self._misses = 0
+        self._told_lost = False
+        self._queue: deque[PumpCommand] = deque()
+        self._command: PumpCommand | None = None
+        self._procedure: Procedure | None = None
+        self._want: Ask | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known of the head but what the anchor says."""
+        self.picture = Picture()
+        self.surveyed = False
+        self.idle_answer = b""
+        self._desk = Desk(self.picture, self._anchor, self.profile, self._line, self._post, self._retell)
+        self._answering = False
+        self._surveying = False
+        self._told: PumpStatus | None = None
+        self._nozzle_out = False
+        self._live_at: int | None = None
+        self._cancel_at = 0
+        self._progress: int | None = None
+
+    # --- what the line asks ---
+
+    @property
+    def quiet(self) -> bool:
+        """Surveyed, alive and without anything to do: the same state again changes nothing."""
+        return self.surveyed and self._procedure is None and not self._misses and self.picture.state is not State.LOCAL_DOSE
+
+    @property
+    def timer_at(self) -> int | None:
+        """When the next live reading is due, None when no fuel flows."""
+        return self._live_at
+
+    def wants(self, now: int) -> bool:
+        """There is more to ask now than the state."""
+        return not self.dead and (self._want is not None or (self._live_at is not None and now >= self._live_at))
+
+    def request(self, now: int) -> bytes:
+        """What to send at this turn: the procedure's request, the live reading that is due, or a poll."""
+        if self._want is not None and not self.dead:
+            self._asked = _Asked.PROCEDURE
+            self._tries += 1
+            return encode(self._want.request)
+        if self._live_at is not None and now >= self._live_at:
+            self._asked = _Asked.LIVE
+            late = self._live_at + self._line.live_interval_ms
+            self._live_at = late if late > now else now + self._line.live_interval_ms
+            return self._live
+        self._asked = _Asked.POLL
+        return self.poll
+
+    # --- what the line heard ---
+
+    def on_answer(self, answer: Answer | Short, now: int) -> bool:
+        """The answer to the request under way. False when it cannot be one, which counts as silence."""
+        self._desk.now = now
+        asks_status = self._asked is _Asked.POLL or (
+            self._asked is _Asked.PROCEDURE and self._want is not None and self._want.request.command == Command.STATUS.value
+        )
+        if asks_status:
+            reply = mapping.status(answer.data) if isinstance(answer, Answer) else None
+            if reply is None:
+                return False
+            self._alive()
+            if self._asked is _Asked.POLL and isinstance(answer, Answer):
+                self.idle_answer = encode(answer)
+            self._on_status(reply, now)
+        else:
+            self._alive()
+        if self._asked is _Asked.LIVE:
+            self._on_live(answer)
+        elif self._asked is _Asked.PROCEDURE:
+            self._resume(answer, now)
+        self._next(now)
+        return True
+
+    def on_silence(self, now: int) -> None:
+        """The request was not answered, or not by an answer."""
+        self._desk.now = now
+        if not self.dead:
+            self._misses += 1
+        if self._misses >= self._line.misses_until_lost and not self.dead:
+            self.dead = True
+            self.lose(f"no answer to {self._misses} requests", now)
+        elif self._asked is _Asked.PROCEDURE and self._want is not None and self._tries >= self._want.tries:
+            self._resume(None, now)
+            self._next(now)
+
+    def lose(self, why: str, now: int) -> None:
+        """Nothing is known any more: say so once, fail what was asked, and begin anew at the next answer."""
+        asked = [*([self._command] if self._command is not None else []), *self._queue]
+        self._queue.clear()
+        self._drop_procedure()
+        self._begin()
+        if not self._told_lost:
+            self._told_lost = True
+            self._post(PumpLineLost(self.fp, why))
+        for command in asked:
+            self._fail(command, f"the position was lost: {why}")
+
+    def reconnected(self) -> None:
+        """The port was opened again: ask as if nothing had been missed."""
+        self.dead = False
+        self._misses = 0
+
+    # --- commands ---
+
+    def submit(self, command: PumpCommand, now: int) -> None:
+        """Take a command. A stop goes before everything and withdraws releases that wait; what cannot be done is answered CommandFailed."""
+        if not self.surveyed and not (isinstance(command, StopFuellingPoint) and self._answering):
+            self._fail(command, "the position is not connected")
+        elif isinstance(command, StopFuellingPoint):
+            self._stop_first(command)
+        elif len(self._queue) >= MAX_COMMANDS:
+            self._fail(command, f"{MAX_COMMANDS} commands are waiting already")
+        else:
+            self._queue.append(command)
+        self._next(now)
+
+    def _stop_first(self, command: StopFuellingPoint) -> None:
+        running = self._command
+        withdrawn = [waiting for waiting in self._queue if isinstance(waiting, AuthorizeFuellingPoint)]
+        self._queue = deque(waiting for waiting in self._queue if not isinstance(waiting, AuthorizeFuellingPoint | StopFuellingPoint))
+        if isinstance(running, AuthorizeFuellingPoint):
+            self._drop_procedure()
+            withdrawn.insert(0, running)
+        elif not isinstance(running, ConfirmFill | StopFuellingPoint):
+            self._drop_procedure()
+            if running is not None:
+                self._queue.appendleft(running)  # asking again does no harm, nor does a price that is set already
+        self._queue.appendleft(command)
+        for waiting in withdrawn:
+            self._fail(waiting, "withdrawn by a stop")
+
+    def _fail(self, command: PumpCommand, why: str) -> None:
+        self._post(CommandFailed(self.fp, type(command).__name__, why))
+
+    def _drop_procedure(self) -> None:
+        if self._procedure is not None:
+            self._procedure.close()
+        self._procedure = self._command = self._want = None
+        self._surveying = False
+        if self._asked is _Asked.PROCEDURE:
+            self._asked = _Asked.NOTHING
+
+    def _next(self, now: int) -> None:
+        """Begin what is to be done next when nothing is under way: stops and commands, but first whatever they build on."""
+        while self._procedure is None and self._answering and not self.dead:
+            stops = bool(self._queue) and isinstance(self._queue[0], StopFuellingPoint)
+            if not self.surveyed and not stops:
+                self._surveying = True
+                self._start(survey(self._desk), None, now)
+                return
+            if self.picture.state is State.FINISHED and not self.picture.judged and not stops:
+                self._start(judge(self._desk), None, now)
+            elif self._queue:
+                command = self._queue.popleft()
+                self._start(procedure(self._desk, command), command, now)
+            elif self.picture.state is State.LOCAL_DOSE and now >= self._cancel_at:
+                self._cancel_at = now + self._line.effect_limit_ms
+                self._start(cancel_local_dose(self._desk), None, now)
+            else:
+                return
+
+    def _start(self, running: Procedure, command: PumpCommand | None, now: int) -> None:
+        self._procedure, self._command = running, command
+        self._desk.now = now
+        self._resume(None, now)
+
+    def _resume(self, reply: Answer | Short | None, now: int) -> None:
+        """Let the procedure go on to its next question."""
+        running, command = self._procedure, self._command
+        if running is None:
+            return
+        self._tries = 0
+        try:
+            self._want = next(running) if self._want is None else running.send(reply)
+        except StopIteration as end:
+            self._procedure = self._command = self._want = None
+            if self._surveying:
+                self._surveying = False
+                if end.value is None:
+                    self._survey_done(now)
+            elif end.value is not None and command is not None:
+                self._fail(command, end.value)
+
+    def _alive(self) -> None:
+        self._misses = 0
+        self.dead = False
+        self._answering = True
+
+    # --- what the head says ---
+
+    def _survey_done(self, now: int) -> None:
+        self.surveyed = True
+        self._told_lost = False
+        state = self.picture.state
+        self._nozzle_out = state in (State.LIFTED, State.STARTED)
+        self._told = self._status()
+        if self._told is None:
+            return
+        self._post(PumpSurveyed(self.fp, self._told, self.profile.nozzle if self._nozzle_out else None))
+        self._alarms(None, StatusReply(State.HANGING, False))
+        self._arm_live(now)
+
+    def _status(self) -> PumpStatus | None:
+        """The forecourt's word for what the head says; None while it is not known yet."""
+        picture = self.picture
+        match picture.state:
+            case State.AUTHORIZED:
+                return PumpStatus.AUTHORIZED
+            case State.STARTED:
+                return PumpStatus.FILLING
+            case State.FINISHED:
+                if not picture.judged:
+                    return self._told
+                return PumpStatus.LIMIT_REACHED if picture.limit_reached else PumpStatus.COMPLETED
+            case None:
+                return None
+            case _ if self._anchor.unconfirmed:
+                return PumpStatus.LIMIT_REACHED if self._told is PumpStatus.LIMIT_REACHED else PumpStatus.COMPLETED
+            case _:
+                priced = picture.register is None or picture.register.price > 0
+                return PumpStatus.RESET if priced else PumpStatus.NOT_PROGRAMMED
+
+    def _on_status(self, reply: StatusReply, now: int) -> None:
+        picture = self.picture
+        before = StatusReply(picture.state, picture.over) if picture.state is not None else None
+        picture.statuses += 1
+        if reply == before:
+            return
+        picture.state, picture.over = reply.state, reply.over
+        if not self.surveyed:
+            return
+        if reply.state is State.FINISHED and (before is None or before.state is not State.FINISHED):
+            self._anchor.unconfirmed = True
+            picture.judged, picture.limit_reached = False, False
+        was_out = self._nozzle_out
+        if reply.state in (State.HANGING, State.LIFTED, State.STARTED):
+            self._nozzle_out = reply.state is not State.HANGING
+        if was_out and not self._nozzle_out:
+            self._post(NozzleReturned(self.fp, self.profile.nozzle))  # before the status: a head at rest may be released to a nozzle out
+        self._retell()
+        if self._nozzle_out and not was_out:
+            price = None if picture.register is None else picture.register.price
+            self._post(NozzleLifted(self.fp, self.profile.nozzle, price))
+        self._alarms(reply, before)
+        self._arm_live(now)
+
+    def _retell(self) -> None:
+        status = self._status()
+        if self.surveyed and status is not None and status is not self._told:
+            self._told = status
+            self._post(PumpStatusChanged(self.fp, status))
+
+    def _alarms(self, reply: StatusReply | None, before: StatusReply | None) -> None:
+        """What the head's new state complains of; all of it after a survey."""
+        picture = self.picture
+        if picture.over and (reply is None or before is None or not before.over):
+            self._post(PumpAlarmed(self.fp, OVER_ALARM))
+        if picture.state is State.LOCAL_DOSE and (reply is None or before is None or before.state is not State.LOCAL_DOSE):
+            self._post(PumpAlarmed(self.fp, LOCAL_DOSE_ALARM))
+
+    def _arm_live(self, now: int) -> None:
+        if self.picture.state is not State.STARTED:
+            self._live_at = None
+        elif self._live_at is None:
+            self._progress = None
+            self._live_at = now + self._line.live_interval_ms
+
+    def _on_live(self, answer: Answer | Short) -> None:
+        """The volume that has flowed; what it costs is reckoned as the head does, because command 4 does not tell."""
+        volume_ml = mapping.volume(self.profile, answer.data) if isinstance(answer, Answer) else None
+        register = self.picture.register
+        if volume_ml is None or register is None or self.picture.state is not State.STARTED or volume_ml == self._progress:
+            return
+        self._progress = volume_ml
+        self._post(FillProgressed(self.fp, volume_ml, mapping.cost(self.profile, volume_ml, register.price)))

@@ -1,0 +1,81 @@
+"""The pumps of a scenario and their lines in virtual time: each protocol's real line master before its emulated dispensers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from drivers.dispenser.azt.line import AztLine
+from drivers.dispenser.azt.profile import PositionProfile as AztProfile
+from drivers.dispenser.dart.line import DartLine
+from drivers.dispenser.dart.profile import PositionProfile as DartProfile
+from hal_sim.dispensers.azt import AztBus, AztHead, AztPosition, AztSettings
+from hal_sim.dispensers.dart import DartBus, DartPosition
+from hal_sim.dispensers.head import Head, HeadOptions
+from hal_sim.wire import LineRate
+from tests.virtual.heap import Heap
+from tests.virtual.line import VirtualLine
+
+FIRST_ADDRESS = {"dart": 0x50, "azt": 1}
+AZT_RATE = LineRate(4800, 11)
+
+
+class NotBuilt(Exception):
+    """The scenario asks for something that this world does not have."""
+
+
+def build_pumps(
+    scenario: Mapping[str, Any], heap: Heap, options: HeadOptions, leap: bool
+) -> tuple[dict[int, Head], dict[int, VirtualLine]]:
+    """Heads and lines by fuelling point; all points of one protocol share one line. Raises NotBuilt."""
+    heads: dict[int, Head] = {}
+    lines: dict[int, VirtualLine] = {}
+    points: dict[str, dict[int, list[Mapping[str, Any]]]] = {"dart": {}, "azt": {}}
+    for row in scenario["fuelling_points"]:
+        if row["protocol"] not in points:
+            raise NotBuilt(f"no {row['protocol']} line is built yet")
+        points[row["protocol"]].setdefault(row["fp"], []).append(row)
+    for protocol, build in (("dart", _dart), ("azt", _azt)):
+        if points[protocol]:
+            line, built = build(points[protocol], scenario["decimals"], heap, options, leap)
+            heads |= built
+            lines |= dict.fromkeys(built, line)
+    order = dict.fromkeys(row["fp"] for row in scenario["fuelling_points"])
+    return {fp: heads[fp] for fp in order}, {fp: lines[fp] for fp in order}
+
+
+def _said(rows: list[Mapping[str, Any]]) -> tuple[dict[int, str], dict[int, int]]:
+    return {row["nozzle"]: row["product"] for row in rows}, {row["nozzle"]: row["price"] for row in rows}
+
+
+def _dart(
+    points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
+) -> tuple[VirtualLine, dict[int, Head]]:
+    heads = {fp: Head(*_said(rows), options=options) for fp, rows in points.items()}
+    addresses = {fp: FIRST_ADDRESS["dart"] + place for place, fp in enumerate(points)}
+    bus = DartBus([DartPosition(addresses[fp], head) for fp, head in heads.items()])
+    profiles = tuple(DartProfile(fp, address, currency_decimals=decimals) for fp, address in addresses.items())
+    return VirtualLine("pumps", bus, partial(DartLine, "pumps", profiles), heap, leap=leap), heads
+
+
+def _azt(
+    points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
+) -> tuple[VirtualLine, dict[int, Head]]:
+    heads: dict[int, Head] = {}
+    positions, profiles = [], []
+    for place, (fp, rows) in enumerate(points.items()):
+        if len(rows) > 1:
+            raise NotBuilt("an AZT fuelling point has one nozzle")
+        address, price_decimals = FIRST_ADDRESS["azt"] + place, price_decimals_of(rows)
+        head = AztHead(*_said(rows), options=options)
+        heads[fp] = head
+        positions.append(AztPosition({rows[0]["nozzle"]: address}, head, AztSettings(price_decimals=price_decimals)))
+        profiles.append(AztProfile(fp, address, rows[0]["nozzle"], price_decimals=price_decimals, currency_decimals=decimals))
+    make = partial(AztLine, "pumps-azt", tuple(profiles))
+    return VirtualLine("pumps-azt", AztBus(positions), make, heap, rate=AZT_RATE, leap=leap), heads
+
+
+def price_decimals_of(rows: list[Mapping[str, Any]]) -> int:
+    """Two, or as many as the prices (1/10000 of the major unit) have."""
+    return max(2, *(4 - next(zeros for zeros in (4, 3, 2, 1, 0) if row["price"] % 10**zeros == 0) for row in rows))
