@@ -18,6 +18,14 @@ Given the cards
 Given the limits
 Given the shares
 Given the ranges that are online only
+Given the card ranges
+Given the prompt rules
+Given the host knows the odometers
+When the driver swipes track "7001000000000012=2912101000"
+When the driver presses key 2
+When the host sets the odometer of card "7001" to 5
+Then the sale carries mark "VEHICLE, ODOMETER"
+Then the sale carries no mark
 Given the site is in network "NORD"
 Given the balances
 Given the host counts

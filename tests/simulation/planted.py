@@ -16,10 +16,13 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulation.run import run
+
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("planted.toml")
 COPIED = ("terminal", "drivers")
 STEP_LIMIT_S = 1_800
+FUELLINGS = 12
 
 _SEARCH = """
 import json, sys
@@ -27,7 +30,7 @@ from tests.simulation.run import run
 import terminal
 assert terminal.__file__.startswith(sys.argv[3]), terminal.__file__
 for seed in range(int(sys.argv[1]), int(sys.argv[1]) + int(sys.argv[2])):
-    failure = run(seed, 12).failure
+    failure = run(seed, int(sys.argv[4])).failure
     if failure is not None:
         print(json.dumps([seed, failure.name, failure.what]))
         break
@@ -87,7 +90,7 @@ def search(plant: Plant, seeds: int, first: int = 1) -> Found | None:
         environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
         try:
             done = subprocess.run(
-                [sys.executable, "-c", _SEARCH, str(first), str(seeds), folder],
+                [sys.executable, "-c", _SEARCH, str(first), str(seeds), folder, str(FUELLINGS)],
                 cwd=folder,
                 env=environment,
                 capture_output=True,
@@ -102,4 +105,7 @@ def search(plant: Plant, seeds: int, first: int = 1) -> Found | None:
     if not done.stdout.strip():
         return None
     seed, by, what = json.loads(done.stdout)
+    healthy = run(seed, FUELLINGS).failure
+    if healthy is not None:
+        raise PlantError(f"seed {seed} breaks without the bug too ({healthy.name}): mend that first")
     return Found(seed, seed - first + 1, by, what)

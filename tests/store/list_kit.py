@@ -27,6 +27,9 @@ KEY_FIELDS = {
     "baseline": ("subject", "window", "measure", "products"),
     "share": ("subject", "window", "measure", "products"),
     "online_only": ("range",),
+    "range": ("first", "last"),
+    "prompt": ("subject", "prompt"),
+    "odometer": ("account",),
     "deny": ("card", "customer", "range"),
     "product": ("product",),
 }

@@ -81,7 +81,7 @@ def sale_row(
     nozzle, product = taken
     places = (*rows, None, None)[:3]
     decided_by = "host" if len(rows) > 1 else None  # by the authorization's own row
-    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places, decided_by, ended)
+    return (1, 1, "OPT-1-1-1", state, 2, nozzle, "a1", "carrier", product, *use, 1_000, reversal, *places, decided_by, ended, None)
 
 
 def test_a_sale_from_its_hold_to_its_booking(tables: Tables) -> None:
