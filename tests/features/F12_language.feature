@@ -34,13 +34,14 @@ Feature: F12 The terminal speaks the driver's language
     Then the display shows "Pump no.:"
     When the driver presses cancel
     Then the display shows "Cancelled"
-    When 7 s pass
-    And the driver presents badge "04A1B2C3D4E5F6"
+    And the display shows "Bienvenue"
+    When the driver presents badge "04A1B2C3D4E5F6"
     Then the display shows "Zapfpunkt Nr.:"
 
   Scenario: A language that nobody uses is forgotten
     When the driver presses key 3
     Then the display shows "Willkommen"
     When 31 s pass
-    And the driver presents badge "04B1B2C3D4E5F6"
+    Then the display shows "Bienvenue"
+    When the driver presents badge "04B1B2C3D4E5F6"
     Then the display shows "Pompe n° :"

@@ -21,6 +21,8 @@ LINES = {"dart": "pumps", "azt": "pumps-azt"}
 ML_PER_MIN = 600_000
 DEFAULT_MINIMUM_ML = 2_000
 LIFT_MS = 9_000
+INPUT_MS = 14_000
+"""A Then waits 20 s for a driver who is given up."""
 LISTS_MS = 1_000
 HOST = {
     "authorize_ms": 5_000,
@@ -32,7 +34,7 @@ HOST = {
     "retry_cap_ms": 2_000,
     "state_ms": 2_000,
 }
-TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000}
+TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000, "input_ms": INPUT_MS}
 RESERVE_MIB = 4
 _POLICY = (
     *("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny", "batch_sales", "bank_cards"),

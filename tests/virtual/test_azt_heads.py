@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from drivers.events import PumpSurveyed
 from hal_sim.dispensers.azt import AztHead
+from hal_sim.wire import Faults
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
-from tests.virtual.world import VirtualWorld
+from tests.virtual.world import NOISE, VirtualWorld
 
 CARD = "04A1B2C3D4E5F6"
 SETUP = Setup(
@@ -160,8 +163,28 @@ def test_a_dose_entered_at_the_head_serves_nobody() -> None:
 def test_another_head_in_its_place_gets_its_price_first() -> None:
     world, head = world_with(None)
     fuel(world, head, 5_000)
+    head.power_off(world.heap.now)
+    world.pass_time(10_000)
     world.exchange_head(1)
     world.pass_time(20_000)
+    assert head.prices == {1: 17_290}
+    fuel(world, head, 5_000)
+    assert len(world.ledger_sales()) == 2
+    world.close()
+
+
+def test_a_head_exchanged_between_two_polls_is_found_before_it_is_released() -> None:
+    """Its transaction number is not the known one: nobody fuels by its books before they were read and it has its price."""
+    world, head = world_with(None)
+    fuel(world, head, 5_000)
+    world.exchange_head(1)
+    world.pass_time(5_000)
+    choose(world)
+    world.lift(1, 1)
+    world.pass_time(3_000)
+    assert not head.valve_open
+    world.hang_up(1)
+    world.pass_time(10_000)
     assert head.prices == {1: 17_290}
     fuel(world, head, 5_000)
     assert len(world.ledger_sales()) == 2
@@ -207,4 +230,26 @@ def test_a_survey_stands_before_everything_else() -> None:
     world.pass_time(3_000)
     pump = [event for event in seen if getattr(event, "fp", None) == 1]
     assert isinstance(pump[0], PumpSurveyed)
+    world.close()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_noisy_line_books_each_fuelling_once_and_rightly(seed: int) -> None:
+    """Lost, doubled, split and spoilt transmissions in both directions over a whole fuelling."""
+    world, head = world_with(None)
+    wire = world.station.lines[1].wire
+    wire.set_faults(Faults(NOISE, Random(f"down {seed}")), Faults(NOISE, Random(f"up {seed}")))
+    choose(world)
+    world.lift(1, 1)
+    world.pass_time(20_000)
+    if head.valve_open:
+        world.flow(1, 5_000)
+    world.pass_time(3_000)
+    world.hang_up(1)
+    world.pass_time(20_000)
+    wire.set_faults(None, None)
+    world.pass_time(30_000)
+    assert sold(world) in ([], [(5_000, 865)])
+    fuel(world, head, 3_000)
+    assert sold(world)[-1] == (3_000, 519)
     world.close()
