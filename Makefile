@@ -48,6 +48,9 @@ features: setup ## play every feature, then print the table of features with a t
 oracle: setup ## random cases through `terminal explain` against the rules written apart: CASES=100000 SEED=1 JOBS=2, or malformed ones: BAD=500
 	@$(RUN) tests.oracle $(if $(BAD),--bad $(BAD),--cases $(CASES)) --seed $(or $(SEED),1) --jobs $(JOBS)
 
+rig: setup ## play every scenario on the rig, several files at once (make test plays three of each feature there)
+	@$(RUN) tests.play tests/features --world rig --jobs 5 --table
+
 swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1
 	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST)
 

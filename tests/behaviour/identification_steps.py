@@ -36,7 +36,12 @@ def _odometer(stage: Stage, card: str, reading: str) -> None:
     stage.world.host_sets_odometer(stage.setup.numbers_of(card)[0], values.whole(reading, "the reading"))
 
 
-@known(Kind.THEN, 'the sale carries mark "{words}"', r'the sale carries (?:no marks?|marks? "(?P<words>[^"]*)")', short="the sale carries no mark")
+@known(
+    Kind.THEN,
+    'the sale carries mark "{words}"',
+    r'the sale carries (?:no marks?|marks? "(?P<words>[^"]*)")',
+    short="the sale carries no mark",
+)
 def _marks(stage: Stage, words: str | None) -> None:
     wanted = [] if words is None else list(values.comma_list(words))
 

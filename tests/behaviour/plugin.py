@@ -5,7 +5,8 @@ PYTEST_DONT_REWRITE (there is no bare assert here)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
+from typing import Any
 
 import pytest
 from pytest_bdd.parser import Feature, Scenario, Step
@@ -36,12 +37,20 @@ def plainly(problem: BaseException) -> str:
 class Listener:
     """A pytest plugin object: gathers an ``Outcome`` of every scenario and hands it to ``tell`` as it ends."""
 
-    def __init__(self, tell: Callable[[Outcome], None] | None = None) -> None:
+    def __init__(self, tell: Callable[[Outcome], None] | None = None, only: Collection[str] = ()) -> None:
+        """``only``: the titles of the scenarios to play; none named means all."""
+        self._only = only
         self.outcomes: list[Outcome] = []
         self._tell = tell
         self._at: dict[str, tuple[int, str]] = {}
         self._why: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
+
+    @pytest.hookimpl
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out what was not asked for."""
+        if self._only:
+            items[:] = [item for item in items if _title(item) in self._only]
 
     @pytest.hookimpl
     def pytest_bdd_before_step(self, request: pytest.FixtureRequest, feature: Feature, scenario: Scenario, step: Step) -> None:
@@ -67,12 +76,12 @@ class Listener:
         return report
 
     def _end(self, item: pytest.Item, scene: Scene) -> None:
-        params = item.callspec.params  # type: ignore[attr-defined]
+        params = _params(item)
         line, step = self._at.pop(item.nodeid, (0, ""))
         why = self._why.pop(item.nodeid, None)
         outcome = Outcome(
             scene=scene,
-            title=scene.title(params.get("_pytest_bdd_example", {})),
+            title=_title(item),
             world=str(params["world_name"]),
             passed=why is None,
             seconds=self._seconds.pop(item.nodeid),
@@ -83,6 +92,16 @@ class Listener:
         self.outcomes.append(outcome)
         if self._tell is not None:
             self._tell(outcome)
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    params: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    return params
+
+
+def _title(item: pytest.Item) -> str:
+    scene = getattr(getattr(item, "function", None), "scene", None)
+    return scene.title(_params(item).get("_pytest_bdd_example", {})) if isinstance(scene, Scene) else ""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -146,7 +146,8 @@ def test_the_cards_number_is_a_slice() -> None:
 
 def test_codes_of_products_and_prompts() -> None:
     at = Slice(TrackField.DISCRETIONARY, 0, 1)
-    row = replace(ROW, restriction=Coded(at, {"0": ("GAZOLE",), "1": None}), prompts=Coded(at, {"0": ("ODOMETER",), "1": ("DRIVER", "ODOMETER")}))
+    prompted = Coded(at, {"0": ("ODOMETER",), "1": ("DRIVER", "ODOMETER")})
+    row = replace(ROW, restriction=Coded(at, {"0": ("GAZOLE",), "1": None}), prompts=prompted)
     wanted = {"0": (frozenset({"GAZOLE"}), ("ODOMETER",)), "1": (None, ("DRIVER", "ODOMETER")), "9": (frozenset(), ("ODOMETER", "DRIVER"))}
     for code, (products, prompts) in wanted.items():
         found = read([row], stripe(rest=code), TODAY)

@@ -75,8 +75,18 @@ def _left_out(scenes: list[Scene], world: str) -> None:
     "--jobs", default=1, show_default=True, type=click.IntRange(1, 16), help="Play so many files at once, each in its own process."
 )
 @click.option("--built", is_flag=True, help="Leave out what is tagged @later.")
+@click.option("--only", multiple=True, metavar="TITLE", help="Only the scenario of this title; may be given several times.")
 @click.option("--trace", is_flag=True, help="For developers: print tracebacks of failures.")
-def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_table: bool, jobs: int, built: bool, trace: bool) -> None:
+def main(
+    feature: tuple[str, ...],
+    world: str,
+    json_file: Path | None,
+    show_table: bool,
+    jobs: int,
+    built: bool,
+    only: tuple[str, ...],
+    trace: bool,
+) -> None:
     """Play feature files: plain sentences that say what drivers, pumps and the host do, and what must then be so."""
     if show_table and not feature:
         _show_table()
@@ -94,7 +104,7 @@ def main(feature: tuple[str, ...], world: str, json_file: Path | None, show_tabl
         raise click.UsageError(f"there is no world {world!r}; known are {', '.join(WORLDS)}")
     if built:
         scenes = [scene for scene in scenes if LATER not in scene.tags]
-    status = _play(scenes, world, json_file, trace) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built)
+    status = _play(scenes, world, json_file, trace, only) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built, only)
     if show_table:
         _show_table()
     sys.exit(status)
@@ -107,7 +117,7 @@ def _show_table() -> None:
         raise click.ClickException(f"the table of features cannot be read: {absent}") from None
 
 
-def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) -> int:
+def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool, only: tuple[str, ...]) -> int:
     """Play what was understood; returns the exit status."""
     told: list[Told] = []
 
@@ -118,7 +128,7 @@ def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) 
     try:
         load_world(world)
         _left_out(scenes, world)
-        play(scenes, world, tell, trace)
+        play(scenes, world, tell, trace, only)
     except (NoSuchWorld, RuntimeError) as broken:
         click.echo(str(broken), err=True)
         return 1
@@ -128,12 +138,12 @@ def _play(scenes: list[Scene], world: str, json_file: Path | None, trace: bool) 
     return _summary(told, world, json_file)
 
 
-def _play_at_once(scenes: list[Scene], world: str, json_file: Path | None, jobs: int, built: bool) -> int:
+def _play_at_once(scenes: list[Scene], world: str, json_file: Path | None, jobs: int, built: bool, only: tuple[str, ...]) -> int:
     """The same with several processes; scenarios are told file by file."""
     told: list[Told] = []
     _left_out(scenes, world)
     files = dict.fromkeys(scene.file for scene in scenes if scene.plays_in(world))
-    plays = Plays(list(files), world, jobs, built)
+    plays = Plays(list(files), world, jobs, built, dict.fromkeys(files, only))
     try:
         for one in plays.outcomes():
             told.append(one)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ Told = dict[str, Any]
 """One scenario as ``--json`` writes it."""
 
 
-def play_file(file: Path, world: str, built: bool = False) -> list[Told]:
-    """Play one file in a process of its own. Raises RuntimeError with its last words when it did not come to an end."""
+def play_file(file: Path, world: str, built: bool = False, only: Sequence[str] = ()) -> list[Told]:
+    """Play one file, or those scenarios of it, in a process of its own. Raises RuntimeError with its last words when it comes to no end."""
     with tempfile.TemporaryDirectory(prefix="play-") as folder:
         results = Path(folder) / "results.json"
+        titles = [word for title in only for word in ("--only", title)]
         command = [sys.executable, "-m", "tests.play", str(file), "--world", world, "--json", str(results)]
-        done = subprocess.run([*command, *(["--built"] if built else [])], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, *(["--built"] if built else []), *titles], cwd=ROOT, capture_output=True, text=True, check=False)
         if not results.exists():
             raise RuntimeError(f"{file.name} could not be played: {(done.stderr or done.stdout).strip()[-2000:]}")
         scenarios: list[Told] = json.loads(results.read_text(encoding="utf-8"))["scenarios"]
@@ -31,9 +32,15 @@ def play_file(file: Path, world: str, built: bool = False) -> list[Told]:
 class Plays:
     """Plays these files, so many at a time, the first ones first. ``close`` waits for what has begun and begins nothing more."""
 
-    def __init__(self, files: Sequence[Path], world: str, jobs: int, built: bool = False) -> None:
+    def __init__(
+        self, files: Sequence[Path], world: str, jobs: int, built: bool = False, only: Mapping[Path, Sequence[str]] | None = None
+    ) -> None:
+        """``only``: of a file that is named there these titles, else all."""
         self._pool = ThreadPoolExecutor(jobs)
-        self.of: dict[Path, Future[list[Told]]] = {file: self._pool.submit(play_file, file, world, built) for file in files}
+        some = only or {}
+        self.of: dict[Path, Future[list[Told]]] = {
+            file: self._pool.submit(play_file, file, world, built, some.get(file, ())) for file in files
+        }
 
     def outcomes(self) -> Iterator[Told]:
         """Every scenario, file by file as they end. Raises RuntimeError."""

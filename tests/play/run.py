@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,13 +63,17 @@ def understand(files: Sequence[Path]) -> tuple[list[Scene], list[Problem]]:
     return scenes, problems
 
 
-def play(scenes: Sequence[Scene], world: str, tell: Callable[[Outcome], None], trace: bool = False) -> list[Outcome]:
+def play(
+    scenes: Sequence[Scene], world: str, tell: Callable[[Outcome], None], trace: bool = False, only: Collection[str] = ()
+) -> list[Outcome]:
     """Run the scenarios in order and return their outcomes. ``trace`` lets pytest print its own report of failures.
+
+    ``only``: the titles to play; none named means all.
 
     The project's pytest options do not matter here: neither its configuration nor other people's plugins are loaded.
     """
     CURRENT.scenes, CURRENT.world = [scene for scene in scenes if scene.plays_in(world)], world
-    listener = Listener(tell)
+    listener = Listener(tell, frozenset(only))
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     options = ["-c", os.devnull, "--rootdir", str(ROOT), "--noconftest", "--capture=sys"]
     options += ["-q", "--tb=long"] if trace else ["-p", "no:terminal"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from drivers.dispenser.azt.frames import Command, Request
+from drivers.dispenser.azt.frames import Answer, Command, Request, Short, Word
 from drivers.dispenser.azt.profile import MAX_VOLUME_ML, PositionProfile
 from drivers.dispenser.units import PRICE_DECIMALS, VOLUME_ML_DECIMALS, Unsendable, floored, rounded
 
@@ -120,6 +120,35 @@ def _digits(value: int, count: int) -> bytes:
 # --- from the head ----------------------------------------------------------------------------------------------------
 
 
+_LENGTHS = {
+    Command.STATUS.value: range(1, 6),
+    Command.CURRENT.value: range(6, 8),
+    Command.REGISTER.value: range(16, 41),
+    Command.TOTALS.value: range(16, 25, 2),
+    Command.TYPE.value: range(1, 6),
+    Command.VERSION.value: range(8, 16),
+    Command.DOSE.value: range(6, 8),
+    Command.TRANSACTION.value: range(8, 16),
+}
+"""Bytes of the answers to questions; a few more than are known may follow, and are ignored. What is not here is answered in short."""
+
+
+def fits(command: int, answer: Answer | Short) -> bool:
+    """Whether this can be the answer to that command.
+
+    Answers name neither head nor command. One that came twice, or late, would be taken for the answer to the next question, and so
+    would every one behind it: what cannot be the answer is passed over, and the right one is still waited for.
+    """
+    lengths = _LENGTHS.get(command)
+    if isinstance(answer, Short):
+        return lengths is None or (command != Command.STATUS.value and answer.word is not Word.ACK)
+    if lengths is None or len(answer.data) not in lengths:
+        return False
+    if command == Command.STATUS.value:
+        return status(answer.data) is not None
+    return command != Command.TYPE.value or answer.data[0] in _DIGITS
+
+
 def number(data: bytes) -> int | None:
     """The number in ASCII digits, None when there is none or something else among them."""
     return int(data) if data.isdigit() else None
@@ -151,19 +180,19 @@ def register(profile: PositionProfile, digits: Digits, data: bytes) -> Register 
 
 def volume(profile: PositionProfile, data: bytes) -> int | None:
     """Commands 4 and X: a zero and five digits, in ml."""
-    value = number(data[: _VOLUME_DIGITS + 1]) if len(data) > _VOLUME_DIGITS else None
+    value = number(data[: _VOLUME_DIGITS + 1])
     return None if value is None else rounded(value, profile.volume_decimals, VOLUME_ML_DECIMALS)
 
 
 def total(profile: PositionProfile, data: bytes) -> int | None:
-    """Command 6: the volume totaliser in ml, the first half of 16 to 24 digits."""
-    value = number(data[: len(data) // 2]) if 16 <= len(data) <= 24 and len(data) % 2 == 0 else None
+    """Command 6: the volume totaliser in ml, the first half of the digits."""
+    value = number(data[: len(data) // 2])
     return None if value is None else rounded(value, profile.total_decimals, VOLUME_ML_DECIMALS)
 
 
 def transaction(data: bytes) -> int | None:
     """Command Y: eight digits."""
-    return number(data[:8]) if len(data) >= 8 else None
+    return number(data[:8])
 
 
 def digits_of(data: bytes) -> Digits | None:

@@ -67,6 +67,7 @@ class Position:
         self._live = encode(Request(profile.address, Command.CURRENT.value))
         self._anchor = Anchor()
         self._asked = _Asked.POLL
+        self._command_asked = Command.STATUS.value
         self._tries = 0
         self._misses = 0
         self._told_lost = False
@@ -109,35 +110,31 @@ class Position:
     def request(self, now: int) -> bytes:
         """What to send at this turn: the procedure's request, the live reading that is due, or a poll."""
         if self._want is not None and not self.dead:
-            self._asked = _Asked.PROCEDURE
+            self._asked, self._command_asked = _Asked.PROCEDURE, self._want.request.command
             self._tries += 1
             return encode(self._want.request)
         if self._live_at is not None and now >= self._live_at:
-            self._asked = _Asked.LIVE
+            self._asked, self._command_asked = _Asked.LIVE, Command.CURRENT.value
             late = self._live_at + self._line.live_interval_ms
             self._live_at = late if late > now else now + self._line.live_interval_ms
             return self._live
-        self._asked = _Asked.POLL
+        self._asked, self._command_asked = _Asked.POLL, Command.STATUS.value
         return self.poll
 
     # --- what the line heard ---
 
     def on_answer(self, answer: Answer | Short, now: int) -> bool:
-        """The answer to the request under way. False when it cannot be one, which counts as silence."""
+        """The answer to the request under way. False when it cannot be one: then the right one is still waited for."""
         self._desk.now = now
-        asks_status = self._asked is _Asked.POLL or (
-            self._asked is _Asked.PROCEDURE and self._want is not None and self._want.request.command == Command.STATUS.value
-        )
-        if asks_status:
-            reply = mapping.status(answer.data) if isinstance(answer, Answer) else None
-            if reply is None:
-                return False
-            self._alive()
-            if self._asked is _Asked.POLL and isinstance(answer, Answer):
+        if not mapping.fits(self._command_asked, answer):
+            return False
+        self._alive()
+        if self._command_asked == Command.STATUS.value and isinstance(answer, Answer):
+            reply = mapping.status(answer.data)
+            if self._asked is _Asked.POLL:
                 self.idle_answer = encode(answer)
-            self._on_status(reply, now)
-        else:
-            self._alive()
+            if reply is not None and self._asked is not _Asked.NOTHING:
+                self._on_status(reply, now)
         if self._asked is _Asked.LIVE:
             self._on_live(answer)
         elif self._asked is _Asked.PROCEDURE:

@@ -325,12 +325,16 @@ def read_total(desk: Desk, nozzle: int) -> Procedure:
     """The hose's volume totaliser."""
     if nozzle != desk.position.nozzle:
         return f"the hose is nozzle {desk.position.nozzle}, not {nozzle}"
-    data = yield from _ask(desk, Command.TOTALS)
-    volume_ml = None if data is None else mapping.total(desk.position, data)
-    if volume_ml is None:
-        return f"no totals for nozzle {nozzle}"
-    desk.post(TotalReported(desk.position.fp, nozzle, volume_ml))
-    return None
+    for _ in range(_READ_TRIES):
+        # Between two states, which nothing but a state can answer: a record that came late has the length of totals.
+        before = yield from _state(desk)
+        data = yield from _ask(desk, Command.TOTALS)
+        volume_ml = None if data is None else mapping.total(desk.position, data)
+        after = yield from _state(desk)
+        if volume_ml is not None and before is not None and after is not None:
+            desk.post(TotalReported(desk.position.fp, nozzle, volume_ml))
+            return None
+    return f"no totals for nozzle {nozzle}"
 
 
 def confirm_fill(desk: Desk) -> Procedure:
