@@ -137,7 +137,7 @@ def test_a_command_does_not_starve_the_others() -> None:
     for _ in range(10):
         bench.submit(ReadTotal(1, 1))
     bench.run(1_500)
-    assert len(bench.of(TotalReported)) >= 5
+    assert len(bench.of(TotalReported)) >= 3
     turns = [request_of(wire)[0] for at, wire in bench.sent if at >= since]
     assert turns.count(2) + turns.count(3) >= len(turns) // 3
 
@@ -330,3 +330,26 @@ def test_a_line_refuses_what_cannot_be() -> None:
     for options in ({"baudrate": 19200}, {"answer_window_ms": 120}, {"misses_until_lost": 0}):
         with pytest.raises(ValueError, match="must be"):
             LineProfile(**options)
+
+
+def test_answers_that_come_twice_are_not_taken_for_the_next_question() -> None:
+    """Nothing in them names the question; each would push all that follow by one."""
+    bench, hose = lifted()
+    arrive = bench.arrive
+
+    def twice(at: int, data: bytes) -> None:
+        arrive(at, data)
+        arrive(at + bench.profile.transmit_ms(len(data)) + 60, data)
+
+    bench.arrive = twice  # type: ignore[method-assign]
+    bench.submit(START)
+    bench.run(3_000)
+    hose.flow(500)
+    hose.hang_up()
+    bench.run(3_000)
+    bench.submit(ReadFill(1))
+    bench.submit(ReadTotal(1, 1))
+    bench.run(4_000)
+    assert bench.of(FillReported) == [FillReported(1, 5_000, 22_500)]
+    assert bench.of(TotalReported) == [TotalReported(1, 1, 1_005_000)]
+    assert not bench.of(CommandFailed)

@@ -10,7 +10,7 @@ from drivers.events import MediumKind, MediumPresented, MediumUnreadable
 from terminal.core.account_book import AccountBook
 from terminal.core.card_data import HostDecision, Offline, Status, Subject, SubjectKind
 from terminal.core.card_table import CardRange, PinAt, RangeKind, Routing, Slice, TrackField
-from terminal.core.effects import AskHost, Persist
+from terminal.core.effects import AskHost, Effect, Persist
 from terminal.core.events import HostTrouble
 from terminal.core.pin_desk import FIRST_WAIT_MS, LONGEST_WAIT_MS, WINDOW_MS, WRONG_MOST
 from terminal.core.prompt_rules import Odometer, OdometerRead, PromptRule, WrongAnswers
@@ -37,8 +37,8 @@ def where(bench: Bench) -> str:
     return bench.session().state.name
 
 
-def reasons(effects: list[object]) -> list[str]:
-    return [found.reason for found in records(effects, Refused)]  # type: ignore[arg-type]
+def reasons(effects: list[Effect]) -> list[str]:
+    return [found.reason for found in records(effects, Refused)]
 
 
 def online(bench: Bench) -> None:

@@ -24,7 +24,7 @@ from tests.simulation.limits import check_limits, taken
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
 from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
-from tests.simulation.trace import LAST, Failure, Result, Trace, subject_of, words
+from tests.simulation.trace import LAST, Failure, Result, Trace, place_of, subject_of, words
 from tests.simulation.workload import Badge, Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
 
@@ -370,7 +370,7 @@ def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
         except Broken as broken:
             failure = Failure(broken.name, broken.what)
         except Exception as error:  # noqa: BLE001 - whatever the product raises is the finding
-            failure = Failure(type(error).__name__, f"{error} ({_place(error)})")
+            failure = Failure(type(error).__name__, f"{error} ({place_of(error)})")
         if failure is not None:
             world.trace.add(world.now, "BROKEN", failure.name, failure.what)
         engine = world.terminal.engine
@@ -390,12 +390,3 @@ def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
             world.now,
             world.faults.mix.words(),
         )
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    where = "nowhere"
-    while trace is not None:
-        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return where

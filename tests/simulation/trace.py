@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from terminal.core.effects import ReportState
 
@@ -88,3 +89,13 @@ class Result:
     known: int  # sales that carry fuel which left before their release
     virtual_ms: int
     mix: str
+
+
+def place_of(error: BaseException) -> str:
+    """File and line from which an exception came."""
+    trace = error.__traceback__
+    where = "nowhere"
+    while trace is not None:
+        where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
