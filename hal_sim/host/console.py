@@ -162,6 +162,14 @@ def price(folder: Path, product: str, price: str) -> None:
     _do(folder, "price", product=product, price=int(exact))
 
 
+@_command(host, "odometer", "Another odometer in a card's vehicle, with the next publish.")
+@click.argument("card")
+@click.argument("reading", type=click.IntRange(0))
+def odometer(folder: Path, card: str, reading: int) -> None:
+    """An exchanged instrument."""
+    _do(folder, "odometer", card=card, reading=reading)
+
+
 @_command(host, "unlock-pin", "Fresh tries for a card's PIN, with the next publish.")
 @click.argument("card")
 def unlock_pin(folder: Path, card: str) -> None:

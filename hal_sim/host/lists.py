@@ -99,8 +99,11 @@ class Publisher:
         world = self._world
         groups = [each.products for each in world.cards.values()]
         groups += [each.products for each in world.meters] + [each.products for each in world.balances]
-        return {each.product for each in world.nozzles} | world.restricted | {name for group in groups for name in group or ()} | (
-            world.identification.products()
+        return (
+            {each.product for each in world.nozzles}
+            | world.restricted
+            | {name for group in groups for name in group or ()}
+            | (world.identification.products())
         )
 
     def _still_counted_there(self, terminal: str) -> tuple[dict[tuple[int, str], int], dict[int, int]]:

@@ -145,5 +145,3 @@ def _names(card: Card, other: Card) -> bool:
     if card.pair is None:
         return False
     return card.pair == other.account or (len(card.pair) != TOKEN_DIGITS and card.pair == other.pair)
-
-

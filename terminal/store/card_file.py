@@ -27,7 +27,8 @@ from terminal.store.list_rows import ONLINE, bound_of, hash_text, row_hash, subj
 
 T = TypeVar("T")
 
-TABLES = """
+TABLES = (
+    """
 CREATE TABLE card (token BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE customer (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE bound (subject TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,
@@ -37,7 +38,9 @@ CREATE TABLE deny (kind TEXT NOT NULL, value TEXT NOT NULL, upto TEXT NOT NULL, 
 CREATE TABLE product (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE head (epoch TEXT NOT NULL, version INTEGER NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, content_hash TEXT NOT NULL,
     issued_at INTEGER NOT NULL) STRICT;
-""" + identification.TABLES
+"""
+    + identification.TABLES
+)
 KEYS: dict[str, tuple[str, ...]] = {
     "card": ("token",),
     "customer": ("name",),

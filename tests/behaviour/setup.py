@@ -230,9 +230,7 @@ class Setup:
             "online_only": [list(pair) for pair in self.online_only],
             "networks": list(self.networks),
             "ranges": [dict(each.row) for each in self.ranges],
-            "prompt_rules": [
-                {"subject": each.subject.as_scenario(), "prompt": each.prompt, **each.rule} for each in self.prompt_rules
-            ],
+            "prompt_rules": [{"subject": each.subject.as_scenario(), "prompt": each.prompt, **each.rule} for each in self.prompt_rules],
             "odometers": [{"account": self.account_of(name), "reading": reading} for name, reading in self.odometers],
         }
 

@@ -157,7 +157,7 @@ def test_codes_of_products_and_prompts() -> None:
     assert row.restriction is not None
     other = read([replace(row, restriction=replace(row.restriction, codes={"*": ("SP95",)}), prompts=None)], stripe(rest="9"), TODAY)
     assert isinstance(other, Reading)
-    assert other.products == {"SP95"}
+    assert other.products == frozenset({"SP95"})
 
 
 @pytest.mark.parametrize("routing", [Routing.HOST, Routing.LOCAL])

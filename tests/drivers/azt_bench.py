@@ -11,7 +11,7 @@ from typing import TypeVar
 from drivers.commands import AuthorizeFuellingPoint, PumpCommand
 from drivers.dispenser.azt.line import AztLine
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
-from drivers.events import DeviceEvent, NozzleLifted
+from drivers.events import CommandFailed, DeviceEvent, NozzleLifted, PumpStatus, PumpStatusChanged
 
 E = TypeVar("E")
 ACK, NAK, CAN = b"\x7f\x06", b"\x7f\x15", b"\x7f\x18"
@@ -260,3 +260,13 @@ def filling(dose: AuthorizeFuellingPoint = START) -> tuple[Bench, Hose]:
     assert hose.state == 3
     bench.take()
     return bench, hose
+
+
+def statuses(bench: Bench) -> list[PumpStatus]:
+    return [event.status for event in bench.of(PumpStatusChanged)]
+
+
+def failure(bench: Bench) -> str:
+    failed = bench.of(CommandFailed)
+    assert len(failed) == 1, bench.events
+    return failed[0].why

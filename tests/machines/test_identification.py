@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from drivers.events import MediumKind, MediumPresented, MediumUnreadable
+from drivers.events import MediumKind, MediumPresented
 from terminal.core.account_book import AccountBook
 from terminal.core.card_data import HostDecision, Offline, Status, Subject, SubjectKind
 from terminal.core.card_table import CardRange, PinAt, RangeKind, Routing, Slice, TrackField
@@ -171,14 +171,6 @@ def test_a_locked_second_card_is_locked(bench: Bench) -> None:
     bench.wait(10_000)
     bench.badge("D")
     assert reasons(bench.badge("V")) == ["PIN_LOCKED"]
-
-
-def test_an_unreadable_second_reading_ends_nothing(bench: Bench) -> None:
-    pair_up(bench)
-    bench.badge("D")
-    bench.do(MediumUnreadable(1, MediumKind.BADGE, "torn"))
-    bench.badge("V")
-    assert where(bench) == "CHOOSING"
 
 
 # --- PINs of the host -------------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def volume(profile: PositionProfile, data: bytes) -> int | None:
 
 def total(profile: PositionProfile, data: bytes) -> int | None:
     """Command 6: the volume totaliser in ml, the first half of the digits."""
-    value = number(data[: len(data) // 2])
+    value = number(data[: len(data) // 2]) if data.isdigit() else None
     return None if value is None else rounded(value, profile.total_decimals, VOLUME_ML_DECIMALS)
 
 
