@@ -104,14 +104,14 @@ class CardFile:
             uri = f"{path.absolute().as_uri()}?mode={mode}"  # a name may contain what a URI gives a meaning
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0)
         except sqlite3.Error as error:
-            raise CardFileError(f"{path}: not a readable card file ({error})") from error
+            raise CardFileError(f"{path.name}: not a readable card file ({error})") from error
         try:
             if own:
                 self._take()
             self._load()
         except (sqlite3.Error, TypeError) as error:
             self._connection.close()
-            raise CardFileError(f"{path}: not a readable card file ({error})") from error
+            raise CardFileError(f"{path.name}: not a readable card file ({error})") from error
         except CardFileError:
             self._connection.close()
             raise
@@ -122,7 +122,7 @@ class CardFile:
         for name, _, wanted in _SETTINGS:
             (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
             if found != wanted:
-                raise CardFileError(f"{self.path}: this SQLite does not keep {name}={wanted} (it says {found}); deltas would not be safe")
+                raise CardFileError(f"{self.path.name}: this SQLite does not keep {name}={wanted} (it says {found}); deltas would not be safe")
         if identification.missing(self._connection):
             self._connection.executescript(identification.TABLES)
 

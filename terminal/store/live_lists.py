@@ -61,7 +61,7 @@ class LiveLists:
         if fresh.head.epoch in mark.left or (fresh.head.epoch == mark.epoch and fresh.head.version < mark.version):
             fresh.close()
             found = f"{fresh.head.epoch}/{fresh.head.version}"
-            raise CardFileError(f"{path}: holds list {found}, older than {mark.epoch}/{mark.version}, which was adopted here")
+            raise CardFileError(f"{path.name}: holds list {found}, older than {mark.epoch}/{mark.version}, which was adopted here")
         old, self.file = self.file, fresh
         self._note(fresh)
         if old is not None:
