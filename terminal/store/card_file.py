@@ -122,7 +122,7 @@ class CardFile:
         for name, _, wanted in _SETTINGS:
             (found,) = self._connection.execute(f"PRAGMA {name}").fetchone()
             if found != wanted:
-                raise CardFileError(f"{self.path.name}: this SQLite does not keep {name}={wanted} (it says {found}); deltas would not be safe")
+                raise CardFileError(f"{self.path.name}: this SQLite does not keep {name}={wanted} (it says {found}); deltas are not safe")
         if identification.missing(self._connection):
             self._connection.executescript(identification.TABLES)
 
