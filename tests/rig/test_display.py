@@ -6,7 +6,7 @@ import pytest
 
 from drivers.display.lk204 import INIT, CodePage, redraw, screen
 from hal_sim.display.pictures import STILL_MS, WatchedLk204
-from terminal.core.screens import Screen, render
+from terminal.core.screens import Screen, languages_text, render
 from terminal.core.texts import LANGUAGES
 from tests.rig.display import QUESTIONS, recognise
 
@@ -20,6 +20,8 @@ FIELDS = {
     "products": "GAZOLE, SP95, SP98, E85",
     "reason": "?",
     "code": "",
+    "languages": languages_text(LANGUAGES),
+    "hint": "",
 }
 
 
