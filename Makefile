@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format play features oracle swarm replay planted bench diagrams lock setup clean
+.PHONY: help demo test lint format play features oracle swarm replay planted canary fuzz bench diagrams lock setup clean
 
 PYTHON ?=
 WORLD ?= virtual
@@ -60,6 +60,12 @@ replay: setup ## one seed again with its whole trace: SEED=n
 
 planted: setup ## plant known bugs one by one and show that the swarm finds each
 	@$(RUN) tests.simulation planted
+
+canary: setup ## drivers with canary PINs, numbers and tracks, then a search of all that left the terminal: SESSIONS=1000 SEED=1
+	@$(RUN) tests.canary --sessions $(or $(SESSIONS),1000) --seed $(or $(SEED),1)
+
+fuzz: setup ## inputs of others' making through every reader and line master: INPUTS=100000 SEED=1
+	@$(RUN) tests.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
 
 bench: setup ## figures beside their floors, also in build/bench.json
 	@$(RUN) tests.bench

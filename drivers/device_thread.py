@@ -6,6 +6,7 @@ The rule of one thread per device and of exactly one ``except Exception``, at it
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from drivers.events import DeviceDown, DeviceEvent, DeviceUp
 
 FIRST_PAUSE_MS = 250
 LONGEST_PAUSE_MS = 10_000
+_NUMBERS = re.compile(r"[0-9A-Fa-f]{9,}")
+"""What may be a card's number, should an error repeat what it was given: its text goes to journal and host."""
 
 
 class DeviceThread(ABC):
@@ -107,7 +110,7 @@ class DeviceThread(ABC):
                 self.serve()
                 why = ""
             except Exception as error:  # noqa: BLE001 - top of the device thread: whatever fails is the device's loss
-                why = f"{type(error).__name__}: {error}"
+                why = _NUMBERS.sub("****", f"{type(error).__name__}: {error}")
                 if why != self._last_failure:  # the very same again: a missing device must not fill the log
                     self.log.exception("%s failed", self.name)
                 self._last_failure = why

@@ -1,0 +1,41 @@
+"""``python -m tests.canary``: sessions with canaries, then the search. Ends with 1 when one is found, or when the search could not find."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tests.canary.run import Report, run
+
+
+@click.command()
+@click.option("--sessions", default=1000, show_default=True, help="Driver sessions.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--quoting", is_flag=True, help="Forced errors repeat what the function was given, as a library's error might.")
+def main(sessions: int, seed: int, quoting: bool) -> None:
+    """Play drivers with canary PINs, numbers and tracks; search everything that left the terminal."""
+    report = run(sessions, seed, quoting)
+    print(f"{report.sessions} sessions, {report.sales} sales at the host, {sum(report.forced.values())} forced failures")
+    print(f"{report.canaries} canaries in {report.forms} forms, {report.bytes / 1e6:.1f} MB searched:")
+    for place, number in sorted(report.places.items()):
+        print(f"  {place:<10} {number} different")
+    print(f"sealed numbers: {report.opened} opened with the card key, {report.seen} seen when not sealed, {report.broken} broken")
+    print("forced: " + ", ".join(f"{path} {times}" for path, times in sorted(report.forced.items())))
+    print(f"PIN blocks for the host: {report.pin_blocks}; ends of the program: {report.deaths}")
+    for found, stations in sorted(report.found.items(), key=str):
+        print(f"FOUND: {found.kind} as {found.form} in {found.place} ({stations} stations)")
+    if report.found or not _could_find(report):
+        sys.exit(1)
+    print("No canary left the terminal.")
+
+
+def _could_find(report: Report) -> bool:
+    good = report.opened > 0 and report.opened == report.seen and not report.broken
+    if not good:
+        print("FAILED: the positive control; sealed numbers are not where they should be")
+    return good
+
+
+if __name__ == "__main__":
+    main()
