@@ -1,6 +1,6 @@
 """On which line of a JSON text a field stands, so that a complaint can name it.
 
-Only for texts that are valid JSON already; a field that is not there has the line of what should hold it.
+Only for texts that are valid JSON up to that field; one that is not there has the line of what should hold it.
 """
 
 from __future__ import annotations
@@ -64,8 +64,11 @@ def _member(text: str, at: int, key: str) -> int | None:
     while text[at : at + 1] == '"':
         end = _string_end(text, at)
         value = _skip(text, _skip(text, end) + 1)
-        if json.loads(text[at:end], strict=False) == key:
-            return value
+        try:
+            if json.loads(text[at:end], strict=False) == key:
+                return value
+        except ValueError:
+            return None  # the complaint came before the decoder had read as far as here
         at = _skip(text, _value_end(text, value))
         at = _skip(text, at + 1) if text[at : at + 1] == "," else len(text)
     return None

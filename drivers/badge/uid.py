@@ -20,6 +20,7 @@ _SAK_ISO_DEP = 0x20
 
 _DEFAULT_FSCI = 2
 _DEFAULT_FWI = 4
+_ATS_MAX = 0xFF
 
 
 class BadgeRefused(ValueError):
@@ -169,7 +170,7 @@ def full_ats(ats: bytes) -> bytes:
 
     ISO/IEC 14443-4 5.2 lets a card leave out T0 and each interface byte. nfcpy reads T0 and TB(1) at fixed places: it breaks on a legal
     short ATS and takes a wrong waiting time from one without TA(1). Given this form it reads what the card meant.
-    Raises ``BadgeRefused`` when the ATS contradicts itself.
+    Raises ``BadgeRefused`` when the ATS contradicts itself, or has so many historical bytes that its length would not fit into TL.
     """
     if not ats or ats[0] != len(ats):
         raise BadgeRefused("broken ATS")
@@ -184,4 +185,6 @@ def full_ats(ats: bytes) -> bytes:
             rest = rest[1:]
         else:
             raise BadgeRefused("broken ATS")
+    if 5 + len(rest) > _ATS_MAX:
+        raise BadgeRefused("broken ATS")
     return bytes([5 + len(rest), 0x70 | form & 0x0F]) + bytes(interface) + rest

@@ -88,13 +88,13 @@ class Swipe:
 def lrc(text: str) -> str:
     """The check character over a track with both sentinels: each bit of the character values made even (ISO/IEC 7811-2).
 
-    Track 1 has values of six bits from space on, the others four from ``0`` on.
+    Track 1 has values of six bits from space on, the others four from ``0`` on; ``+`` so counts as the ``;`` that it stands for.
     """
-    base = " " if text.startswith("%") else "0"
+    base, bits = (" ", 0x3F) if text.startswith("%") else ("0", 0x0F)
     total = 0
     for character in text:
         total ^= ord(character) - ord(base)
-    return chr(total + ord(base))
+    return chr((total & bits) + ord(base))
 
 
 def parse_swipe(text: str, lrc_sent: bool = False) -> Swipe:
