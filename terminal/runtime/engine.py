@@ -123,6 +123,11 @@ class Engine:
         while self._next:
             self._finish(self.site.handle(self._next.popleft(), at), at)
 
+    def close(self, at: Instant) -> None:
+        """The last step of a clean end: what the host has answered is written, so that a ledger at rest says so. Raises StorageFailed."""
+        self.site.uploads.write_acknowledgements()
+        self._finish(self.site.desk.take(), at)
+
     def fire_due(self, now: Instant) -> bool:
         """Handle the first deadline that is due; False when none is."""
         deadline = self.deadlines.pop_due(now)

@@ -37,6 +37,7 @@ def run(engine: Engine, inbox: Inbox, clock: Clock, notifier: Notifier, after_st
         if item is None:
             continue
         if isinstance(item.event, Shutdown):
+            engine.close(clock.instant())
             return
         engine.step(item.event, item.at)
 
