@@ -10,6 +10,8 @@ import pytest
 
 from terminal.core.effects import Effect, Persist, StartDeadline
 from terminal.core.events import LiftOverdue, ProbeDue
+from terminal.core.ids import MessageKey
+from terminal.core.records import MessageAcknowledged
 from terminal.core.units import Instant
 from terminal.runtime import loop
 from terminal.runtime.clock import SystemClock
@@ -47,6 +49,14 @@ def room(tmp_path: Path) -> Iterator[Room]:
     found = Room(tmp_path)
     yield found
     found.bench.ledger.close()
+
+
+def test_a_clean_end_writes_what_the_host_has_answered(room: Room) -> None:
+    """Answers wait for the next commit; behind the last step there is none."""
+    room.bench.site.uploads.acknowledged.append(MessageAcknowledged(MessageKey("T-1-1/advice"), "accepted"))
+    room.inbox.post(loop.Shutdown())
+    room.run()
+    assert room.bench.journal == ["MessageAcknowledged"]
 
 
 def test_shutdown_ends_it_behind_what_came_before(room: Room) -> None:
