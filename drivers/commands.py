@@ -51,7 +51,7 @@ class ConfirmFill:
 
 @dataclass(frozen=True, slots=True)
 class SetPrices:
-    """Give the head the unit prices of all its logical nozzles, in order."""
+    """Give the head the unit prices of all its logical nozzles, in order; answered by ``PricesReported``, what it then shows."""
 
     fp: int
     prices: tuple[int, ...]

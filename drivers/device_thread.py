@@ -10,11 +10,16 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 
 from drivers.events import DeviceDown, DeviceEvent, DeviceUp
 
 FIRST_PAUSE_MS = 250
 LONGEST_PAUSE_MS = 10_000
+LONGEST_WAIT_MS = 5_000
+"""A thread that waits for something that may never come wakes so often, only to be heard of."""
+HANG_MS = 10_000
+"""A thread that is so much later than it said hangs. No call of a library that ends by itself takes as long."""
 _NUMBERS = re.compile(r"[0-9A-Fa-f]{9,}")
 """What may be a card's number, should an error repeat what it was given: its text goes to journal and host."""
 
@@ -44,6 +49,7 @@ class DeviceThread(ABC):
         self._thread: threading.Thread | None = None
         self._told_up: bool | None = None
         self._last_failure = ""
+        self._heard_by: int | None = None
 
     # --- for a subclass ---
 
@@ -75,6 +81,10 @@ class DeviceThread(ABC):
         self._pause_ms = self._first_pause_ms
         self._last_failure = ""
 
+    def alive(self, within_ms: int = 0) -> None:
+        """The thread works, and is heard of again within so long; called before each wait. What ``hung`` judges by."""
+        self._heard_by = self.clock() + within_ms
+
     @property
     def stopping(self) -> bool:
         """True once ``stop`` was called: ``serve`` must close and return."""
@@ -82,6 +92,7 @@ class DeviceThread(ABC):
 
     def pause(self, duration_ms: int) -> bool:
         """Wait so long, or until ``stop``. True when stopping."""
+        self.alive(duration_ms)
         return self._stop.wait(duration_ms / 1000)
 
     # --- for the owner ---
@@ -92,6 +103,12 @@ class DeviceThread(ABC):
             raise RuntimeError(f"{self.name} was started before")
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
+
+    def hung(self, now: int) -> bool:
+        """It was started, not asked to stop, and is dead, or late by more than ``HANG_MS``. From any thread."""
+        if self._thread is None or self.stopping:
+            return False
+        return not self._thread.is_alive() or (self._heard_by is not None and now - self._heard_by > HANG_MS)
 
     def stop(self, limit_ms: int = 5_000) -> bool:
         """Ask the thread to end and wait for it. False when it did not end within the limit. May be called twice."""
@@ -105,8 +122,10 @@ class DeviceThread(ABC):
     # --- the thread ---
 
     def _run(self) -> None:
+        _name_thread(self.name)
         while not self.stopping:
             try:
+                self.alive()
                 self.serve()
                 why = ""
             except Exception as error:  # noqa: BLE001 - top of the device thread: whatever fails is the device's loss
@@ -120,3 +139,11 @@ class DeviceThread(ABC):
             if not self.stopping:
                 self.pause(self._pause_ms)
                 self._pause_ms = min(self._pause_ms * 2, self._longest_pause_ms)
+
+
+def _name_thread(name: str) -> None:
+    """Let ``ps -T`` and ``top -H`` show whose thread it is: the kernel keeps 15 bytes."""
+    try:
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name, encoding="utf-8")
+    except OSError:
+        pass  # no /proc here: only people would have looked

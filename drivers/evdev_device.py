@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import evdev
 
-from drivers.device_thread import DeviceThread
+from drivers.device_thread import LONGEST_WAIT_MS, DeviceThread
 from drivers.events import DeviceEvent
 
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
@@ -89,7 +89,9 @@ class InputThread(DeviceThread):
             poll.register(device.fd, select.POLLIN)
             poll.register(self._wake_read, select.POLLIN)
             while not self.stopping:
-                for descriptor, flags in poll.poll(self._patience()):
+                patience = self._patience()
+                self.alive(patience)
+                for descriptor, flags in poll.poll(patience):
                     if descriptor == device.fd:
                         self._read(device, bool(flags & _GONE))
                 self._tick_if_due()
@@ -97,9 +99,9 @@ class InputThread(DeviceThread):
             # Closing the descriptor releases the grab.
             device.close()
 
-    def _patience(self) -> int | None:
+    def _patience(self) -> int:
         wakeup = self.next_wakeup()
-        return None if wakeup is None else max(0, wakeup - self.clock())
+        return LONGEST_WAIT_MS if wakeup is None else min(LONGEST_WAIT_MS, max(0, wakeup - self.clock()))
 
     def _tick_if_due(self) -> None:
         wakeup = self.next_wakeup()

@@ -178,6 +178,14 @@ class TotalReported:
 
 
 @dataclass(frozen=True, slots=True)
+class PricesReported:
+    """The unit prices that the head itself shows after it was told some: of logical nozzles 1...n, None where it does not say."""
+
+    fp: int
+    prices: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PumpAlarmed:
     """The head reports an alarm of its own (DART DC5, AZT external error)."""
 
@@ -210,6 +218,20 @@ class LineNoise:
     count: int
 
 
+# --- the site ---------------------------------------------------------------------------------------------------------
+
+EMERGENCY_STOP = "emergency stop"
+"""The alarm of a head, and the name of the site's input, that tell of the hard-wired emergency stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteInputChanged:
+    """An input of the site, as its contact says: at the first look and at each change."""
+
+    name: str
+    active: bool
+
+
 # --- any device -------------------------------------------------------------------------------------------------------
 
 
@@ -236,9 +258,10 @@ PumpEvent = (
     | FillProgressed
     | FillReported
     | TotalReported
+    | PricesReported
     | PumpAlarmed
     | CommandFailed
     | PumpLineLost
 )
 SideEvent = MediumPresented | MediumRemoved | MediumUnreadable | KeyPressed
-DeviceEvent = PumpEvent | SideEvent | LineNoise | DeviceUp | DeviceDown
+DeviceEvent = PumpEvent | SideEvent | SiteInputChanged | LineNoise | DeviceUp | DeviceDown

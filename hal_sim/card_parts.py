@@ -13,7 +13,7 @@ from typing import Any
 from hal_sim.arguments import Arguments, Refused
 from hal_sim.keypad.testbed import InputDevice, InputIdentity, InputTestbed
 from hal_sim.magstripe.wedge import ALL_CODES, CHARACTER_NS, SwipeFault, WedgeLayout, swipe_packets, tracks_of
-from hal_sim.pty_port import Loop
+from hal_sim.pty_port import Loop, Record
 from hal_sim.scenario import CannotStart, Part
 from hal_sim.smartcard.card import Habits, make_card
 from hal_sim.smartcard.pcscd import READER, PcscdFailed, PrivatePcscd
@@ -42,14 +42,14 @@ class StripePart:
 class CardPart:
     """The chip card reader, its PC/SC service and the fleet's key that every card of this forecourt is made with."""
 
-    def __init__(self, directory: Path, loop: Loop, proof: bool) -> None:
+    def __init__(self, directory: Path, loop: Loop, proof: bool, record: Record | None) -> None:
         """Raises PcscdFailed and OSError."""
         self.master = os.urandom(KEY_BYTES)
         self.key_file = directory / "chip.key"
         self.key_file.write_text(self.master.hex() + "\n", encoding="ascii")
         self.key_file.chmod(0o600)
         self.proof = proof
-        self.slot = Slot(loop)
+        self.slot = Slot(loop, record)
         self.service = PrivatePcscd(directory / "pcscd")
         self.run(True)
 
@@ -92,14 +92,14 @@ class CardParts:
         lrc = part.flag("lrc", False)
         self.stripe = StripePart(testbed().add(STRIPE), layout, lrc)
 
-    def open_reader(self, section: object, directory: Path, loop: Loop) -> None:
-        """Build the chip card reader that the scenario asks for. Raises CannotStart."""
+    def open_reader(self, section: object, directory: Path, loop: Loop, log: Callable[[str], Record | None]) -> None:
+        """Build the chip card reader that the scenario asks for; ``log`` gives a wire's record by its name. Raises CannotStart."""
         if section is None:
             return
         part = Part("card_reader", section)
         part.only("proof")
         try:
-            self.reader = CardPart(directory, loop, part.flag("proof", True))
+            self.reader = CardPart(directory, loop, part.flag("proof", True), log("card"))
         except PcscdFailed as error:
             raise CannotStart(str(error)) from error
 

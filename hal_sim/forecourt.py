@@ -74,7 +74,7 @@ class Forecourt:
         self._open_display(scenario.get("display", {}))
         self._open_keypad(scenario.get("keypad", {}))
         self.cards.open_stripe(scenario.get("stripe"), self.input_testbed)
-        self.cards.open_reader(scenario.get("card_reader"), self.directory, self.loop)
+        self.cards.open_reader(scenario.get("card_reader"), self.directory, self.loop, self._wire_log)
         for device in (self.keypad, None if self.cards.stripe is None else self.cards.stripe.device):
             if device is not None:
                 self.loop.add_timed(device)
@@ -101,11 +101,14 @@ class Forecourt:
         self._wall_library = build(BUILD_DIR)
         self.wall = WallClock(self.directory / "wall-clock", self._wall_base_ns)
 
+    def _wire_log(self, name: str) -> WireLog | None:
+        if not self._log_wires:
+            return None
+        self._logs.append(WireLog(self.directory / f"{name}.wire"))
+        return self._logs[-1]
+
     def _port(self, name: str, device: Any, **options: Any) -> PtyPort:
-        log = WireLog(self.directory / f"{name}.wire") if self._log_wires else None
-        if log is not None:
-            self._logs.append(log)
-        port = self.loop.add(PtyPort(device, self.directory / name, record=log, **options))
+        port = self.loop.add(PtyPort(device, self.directory / name, record=self._wire_log(name), **options))
         self._links[name] = str(port.link)
         return port
 

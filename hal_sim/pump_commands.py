@@ -27,6 +27,7 @@ class PumpCommands:
             "squeeze": self._squeeze,
             "release": self._simple(lambda point, now: point.head.release_trigger(now)),
             "stop": self._simple(lambda point, now: point.head.press_stop(now)),
+            "emergency_stop": self._emergency_stop,
             "power": self._power,
             "exchange": self._simple(lambda point, now: point.head.exchange(now)),
             "line": self._line,
@@ -50,6 +51,14 @@ class PumpCommands:
             return {"ok": True}
 
         return obey
+
+    def _emergency_stop(self, args: Arguments) -> Answer:
+        """All the heads at once, as the wire does it."""
+        pressed = args.flag("pressed")
+        args.nothing_else()
+        for point in self._points.values():
+            point.head.emergency_stop(pressed, monotonic_ms())
+        return {"ok": True}
 
     def _nozzle(self, point: Point, args: Arguments) -> int:
         nozzle = args.whole("nozzle")

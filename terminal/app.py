@@ -24,6 +24,7 @@ from terminal.core.records import Record
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
+from terminal.core.units import Instant
 from terminal.devices import Devices
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
@@ -36,6 +37,7 @@ from terminal.runtime.clock import SystemClock
 from terminal.runtime.engine import Engine
 from terminal.runtime.inbox import Inbox
 from terminal.runtime.logs import line_of
+from terminal.runtime.pulse import StorePulse, silent_ones
 from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
 from terminal.store.card_file import CardFileError
@@ -133,11 +135,19 @@ class Terminal:
         engine.committed = _log
         engine.boot(self.clock.instant())
         notifier.ready(f"serving {len(site.points)} fuelling points")
-        loop.run(engine, self.inbox, self.clock, notifier, lambda now: status.update(site, now))
+        store = StorePulse(engine)
+        notifier.silent = lambda now: silent_ones(self.devices.threads, store, now)
+
+        def between_steps(now: Instant) -> None:
+            store.beat(now)
+            status.update(site, now)
+
+        loop.run(engine, self.inbox, self.clock, notifier, between_steps)
 
     def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
         LOG.error("event=StorageFailed why=%r", why)
+        notifier.silent = lambda now: silent_ones(self.devices.threads, None, now)
         notifier.ready("waiting for the ledger's disk")
         status.write(
             {

@@ -124,6 +124,7 @@ class Config(Table, frozen=True):
             self.policy.batch_sales,
             networks=self.terminal.networks,
             bank_cards=self.policy.bank_cards,
+            host_resets_emergency_stop=self.policy.host_resets_emergency_stop,
         )
         points = tuple(
             PointConfig(point.number, tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)), point.minimum_ml)

@@ -58,6 +58,7 @@ class PolicyTable(Table, frozen=True):
     on_deny: OnDeny = OnDeny.STOP
     batch_sales: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = BATCH_SALES
     bank_cards: bool = False
+    host_resets_emergency_stop: bool = False
     exposure_card_ml: Cap = None
     exposure_card_minor: Cap = None
     exposure_card_count: Cap = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from drivers.commands import PumpCommand
-from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, DeviceThread
+from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LONGEST_WAIT_MS, DeviceThread
 from drivers.events import CommandFailed, DeviceEvent
 from drivers.serial_port import SerialPort
 
@@ -133,7 +133,9 @@ class LineThread(DeviceThread):
         for event in self._master.take_events():
             self.post(event)
         wakeup = self._master.next_wakeup()
-        self._readable = self._port.wait(None if wakeup is None else max(0, wakeup - self.clock()))
+        patience = LONGEST_WAIT_MS if wakeup is None else min(LONGEST_WAIT_MS, max(0, wakeup - self.clock()))
+        self.alive(patience)
+        self._readable = self._port.wait(patience)
 
     def _next_command(self) -> PumpCommand | None:
         with self._lock:

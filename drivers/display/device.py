@@ -72,6 +72,7 @@ class Display(DeviceThread):
                     shown = wanted
                     refresh_at = now + REFRESH_MS
                 else:
+                    self.alive(refresh_at - now)
                     self._port.wait(refresh_at - now)
                     self._port.read()  # A display that talks back is not listened to, but must not keep us awake.
         finally:

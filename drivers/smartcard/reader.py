@@ -207,6 +207,7 @@ class CardReader(DeviceThread):
     def _watch(self, context: _Context, reader: str) -> None:
         state = scard.SCARD_STATE_UNAWARE
         while not self.stopping:
+            self.alive(_WATCH_MS)
             result, seen = scard.SCardGetStatusChange(context.handle, _WATCH_MS, [(reader, state)])
             if result == scard.SCARD_E_CANCELLED:
                 continue
@@ -289,6 +290,7 @@ class CardReader(DeviceThread):
         conversation = _Conversation(self.name, reader, self._key, self.clock, again=again)
         conversation.start()
         while not self.stopping:
+            self.alive()
             try:
                 outcome = conversation.outcome.get(timeout=_POLL_S)
             except queue.Empty:

@@ -103,7 +103,7 @@ class AztHead(Head):
     def authorize_nozzle(self, nozzle: int, now: int) -> bool:
         """Release one nozzle with the dose that waits for it. Needs rest, a price and a dose."""
         self.advance(now)
-        if self.state is not HeadState.RESET or self.acks_and_does_nothing or not self.prices.get(nozzle):
+        if self.state is not HeadState.RESET or self.acks_and_does_nothing or self.emergency or not self.prices.get(nozzle):
             return False
         if not self._is_for(nozzle):
             self.preset_volume_ml = self.preset_amount_minor = None

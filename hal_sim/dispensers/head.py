@@ -20,6 +20,7 @@ class Head:
     """A fuelling point. Public attributes may be read at will; only the methods change it.
 
     ``acks_and_does_nothing`` and ``never_leaves_5`` are lies for tests: AUTHORIZE, or RESET, is taken and has no effect.
+    ``register_off_ml`` is a meter that dies: the register of a fill tells so much more (less) than the totaliser counts.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Head:
         self.allowed: frozenset[int] | None = None
         self.acks_and_does_nothing = False
         self.never_leaves_5 = False
+        self.register_off_ml = 0
+        self.emergency = False
         self.last_alarm = 0
         self.listeners: list[Listener] = []
         self._totals = {number: (totals_ml or {}).get(number, 0) for number in self.nozzles}
@@ -81,7 +84,12 @@ class Head:
         return self.preset_volume_ml, self.preset_amount_minor
 
     def fill_ml(self, now: int) -> int:
-        """Volume of the current or kept fill."""
+        """Volume of the current or kept fill, as the register tells it."""
+        flowed = self.flowed_ml(now)
+        return max(0, flowed + self.register_off_ml) if flowed and self.register_off_ml else flowed
+
+    def flowed_ml(self, now: int) -> int:
+        """What has gone through the valve in the current or kept fill, and into the totaliser."""
         return self._fill_ml + self._running_ml(now)
 
     def fill_minor(self, now: int) -> int:
@@ -94,7 +102,7 @@ class Head:
 
     def total_minor(self, nozzle: int, now: int) -> int:
         """Non-resettable amount totaliser. Raises ``KeyError`` for a nozzle that is not there."""
-        running = self.fill_minor(now) - self._charged(self._fill_ml) if nozzle == self.nozzle_out else 0
+        running = self._charged(self.flowed_ml(now)) - self._charged(self._fill_ml) if nozzle == self.nozzle_out else 0
         return self._amounts[nozzle] + running
 
     def totals_ml(self, now: int) -> dict[int, int]:
@@ -132,6 +140,9 @@ class Head:
     def authorize(self, now: int) -> bool:
         """Release the point. Accepted in RESET, where the options ask for it only with a preset."""
         self.advance(now)
+        if self.state is HeadState.RESET and self.emergency:
+            self.raise_alarm(ALARM_EMERGENCY_STOP, now)
+            return False
         if self.state is not HeadState.RESET or self.acks_and_does_nothing:
             return False
         if self.options.require_preset and self.preset == (None, None):
@@ -243,11 +254,18 @@ class Head:
         self._wanted_ml = 0
 
     def press_stop(self, now: int) -> None:
-        """The stop of this point: any release or fill ends and the head reports the alarm."""
+        """The stop key of this point: any release or fill ends, and the head's state is all that is said of it."""
         self.advance(now)
         if self.powered:
             self.stop(now)
+
+    def emergency_stop(self, pressed: bool, now: int) -> None:
+        """The hard-wired stop of the site is pressed, or reset: until then this head lets nothing flow. It tells only of the pressing."""
+        self.advance(now)
+        if self.powered and pressed:
+            self.stop(now)
             self.raise_alarm(ALARM_EMERGENCY_STOP, now)
+        self.emergency = pressed
 
     def raise_alarm(self, code: int, now: int) -> None:
         """The head reports an alarm of its own (DC5 code)."""

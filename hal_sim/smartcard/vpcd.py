@@ -10,7 +10,7 @@ import socket
 from collections import deque
 
 from hal_sim.clock import monotonic_ns
-from hal_sim.pty_port import Loop
+from hal_sim.pty_port import Loop, Record
 from hal_sim.smartcard.card import Card
 
 _GIVE_ATR = 4
@@ -18,11 +18,15 @@ _NS_PER_MS = 1_000_000
 
 
 class Slot:
-    """Holds at most one card. ``plug`` and ``unplug`` follow the PC/SC service; a card that is in stays in meanwhile."""
+    """Holds at most one card. ``plug`` and ``unplug`` follow the PC/SC service; a card that is in stays in meanwhile.
 
-    def __init__(self, loop: Loop) -> None:
+    ``record`` gets commands and answers as the card sees them, and the control byte that asks for the answer to reset.
+    """
+
+    def __init__(self, loop: Loop, record: Record | None = None) -> None:
         self.card: Card | None = None
         self._loop = loop
+        self._record = record
         self._port: int | None = None
         self._socket: socket.socket | None = None
         self._received = b""
@@ -88,6 +92,8 @@ class Slot:
         card = self.card
         if card is None:
             return
+        if self._record is not None and (len(message) != 1 or message[0] == _GIVE_ATR):
+            self._record(monotonic_ns(), "in", message)
         if len(message) != 1:
             self._hear(card, message)
         elif message[0] == _GIVE_ATR:
@@ -115,7 +121,11 @@ class Slot:
     def advance(self, now_ns: int) -> None:
         """Send the answers that are due."""
         while self._answers and self._answers[0][0] <= now_ns and self._socket is not None:
+            at_ns, message = self._answers.popleft()
             try:
-                self._socket.sendall(self._answers.popleft()[1])
+                self._socket.sendall(message)
             except OSError:
                 self._disconnect()
+                return
+            if self._record is not None:
+                self._record(at_ns, "out", message[2:])

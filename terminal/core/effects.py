@@ -127,6 +127,11 @@ class TellApplied:
 
 
 @dataclass(frozen=True, slots=True)
+class CountUp:
+    """Count the counter up that no copy of a disk puts back; where it stands then is the next step."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartDeadline:
     """Post ``deadline`` back after so many milliseconds; the same deadline started again replaces the first."""
 
@@ -163,6 +168,7 @@ Effect = (
     | AckEvent
     | ReportState
     | TellApplied
+    | CountUp
     | StartDeadline
     | CancelDeadline
     | Continue

@@ -282,6 +282,18 @@ class AckDue:
     """It is time to send the acknowledgements again that the host does not have."""
 
 
+@dataclass(frozen=True, slots=True)
+class PricesOverdue:
+    """A head was told its prices and is to be asked again, because it has not shown them or shows others."""
+
+    fp: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriceStartDue:
+    """An announced price begins about now."""
+
+
 Deadline = (
     SessionTimedOut
     | PinWaitOver
@@ -290,6 +302,8 @@ Deadline = (
     | LiftOverdue
     | FlowOverdue
     | RecordOverdue
+    | PricesOverdue
+    | PriceStartDue
     | UploadDue
     | AcknowledgementsDue
     | BatchDue

@@ -17,6 +17,7 @@ class Severity(Enum):
 class FaultCode(Enum):
     """Every fault that this terminal can raise."""
 
+    EMERGENCY_STOP = "EMERGENCY_STOP"
     PUMP_LINE_LOST = "PUMP_LINE_LOST"
     PUMP_COMMAND_FAILED = "PUMP_COMMAND_FAILED"
     PUMP_RECORD_UNREADABLE = "PUMP_RECORD_UNREADABLE"
@@ -34,6 +35,8 @@ class FaultCode(Enum):
     LIST_MISSING = "LIST_MISSING"
     GREY_CARD = "GREY_CARD"
     PIN_GUESSING = "PIN_GUESSING"
+    LEDGER_ROLLED_BACK = "LEDGER_ROLLED_BACK"
+    PIN_KEY_UNAVAILABLE = "PIN_KEY_UNAVAILABLE"
     DEVICE_DOWN = "DEVICE_DOWN"
     STORAGE_LOW = "STORAGE_LOW"
     STORAGE_FAILED = "STORAGE_FAILED"
@@ -50,6 +53,11 @@ class FaultKind:
 
 
 CATALOGUE: dict[FaultCode, FaultKind] = {
+    FaultCode.EMERGENCY_STOP: FaultKind(
+        Severity.STOPPED,
+        "The emergency stop of the site was pressed. Nothing is released.",
+        "Look why. When all is well: pull the button out again, then on this machine `python -m terminal reset-emergency-stop`.",
+    ),
     FaultCode.PUMP_LINE_LOST: FaultKind(
         Severity.DEGRADED,
         "A fuelling point does not answer on its line.",
@@ -119,6 +127,16 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         "Many wrong PINs were typed at this terminal within minutes; each further check waits longer.",
         "Look who stands there. The right PIN of a card that is not locked is still taken, only later.",
     ),
+    FaultCode.LEDGER_ROLLED_BACK: FaultKind(
+        Severity.DEGRADED,
+        "The ledger is an older copy than the one that served here last; no PIN is checked at this terminal.",
+        "Find out who put it back. Compare its sales with the host's, then let the host confirm the ledger.",
+    ),
+    FaultCode.PIN_KEY_UNAVAILABLE: FaultKind(
+        Severity.DEGRADED,
+        "The chip with the second key of the PINs does not answer; no PIN is checked at this terminal.",
+        "Check the TPM and its device, then start the terminal anew.",
+    ),
     FaultCode.DEVICE_DOWN: FaultKind(Severity.DEGRADED, "A reader, keypad or display does not answer.", "Check its plug and port name."),
     FaultCode.STORAGE_LOW: FaultKind(
         Severity.STOPPED, "The disk is nearly full.", "Make room in the state directory; service resumes by itself."
@@ -130,6 +148,19 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         Severity.STOPPED, "The ledger's chain or file is damaged.", "Keep the file, restore the last backup, let the host confirm."
     ),
 }
+
+
+ACKNOWLEDGED = frozenset(
+    {
+        FaultCode.UNATTRIBUTED_DELIVERY,
+        FaultCode.PUMP_RECORD_MISMATCH,
+        FaultCode.PUMP_TOTALISER_WENT_BACK,
+        FaultCode.PUMP_ALARM,
+        FaultCode.MESSAGE_QUARANTINED,
+        FaultCode.GREY_CARD,
+    }
+)
+"""Faults of something that has happened: they end when a person says that he has seen them. Everything else ends with its cause."""
 
 
 class FaultBook:
@@ -152,3 +183,13 @@ class FaultBook:
     def any_stopped(self) -> bool:
         """True when some fault forbids all service."""
         return any(CATALOGUE[code].severity is Severity.STOPPED for code, _ in self.active)
+
+    @property
+    def emergency(self) -> bool:
+        """The emergency stop of the site is on: nothing may be released."""
+        return any(code is FaultCode.EMERGENCY_STOP for code, _ in self.active)
+
+    def stopping(self) -> FaultCode | None:
+        """The fault that forbids all service, the emergency stop before any other; None when there is none."""
+        stopped = [code for code, _ in self.active if CATALOGUE[code].severity is Severity.STOPPED]
+        return FaultCode.EMERGENCY_STOP if self.emergency else next(iter(stopped), None)

@@ -6,7 +6,7 @@ never change order: read the pump's record, commit the sale, erase the pump's re
 
 from __future__ import annotations
 
-from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, SetPrices, StopFuellingPoint
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, StopFuellingPoint
 from drivers.events import (
     CommandFailed,
     FillProgressed,
@@ -21,6 +21,7 @@ from drivers.events import (
 )
 from terminal.core.events import FlowOverdue, LiftOverdue, PumpFinished, PumpReady, RecordOverdue
 from terminal.core.faults import FaultCode
+from terminal.core.head_prices import HeadPrices
 from terminal.core.ids import SaleId
 from terminal.core.internal_events import (
     EndCause,
@@ -53,7 +54,7 @@ class FuellingPoint:
         self.state = PointState.INOPERATIVE
         self.sale: SaleId | None = None
         self.nozzle_out: int | None = None
-        self.price_differs = False  # the head shows another price than ours for the nozzle that is out
+        self.prices = HeadPrices(self, self._consider_release)
         self.finished = False  # the pump keeps the record of a fill
         self.releasing = False  # told to authorize, status not yet seen
         self.stops = 0  # told to stop, end not yet seen
@@ -80,7 +81,7 @@ class FuellingPoint:
     @property
     def available(self) -> bool:
         """A new sale can be armed here now."""
-        return self.state in (PointState.IDLE, PointState.CALLING) and self.sale is None and not self.reading
+        return self.state in (PointState.IDLE, PointState.CALLING) and self.sale is None and not self.reading and not self.prices.useless
 
     def open_sale(self) -> Sale | None:
         """The sale that waits or runs here."""
@@ -110,14 +111,13 @@ class FuellingPoint:
         if event.status is PumpStatus.LIMIT_REACHED:
             self.end = EndCause.LIMIT
         if event.status is PumpStatus.NOT_PROGRAMMED:
-            self.desk.send(SetPrices(self.number, self.config.prices))
+            self.prices.restore()
         self._read_all()
 
     def surveyed(self, event: PumpSurveyed, at: Instant) -> None:
         """What was believed before counts for nothing."""
         self._lose_track()
         self.nozzle_out = event.nozzle
-        self.price_differs = False
         self.finished = False
         self.switched_off = False
         self.stops = 0
@@ -133,6 +133,7 @@ class FuellingPoint:
         self.releasing = False
         self.flowed_ml = 0
         self.reader.take()
+        self.prices.unknown()
         self.desk.cancel(FlowOverdue(self.number))
         self.desk.cancel(RecordOverdue(self.number))
 
@@ -153,14 +154,8 @@ class FuellingPoint:
 
     def lifted(self, event: NozzleLifted, at: Instant) -> None:
         self.nozzle_out = event.nozzle
-        ours = self.config.price(event.nozzle)
-        self.price_differs = event.price is not None and event.price != ours
-        if self.price_differs:
-            self.desk.raise_fault(FaultCode.PRICE_MISMATCH, self.subject, f"nozzle {event.nozzle}: head {event.price}, terminal {ours}")
-            self.desk.send(SetPrices(self.number, self.config.prices))
-            return
-        self.desk.clear_fault(FaultCode.PRICE_MISMATCH, self.subject)
-        self._consider_release()
+        if self.prices.lifted(event):
+            self._consider_release()
 
     def note_lifted(self, event: NozzleLifted, at: Instant) -> None:
         """Out again before the pump ended the release: the hang-up's deadline must not stop it, unless it was told to stop."""
@@ -186,9 +181,10 @@ class FuellingPoint:
 
     def _consider_release(self) -> None:
         """Release the lifted nozzle when this sale may use it; tell the driver which one to take when not."""
+        self.prices.tell()
         sale = self.awaiting()
         nozzle = self.nozzle_out
-        if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.price_differs:
+        if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.price_differs or self.desk.halted:
             return
         allowed = sale.may_use(nozzle)
         if allowed is None or allowed.quantity_ml < self.config.minimum_ml:
@@ -394,5 +390,5 @@ class FuellingPoint:
 
     def prices_lost(self, event: object, at: Instant) -> None:
         self.finished = False
-        self.desk.send(SetPrices(self.number, self.config.prices))
+        self.prices.restore()
         self._read_all()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from drivers.commands import SetPrices
 from drivers.events import (
     CommandFailed,
     FillProgressed,
     FillReported,
     NozzleLifted,
     NozzleReturned,
+    PricesReported,
     PumpAlarmed,
     PumpLineLost,
     PumpStatus,
@@ -19,6 +21,7 @@ from drivers.events import (
 from terminal.core.events import (
     FlowOverdue,
     LiftOverdue,
+    PricesOverdue,
     PumpAuthorized,
     PumpFilling,
     PumpFinished,
@@ -80,6 +83,22 @@ def _books_open(point: FP, event: object, at: Instant) -> bool:
     return point.reading or point.delivering() is not None
 
 
+def _of_prices(point: FP, event: CommandFailed, at: Instant) -> bool:
+    return event.command == SetPrices.__name__
+
+
+def _prices_shown(point: FP, event: PricesReported, at: Instant) -> None:
+    point.prices.reported(event, at)
+
+
+def _prices_failed(point: FP, event: CommandFailed, at: Instant) -> None:
+    point.prices.failed(event, at)
+
+
+def _prices_overdue(point: FP, event: PricesOverdue, at: Instant) -> None:
+    point.prices.overdue(event, at)
+
+
 TABLE: tuple[Rule[PointState], ...] = (
     # A survey is the whole picture and beats everything believed before.
     Rule(PumpSurveyed, _ALL, _S.FUELLING, FP.surveyed_running, guard=_says(PumpStatus.FILLING)),
@@ -134,6 +153,10 @@ TABLE: tuple[Rule[PointState], ...] = (
     Rule(PumpSwitchedOff, (_S.INOPERATIVE, *_RESTING), _S.CLOSED),
     Rule(PumpNotProgrammed, (_S.INOPERATIVE, *_RESTING, _S.CLOSED), _S.INOPERATIVE, FP.prices_lost),
     Rule(PumpNotProgrammed, _BUSY, None, FP.prices_lost),
+    # What the head shows.
+    Rule(PricesReported, _ALL, None, _prices_shown),
+    Rule(PricesOverdue, _ALL, None, _prices_overdue),
+    Rule(CommandFailed, _ALL, None, _prices_failed, guard=_of_prices),
     # Troubles.
     Rule(CommandFailed, _RESTING, None, FP.command_failed),
     Rule(CommandFailed, (*_OUT_OF_USE, *_BUSY), None, FP.note_failure),
@@ -182,6 +205,8 @@ EVENTS: tuple[type, ...] = (
     SaleWithdrawn,
     LiftOverdue,
     FlowOverdue,
+    PricesReported,
+    PricesOverdue,
     CommandFailed,
     PumpAlarmed,
     PumpLineLost,

@@ -59,6 +59,14 @@ class ClosingPushed:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerConfirmed:
+    """The host's people take this terminal's ledger as it is, after it was found to be an older copy (core/rollback.py)."""
+
+    event: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventUnusable:
     """An event that must be obeyed came, and could be numbered but not read; the host is told so, or it would come for ever."""
 

@@ -185,6 +185,14 @@ class NozzleRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRefused:
+    """Fuelling point → site: the nozzle that is out shows another price than the one in force, so nothing is released for this sale."""
+
+    fp: int
+    sale: SaleId
+
+
+@dataclass(frozen=True, slots=True)
 class RecordComplete:
     """Fuelling point → itself: fill and totals are read; what flowed is known."""
 

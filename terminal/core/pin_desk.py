@@ -25,6 +25,7 @@ from terminal.core.internal_events import AttemptRefused, PinNeeded
 from terminal.core.pin import PIN_MIN
 from terminal.core.reasons import Reason
 from terminal.core.records import PinCleared, PinTried
+from terminal.core.rollback import RollbackGuard
 from terminal.core.screens import Screen
 from terminal.core.step import Desk
 from terminal.core.units import Instant
@@ -55,6 +56,7 @@ class PinDesk:
         self.desk = desk
         self.link = link
         self.tries = tries
+        self.guard = RollbackGuard(desk, None, None)
         self.wrong: deque[int] = deque(sorted(wrong))
 
     def tries_of(self, account: str, rule: PinRule) -> int:
@@ -67,12 +69,18 @@ class PinDesk:
         tries = PinTries(rule.epoch, self.tries_of(account, rule) + 1)
         self.tries[account] = tries
         self.desk.persist(PinTried(account, tries.epoch, tries.tries))
+        if tries.tries >= rule.tries:
+            self.guard.count_up()  # an older copy of the ledger must not bring this account's tries back
 
     def locked(self, half: Half) -> bool:
         """No try is left; where the host checks, it is the one to say so."""
         if half.rule is None or self._host_judges(half):
             return False
         return self.tries_of(half.account, half.rule) >= half.rule.tries
+
+    def cannot_check(self, half: Half) -> bool:
+        """A PIN is needed that only this terminal could check, and it must not."""
+        return half.rule is not None and not self._host_judges(half) and not self.guard.checks_pins
 
     def asks(self, half: Half) -> bool:
         """Is a PIN asked for this card now?"""
@@ -132,7 +140,7 @@ class PinDesk:
         half = self.open_half(session)
         if half is None or not session.checking:
             return
-        if half.rule is not None:
+        if half.rule is not None and self.guard.checks_pins:
             self.count(half.account, half.rule)
         self.desk.do(Continue(PinTryCounted(session.side)))
 
@@ -143,8 +151,10 @@ class PinDesk:
         if half is None:
             session.entry.wipe()
             return
-        rule, vault = half.rule, session.teller.vault
-        right = rule is not None and vault.pin_matches(rule, half.account, session.entry)
+        rule, vault = half.rule if self.guard.checks_pins else None, session.teller.vault
+        right = False if rule is None else vault.pin_matches(rule, half.account, session.entry)
+        if right is None:
+            self.guard.unavailable("no answer while a PIN was checked")
         judges = self._host_judges(half)
         session.pin_block = vault.pin_block(half.medium.number, session.entry) if judges else session.pin_block
         session.entry.wipe()
@@ -152,8 +162,8 @@ class PinDesk:
             session.pins[half.account] = PinResult.RIGHT
             self.tries.pop(half.account, None)
             session.pins_to_clear.append(half.account)
-        if judges and session.pin_block is None and not right:
-            self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))  # no keys to send it with
+        if not right and (self.cannot_check(half) or (judges and session.pin_block is None)):
+            self.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))  # no key to check it by, or to send it with
         elif right or judges:
             session.pins.setdefault(half.account, PinResult.SENT)
             session.go_on()
@@ -188,8 +198,13 @@ class PinDesk:
 
 
 def ask_pin(session: CustomerSession, event: PinNeeded, at: Instant) -> None:
-    """An empty entry."""
+    """An empty entry; nobody is asked for a PIN that cannot be checked."""
     session.entry.wipe()
+    pins = session.teller.pins
+    half = pins.open_half(session)
+    if half is not None and pins.cannot_check(half):
+        session.desk.tell(AttemptRefused(session.side, Reason.TERMINAL_NOT_READY))
+        return
     session.await_input(Screen.PIN)
 
 

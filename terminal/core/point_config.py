@@ -29,11 +29,16 @@ class PointState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PointConfig:
-    """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing."""
+    """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing.
+
+    The nozzles' prices are those in force. ``price_decimals`` and ``price_digits``: what its head can show of one.
+    """
 
     number: int
     nozzles: tuple[Nozzle, ...]
     minimum_ml: int = 2000
+    price_decimals: int = 4
+    price_digits: int = 8
 
     @property
     def prices(self) -> tuple[int, ...]:

@@ -37,8 +37,8 @@ class Vault(Protocol):
         Whatever is needed never to use the key again is durable when this returns.
         """
 
-    def pin_matches(self, rule: PinRule, account: str, pin: PinEntry) -> bool:
-        """Compare a PIN with its verifier, in the same time whatever is wrong."""
+    def pin_matches(self, rule: PinRule, account: str, pin: PinEntry) -> bool | None:
+        """Compare a PIN with its verifier, in the same time whatever is wrong; None when the second key does not answer."""
 
 
 class Lists(CardSource, Protocol):

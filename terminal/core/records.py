@@ -13,7 +13,9 @@ from terminal.core.attempt import SaleExtra
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
+from terminal.core.orders import OrderTaken
 from terminal.core.prompt_rules import OdometerRead
+from terminal.core.rollback_mark import RollbackMarked
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +377,7 @@ Record = (
     | PinCleared
     | BadgeCounter
     | OdometerRead
+    | RollbackMarked
     | Refused
     | TotalRead
     | Unattributed
@@ -385,6 +388,7 @@ Record = (
     | DenyLifted
     | SaleCorrected
     | ClosingSet
+    | OrderTaken
     | BatchSent
     | BatchSettled
     | EventPassed

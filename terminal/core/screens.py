@@ -31,6 +31,7 @@ class Screen(Enum):
     REFUSED = "REFUSED"
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
     CLOSED = "CLOSED"
+    EMERGENCY_STOP = "EMERGENCY_STOP"
 
 
 PROMPT_SCREENS: dict[str, Screen] = {"ODOMETER": Screen.ODOMETER, "VEHICLE": Screen.VEHICLE, "DRIVER": Screen.DRIVER}

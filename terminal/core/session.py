@@ -15,6 +15,7 @@ from terminal.core.card_data import Card, Wish
 from terminal.core.card_desk import Half
 from terminal.core.events import NoticeOver, PinWaitOver, SessionTimedOut
 from terminal.core.facts import PinResult
+from terminal.core.faults import FaultCode
 from terminal.core.ids import SaleId
 from terminal.core.internal_events import (
     AttemptRefused,
@@ -87,6 +88,7 @@ class CustomerSession:
         self.home_language = language
         self.languages = languages
         self.chosen_language: str | None = None
+        self.stopped_in = language
         self.state = SessionState.IDLE
         self.seen_at: Instant | None = None
         self.seen_token = ""  # outlives the attempt: the badge may lie on the reader for a while
@@ -295,9 +297,31 @@ class CustomerSession:
     def stop_service(self, event: ServiceStopped, at: Instant) -> None:
         if self.sale is not None and self.state is SessionState.AUTHORIZING:
             self.teller.abandon(self.sale)
+        language = self.language
         self._cancel_input()
         self._forget()
-        self.show(Screen.OUT_OF_SERVICE, self.home_language, code=self.teller.stop_code())
+        self.show_stopped(language)
+
+    def show_stopped(self, language: str | None = None) -> None:
+        """Why nobody is served. The emergency stop is told in one language after the other: it concerns everybody."""
+        code = self.teller.stop_code()
+        self.stopped_in = language or self.home_language
+        if code == FaultCode.EMERGENCY_STOP.value:
+            self.show(Screen.EMERGENCY_STOP, self.stopped_in)
+            self.desk.start(NoticeOver(self.side), self.times.notice_ms)
+        else:
+            self.show(Screen.OUT_OF_SERVICE, self.home_language, code=code)
+
+    def show_stopped_on(self, event: NoticeOver, at: Instant) -> None:
+        """The same in the next language."""
+        place = self.languages.index(self.stopped_in) + 1 if self.stopped_in in self.languages else 0
+        self.show_stopped(self.languages[place % len(self.languages)])
+
+    def turn_away(self, event: MediumPresented, at: Instant) -> None:
+        """Somebody tries all the same: a word to him, then again why."""
+        words = self.teller.reason_text(Reason.TERMINAL_NOT_READY, self.home_language)
+        self.show(Screen.REFUSED, self.home_language, reason=words, code="")
+        self.desk.start(NoticeOver(self.side), self.times.notice_ms)
 
     def resume_service(self, event: ServiceResumed, at: Instant) -> None:
         self.go_home(event, at)

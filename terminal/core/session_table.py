@@ -35,6 +35,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     Rule(MediumPresented, (_S.IDLE, *_INPUT, *_NOTICES), _S.IDENTIFYING, CS.identify),
     Rule(MediumPresented, (_S.AUTHORIZING,), _S.IDLE, CS.abandon),
     Rule(MediumUnreadable, (_S.IDLE, *_NOTICES), _S.IDENTIFYING, CS.unreadable),
+    Rule(MediumPresented, (_S.OUT_OF_SERVICE,), None, CS.turn_away),
     # What is missing next.
     Rule(SecondMediumNeeded, (_S.IDENTIFYING,), None, CS.ask_second),
     Rule(PinNeeded, (_S.IDENTIFYING,), _S.PIN, pin_desk.ask_pin),
@@ -61,6 +62,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     Rule(SessionTimedOut, _INPUT, None, CS.timed_out),
     Rule(NoticeOver, _NOTICES, _S.IDLE, CS.go_home),
     Rule(NoticeOver, (_S.IDLE,), None, CS.welcome),
+    Rule(NoticeOver, (_S.OUT_OF_SERVICE,), None, CS.show_stopped_on),
     # Service.
     Rule(ServiceStopped, _SERVING, _S.OUT_OF_SERVICE, CS.stop_service),
     Rule(ServiceResumed, (_S.OUT_OF_SERVICE,), _S.IDLE, CS.resume_service),
@@ -69,7 +71,6 @@ TABLE: tuple[Rule[SessionState], ...] = (
 _CLOSED = (_S.OUT_OF_SERVICE,)
 
 IGNORED: tuple[Ignored[SessionState], ...] = (
-    Ignored((MediumPresented,), _CLOSED, "nobody can be served; the display says so"),
     Ignored((MediumRemoved,), _ALL, "a contactless badge may leave at any time after it was read"),
     Ignored((MediumUnreadable,), _ATTEMPT, "a second, spoilt reading does not end an attempt that has begun"),
     Ignored((MediumUnreadable,), _CLOSED, "nobody can be served; the display says so"),
@@ -101,7 +102,7 @@ IGNORED: tuple[Ignored[SessionState], ...] = (
     Ignored(
         (SessionTimedOut,), (_S.IDLE, _S.AUTHORIZING, *_NOTICES, *_CLOSED), "nothing is asked of the driver; the host has its own deadline"
     ),
-    Ignored((NoticeOver,), (*_ATTEMPT, *_CLOSED), "the next attempt has begun, or nobody is served; that screen stays"),
+    Ignored((NoticeOver,), _ATTEMPT, "the next attempt has begun"),
     Ignored((ServiceStopped,), _CLOSED, "stopped already"),
     Ignored((ServiceResumed,), _SERVING, "in service"),
 )

@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.events import DeviceDown, DeviceUp, KeyPressed, LineNoise, MediumPresented, MediumRemoved, MediumUnreadable, PumpStatusChanged
+from drivers.events import (
+    DeviceDown,
+    DeviceUp,
+    KeyPressed,
+    LineNoise,
+    MediumPresented,
+    MediumRemoved,
+    MediumUnreadable,
+    PumpAlarmed,
+    PumpStatusChanged,
+    SiteInputChanged,
+)
 from terminal.core import events as ev
 from terminal.core import fuelling_point_table, sale, session_table
 from terminal.core import internal_events as inner
@@ -22,15 +33,18 @@ from terminal.core.closings import Closing, Closings
 from terminal.core.corrections import CorrectionDesk, NoPast, PastSales
 from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
 from terminal.core.effects import BATCH_ITEMS, Effect, Enqueue, Persist
+from terminal.core.emergency import EmergencyDesk
 from terminal.core.exposure import Exposure
 from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.genuine import Genuineness
 from terminal.core.host_answers import HostAnswers
-from terminal.core.host_events import ClosingPushed, CorrectionPushed
+from terminal.core.host_events import ClosingPushed, CorrectionPushed, LedgerConfirmed
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
+from terminal.core.order_desk import OrderDesk
+from terminal.core.orders import OrderAsked, OrderPushed
 from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
@@ -39,6 +53,7 @@ from terminal.core.prompts import PromptDesk
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import TerminalStarted
 from terminal.core.refusals import at_nozzle
+from terminal.core.rollback import CountedUp, CounterFound, RollbackGuard
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen, code_text
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
@@ -80,6 +95,8 @@ class Recovered:
     open_sales: list[Sale] = field(default_factory=list)
     pin_tries: dict[str, PinTries] = field(default_factory=dict)
     pin_wrong: list[int] = field(default_factory=list)
+    rollback_mark: int | None = None
+    counter: CounterFound | None = None
     odometers: dict[str, Odometer] = field(default_factory=dict)
     badge_counters: dict[str, int] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -147,6 +164,7 @@ class Site:
         self.teller.lists_checked = recovered.lists_checked
         self.teller.genuine = Genuineness(self.desk, dict(recovered.badge_counters))
         self.teller.pins = PinDesk(self.desk, self.link, dict(recovered.pin_tries), recovered.pin_wrong)
+        self.rollback = self.teller.pins.guard = RollbackGuard(self.desk, recovered.rollback_mark, recovered.counter)
         self.teller.prompt_desk = PromptDesk(self.desk, self.lists, vault, dict(recovered.odometers))
         self.closings = self.teller.closings = Closings(recovered.closings)
         self.sessions = {
@@ -159,6 +177,8 @@ class Site:
         )
         self.corrections = CorrectionDesk(self.desk, self.push, recovered.past)
         self.closing_desk = ClosingDesk(self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver)
+        self.emergency = EmergencyDesk(self.desk, self.sessions)
+        self.orders = OrderDesk(self.desk, self.push, self.emergency, self.points, host_resets=config.rules.host_resets_emergency_stop)
         self.state = StateDesk(self, self.answers.host_spoke)
         self.answers.on_return = self.state.host_is_back
         self.in_service = True
@@ -178,8 +198,11 @@ class Site:
             newest=known.clock_newest,
         )
         self.desk.persist(TerminalStarted(self.boot_id, self.config.version))
+        self.rollback.begin()
         for one in list(known.open_sales):
             self._resume(one, at)
+        self._drain(at)
+        self.emergency.begin()
         self._drain(at)
         self.link.begin(self.lists.epoch, self.lists.version)
         self.uploads.begin()
@@ -228,6 +251,11 @@ class Site:
             **self.state.routes(),
             CorrectionPushed: self.corrections.heard,
             ClosingPushed: self.closing_desk.heard,
+            LedgerConfirmed: lambda event, at: self.rollback.confirmed(event, self.push, at),
+            CountedUp: self.rollback.counted,
+            OrderPushed: self.orders.pushed,
+            OrderAsked: self.orders.asked,
+            SiteInputChanged: self.emergency.input_changed,
             ev.ListsInUse: self._lists_in_use,
             inner.NozzleRefused: self._nozzle_refused,
             inner.RecordSetAside: self.batches.set_aside,
@@ -236,6 +264,7 @@ class Site:
             routes[kind] = self._to_point
         for kind in sale.GRID.events:
             routes[kind] = self._to_sale
+        routes[PumpAlarmed] = self._alarmed
         for kind in (*session_table.EVENTS, MediumPresented, MediumRemoved, MediumUnreadable, KeyPressed):
             routes[kind] = self._to_session
         return routes
@@ -256,6 +285,7 @@ class Site:
         if point is not None:
             fuelling_point_table.GRID.fire(point, event, at)
             self.push.point_heard(point, event)
+            self.emergency.point_heard(point, event)
 
     def _to_sale(self, event: Any, at: Instant) -> None:
         one = self.desk.sales.get(event.sale)
@@ -275,6 +305,12 @@ class Site:
 
     def _status_changed(self, event: PumpStatusChanged, at: Instant) -> None:
         self._to_point(ev.status_event(event.fp, event.status), at)
+
+    def _alarmed(self, event: PumpAlarmed, at: Instant) -> None:
+        if self.emergency.is_told_by(event):
+            self.emergency.alarmed(event)
+        else:
+            self._to_point(event, at)
 
     def _device_up(self, event: DeviceUp, at: Instant) -> None:
         self.desk.clear_fault(FaultCode.DEVICE_DOWN, event.device)

@@ -152,6 +152,7 @@ class StateDesk:
             ),
             closed=tuple(closings.closed.values()),
             enforces=self.enforces,
+            pin_key=site.rollback.state,
         )
 
     # --- which list is in use ------------------------------------------------------------------------------------------------------

@@ -71,6 +71,11 @@ class Desk:
         if self.faults.end(code, subject):
             self.persist(FaultCleared(code.value, subject))
 
+    @property
+    def halted(self) -> bool:
+        """Nothing may be released at this site."""
+        return self.faults.emergency
+
     def utc(self, at: Instant) -> int:
         """The terminal's time at this instant, milliseconds UTC."""
         return self.clock.utc(at)

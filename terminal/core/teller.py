@@ -72,6 +72,7 @@ class SiteRules:
     batch_sales: int = BATCH_SALES
     networks: tuple[str, ...] = ()
     bank_cards: bool = False
+    host_resets_emergency_stop: bool = False
 
 
 class Teller:
@@ -149,8 +150,9 @@ class Teller:
         return amount, ", ".join(allowed.product for allowed in usable)
 
     def stop_code(self) -> str:
-        """The first fault that stops service, for the display."""
-        return next((code.value for code, _ in self.desk.faults.active), "")
+        """The fault that stops service, for the display."""
+        code = self.desk.faults.stopping()
+        return "" if code is None else code.value
 
     def calling_point(self) -> str:
         """The number of the one free point whose nozzle is already up, as digits; empty when there is none or more than one."""

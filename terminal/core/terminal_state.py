@@ -11,6 +11,7 @@ from enum import Enum
 from terminal.core.card_data import BalanceKind
 from terminal.core.closings import Closing
 from terminal.core.reasons import Measure, Period
+from terminal.core.rollback import PinKeyState
 
 
 class Offline(Enum):
@@ -104,3 +105,4 @@ class TerminalState:
     faults: tuple[FaultReport, ...]
     closed: tuple[Closing, ...]
     enforces: tuple[Enforced, ...]
+    pin_key: PinKeyState = PinKeyState.SOFTWARE

@@ -28,6 +28,7 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "REFUSED": ("Refusé", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Hors service", "", "Terminal en panne", "{code}"),
         "CLOSED": ("Fermé", "", "Station fermée", "Revenez plus tard"),
+        "EMERGENCY_STOP": ("ARRÊT D'URGENCE", "Pompes arrêtées", "Raccrochez pistolet", "Éloignez-vous"),
     },
     "en": {
         "WELCOME": ("Welcome", "", "Present your badge", "{languages}"),
@@ -48,6 +49,7 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "REFUSED": ("Refused", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Out of service", "", "Terminal is down", "{code}"),
         "CLOSED": ("Closed", "", "The site is closed", "Please come later"),
+        "EMERGENCY_STOP": ("EMERGENCY STOP", "All pumps stopped", "Hang up the nozzle", "Keep away"),
     },
     "de": {
         "WELCOME": ("Willkommen", "Ausweis bitte", "vorhalten", "{languages}"),
@@ -68,6 +70,7 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "REFUSED": ("Abgelehnt", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Außer Betrieb", "", "Terminal gestört", "{code}"),
         "CLOSED": ("Geschlossen", "", "Station geschlossen", "Bitte später kommen"),
+        "EMERGENCY_STOP": ("NOT-HALT", "Alle Säulen stehen", "Schlauch einhängen", "Abstand halten"),
     },
     "uk": {
         "WELCOME": ("Вітаємо", "", "Прикладіть картку", "{languages}"),
@@ -88,6 +91,7 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "REFUSED": ("Відмовлено", "{reason}", "{code}", ""),
         "OUT_OF_SERVICE": ("Не працює", "", "Термінал несправний", "{code}"),
         "CLOSED": ("Зачинено", "", "АЗС зачинена", "Приїжджайте пізніше"),
+        "EMERGENCY_STOP": ("АВАРІЙНА ЗУПИНКА", "Колонки зупинено", "Поверніть пістолет", "Відійдіть"),
     },
 }
 

@@ -83,18 +83,23 @@ class _Closing(msgspec.Struct):
     why: Why
 
 
+class _Ledger(msgspec.Struct):
+    id: EventId
+    why: Why
+
+
 class _Numbered(msgspec.Struct):
     id: EventId
 
 
-PushEvent = DenyPushed | CorrectionPushed | ClosingPushed | EventUnusable | ListHint | PushUnreadable
-NUMBERED = (DenyPushed, CorrectionPushed, ClosingPushed, EventUnusable)
+PushEvent = DenyPushed | CorrectionPushed | ClosingPushed | LedgerConfirmed | EventUnusable | ListHint | PushUnreadable
+NUMBERED = (DenyPushed, CorrectionPushed, ClosingPushed, LedgerConfirmed, EventUnusable)
 """What has an id of the stream, behind which it is resumed."""
 
 
 def meaning(event: StreamEvent) -> PushEvent | None:
     """What an event of the stream says; None for a kind that the contract does not know, which a newer host may send."""
-    if event.name not in ("deny", "lists", "correction", "closing"):
+    if event.name not in ("deny", "lists", "correction", "closing", "ledger"):
         return None
     if event.spoilt:
         return PushUnreadable(f"a {event.name} event is longer than allowed")
@@ -103,6 +108,8 @@ def meaning(event: StreamEvent) -> PushEvent | None:
             return _correction(event.data)
         if event.name == "closing":
             return _closing(event.data)
+        if event.name == "ledger":
+            return _ledger(event.data)
         if event.name == "lists":
             hint = decode(event.data, _Hint)
             return ListHint(hint.epoch, hint.version)
@@ -131,6 +138,14 @@ def _closing(data: bytes) -> ClosingPushed | EventUnusable:
     if (said.name == "") is not (said.scope is ClosingScope.SITE):
         return EventUnusable(said.id, "closing: the site has no name, everything else has one")
     return ClosingPushed(said.id, said.scope, said.name, said.closed, said.why)
+
+
+def _ledger(data: bytes) -> LedgerConfirmed | EventUnusable:
+    try:
+        said = decode(data, _Ledger)
+    except LaneError as error:
+        return EventUnusable(decode(data, _Numbered).id, f"ledger: {error}")
+    return LedgerConfirmed(said.id, said.why)
 
 
 def _subject(subject: _Subject) -> DenySubject:

@@ -130,5 +130,6 @@ def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
         "closed": [
             {"scope": one.scope.value, "name": one.name, "why": _text(one.why), "since": instant_text(one.since)} for one in state.closed
         ],
+        "pin_key": state.pin_key.value,
         "enforces": [{"limit": one.limit, "offline": one.offline.value} for one in state.enforces],
     }

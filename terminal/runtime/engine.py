@@ -20,6 +20,7 @@ from terminal.core.effects import (
     CancelDeadline,
     CheckLists,
     Continue,
+    CountUp,
     Effect,
     Enqueue,
     OpenPush,
@@ -36,6 +37,7 @@ from terminal.core.effects import (
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import Record
+from terminal.core.rollback import CountedUp
 from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
@@ -81,6 +83,9 @@ class Outside(Protocol):
     def tell_applied(self, epoch: str, version: int, at: int) -> None:
         """Tell the host which list is in use; answered by ``AppliedAnswered`` or ``AppliedFailed``."""
 
+    def count_up(self) -> CountedUp:
+        """Count up the counter that no copy of a disk puts back."""
+
     def encode(self, message: SaleMessage) -> bytes:
         """The bytes that every try of this message will send."""
 
@@ -108,6 +113,7 @@ class Engine:
             AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at, effect.refused),  # type: ignore[attr-defined]
             ReportState: lambda effect, at: outside.report_state(effect.state),  # type: ignore[attr-defined]
             TellApplied: lambda effect, at: outside.tell_applied(effect.epoch, effect.version, effect.at),  # type: ignore[attr-defined]
+            CountUp: lambda effect, at: self._next.append(outside.count_up()),
             StartDeadline: self._start_deadline,
             CancelDeadline: lambda effect, at: self.deadlines.cancel(effect.deadline),  # type: ignore[attr-defined]
             Continue: lambda effect, at: self._next.append(effect.event),  # type: ignore[attr-defined]

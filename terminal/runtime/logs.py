@@ -15,7 +15,7 @@ from terminal.core.records import Record
 FIELDS = (
     "sale", "side", "fp", "nozzle", "product", "decided_by", "hold_ml", "hold_minor", "preset_ml", "preset_minor", "volume_ml",
     "amount_minor", "end", "reason", "why", "key", "result", "code", "subject", "detail", "version", "rows",
-    "event", "kind", "list_version", "taken",
+    "event", "kind", "list_version", "taken", "order", "fuelling_point", "by",
 )  # fmt: skip
 _NUMBER = re.compile(
     r"%B[^?]{10,}\?"  # a track 1, whole

@@ -25,6 +25,7 @@ def snapshot(site: Site, at: Instant, version: str) -> dict[str, Any]:
         "time_utc_ms": clock.utc(at),
         "clock": clock.state(at).value,
         "host": "reachable" if site.link.reachable else "away",
+        "pin_key": site.rollback.state.value,
         "push": "open" if site.push.up else "closed",
         "unsent": site.uploads.waiting,
         "lists": {"epoch": site.lists.epoch, "version": site.lists.version},

@@ -1,11 +1,23 @@
-"""systemd's notify protocol over its plain datagram socket (sd_notify(3)): ready, status, watchdog, stopping."""
+"""systemd's notify protocol over its plain datagram socket (sd_notify(3)): ready, status, watchdog, stopping.
+
+The watchdog is fed by the core's loop, so a core or a store that hangs (they are one thread) feeds it no more; and only while everybody
+else whose work drivers depend on has been heard of in time (reference security-and-reliability 5.3).
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from collections.abc import Callable, Sequence
 
 from terminal.core.units import Instant
+
+LOG = logging.getLogger("terminal")
+
+
+def _nobody(now: Instant) -> Sequence[str]:
+    return ()
 
 
 class Notifier:
@@ -16,6 +28,9 @@ class Notifier:
         self._address = ("\0" + address[1:] if address.startswith("@") else address) if address else None
         self.interval_ms = max(100, watchdog_usec // 3000) if watchdog_usec else None
         self._fed: Instant | None = None
+        self._missed: tuple[str, ...] = ()
+        self.silent: Callable[[Instant], Sequence[str]] = _nobody
+        """Names those who have not been heard of in time. While it names anybody the watchdog is not fed."""
 
     @classmethod
     def from_environment(cls) -> Notifier:
@@ -37,8 +52,20 @@ class Notifier:
         self._tell("STOPPING=1")
 
     def feed(self, now: Instant) -> None:
-        """Called by the core's loop after each step and when idle; tells the watchdog when a third of its time is over."""
-        if self.interval_ms is not None and (self._fed is None or now - self._fed >= self.interval_ms):
+        """Called by the core's loop after each step and when idle; tells the watchdog when a third of its time is over.
+
+        Not while anybody is silent.
+        Whoever is, is named once, in the log and to the service manager: it is the last word before the manager ends us.
+        """
+        if self.interval_ms is None or (self._fed is not None and now - self._fed < self.interval_ms):
+            return
+        missed = tuple(self.silent(now))
+        if missed != self._missed:
+            self._missed = missed
+            said = f"nothing is heard of {', '.join(missed)}" if missed else "everybody is heard of again"
+            LOG.log(logging.ERROR if missed else logging.INFO, "event=%s who=%r", "Silent" if missed else "Heard", ", ".join(missed))
+            self.status(said)
+        if not missed:
             self._fed = now
             self._tell("WATCHDOG=1")
 

@@ -10,7 +10,9 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
+from terminal.core.orders import OrderTaken
 from terminal.core.prompt_rules import OdometerRead
+from terminal.core.rollback_mark import RollbackMarked
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
@@ -212,6 +214,18 @@ def _closing(execute: Execute, fact: r.ClosingSet, seq: int, utc: int) -> None:
         _event(execute, fact.event, fact.effective_at)
 
 
+def _order(execute: Execute, fact: OrderTaken, seq: int, utc: int) -> None:
+    """What it did has rows of its own."""
+    if fact.event:
+        _event(execute, fact.event, fact.effective_at)
+
+
+def _rollback(execute: Execute, fact: RollbackMarked, seq: int, utc: int) -> None:
+    _meta(execute, "rollback_mark", fact.value)
+    if fact.event:
+        _event(execute, fact.event, fact.effective_at)
+
+
 def _batch_sent(execute: Execute, fact: r.BatchSent, seq: int, utc: int) -> None:
     execute(
         "INSERT INTO batch VALUES (?, ?, ?, ?, ?, 'sent', ?) "
@@ -243,6 +257,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.PinCleared: _pin_cleared,
     BadgeCounter: _badge_counter,
     OdometerRead: _odometer,
+    RollbackMarked: _rollback,
     r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,
@@ -253,6 +268,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.DenyLifted: _denied,
     r.SaleCorrected: _corrected,
     r.ClosingSet: _closing,
+    OrderTaken: _order,
     r.BatchSent: _batch_sent,
     r.BatchSettled: _batch_settled,
     r.EventPassed: _event_passed,

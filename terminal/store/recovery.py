@@ -71,6 +71,8 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.last_event = int(meta.get("last_event", "0"))
     (found.waiting,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 0").fetchone()
     found.batches = remembered(db, newest[0] if newest else None)
+    if "rollback_mark" in meta:
+        found.rollback_mark = int(meta["rollback_mark"])
     if "lists_checked" in meta:
         found.lists_checked = UtcMs(int(meta["lists_checked"]))
     if "list_mark" in meta:

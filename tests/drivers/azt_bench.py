@@ -6,14 +6,13 @@ It follows the notes (firmware_notes/azt.md) only as far as they need, and has i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from drivers.commands import AuthorizeFuellingPoint, PumpCommand
+from drivers.commands import AuthorizeFuellingPoint
 from drivers.dispenser.azt.line import AztLine
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
-from drivers.events import CommandFailed, DeviceEvent, NozzleLifted, PumpStatus, PumpStatusChanged
+from drivers.events import CommandFailed, NozzleLifted, PumpStatus, PumpStatusChanged
+from tests.drivers.line_bench import LineBench
 
-E = TypeVar("E")
 ACK, NAK, CAN = b"\x7f\x06", b"\x7f\x15", b"\x7f\x18"
 
 
@@ -164,8 +163,8 @@ class Hose:
         return sum(each == command for each, _ in self.asked)
 
 
-class Bench:
-    """A line master, hoses, and a clock that is a number."""
+class Bench(LineBench):
+    """An AZT line master before such hoses."""
 
     def __init__(
         self, *hoses: Hose, line: LineProfile | None = None, positions: list[PositionProfile] | None = None, start: int = 1_000
@@ -174,37 +173,11 @@ class Bench:
         profiles = positions or [PositionProfile(fp=number, address=hose.address) for number, hose in enumerate(hoses, start=1)]
         self.line = AztLine("line-1", profiles, line)
         self.profile = line or LineProfile()
-        self.now = start
-        self.sent: list[tuple[int, bytes]] = []
-        self.events: list[DeviceEvent] = []
-        self.arrivals: list[tuple[int, bytes]] = []
-        self.lead = b""  # noise before every answer
-        self.piece = 1_000  # answers arrive in pieces of so many bytes
-        self.cut = 0  # so many answers lose their last byte
+        super().__init__(self.line, self.profile, start)
         self.bare = False  # the lead-in is lost when the line turns round
         self.echo = False
 
-    def run(self, duration_ms: int) -> None:
-        """Let so much time pass. Ends exactly then, with everything due before it done."""
-        end = self.now + duration_ms
-        while True:
-            while (wire := self.line.next_transmission(self.now)) is not None:
-                self.transmit(wire)
-            self.events += self.line.take_events()
-            wakeup = self.line.next_wakeup()
-            assert wakeup is not None
-            assert wakeup > self.now, "the master asks to be woken without end"
-            at = min([wakeup, *(due for due, _ in self.arrivals)])
-            if at >= end:
-                self.now = end
-                return
-            self.now = at
-            for arrival in [each for each in self.arrivals if each[0] == at]:
-                self.arrivals.remove(arrival)
-                self.line.receive(arrival[1], at)
-
     def transmit(self, wire: bytes) -> None:
-        self.sent.append((self.now, wire))
         after = self.now + self.profile.transmit_ms(len(wire))
         if self.echo:
             self.arrivals.append((after, wire))
@@ -214,29 +187,10 @@ class Bench:
             if hose.address == address and (reply := hose.answer(command, data)) is not None:
                 self.arrive(after + hose.delay_ms, self.lead + (reply[1:] if self.bare else reply))
 
-    def arrive(self, at: int, data: bytes) -> None:
-        if self.cut:
-            self.cut -= 1
-            data = data[:-1]
-        for start in range(0, len(data), self.piece):
-            piece = data[start : start + self.piece]
-            self.arrivals.append((at + self.profile.transmit_ms(start + len(piece)), piece))
-
-    def submit(self, command: PumpCommand) -> None:
-        self.line.submit(command, self.now)
-
     def surveyed(self) -> Bench:
-        """Past the survey of every position, with the events of the survey taken away."""
-        self.run(4_000)
-        self.events.clear()
+        """Past the survey of every position."""
+        self.settle()
         return self
-
-    def of(self, kind: type[E]) -> list[E]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def take(self) -> list[DeviceEvent]:
-        events, self.events = self.events, []
-        return events
 
 
 START = AuthorizeFuellingPoint(fp=1, nozzle=1, preset_volume_ml=20_000, preset_amount_minor=None, prices=(450_000,))

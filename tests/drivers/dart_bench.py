@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from drivers.commands import AuthorizeFuellingPoint, PumpCommand
+from drivers.commands import AuthorizeFuellingPoint
 from drivers.dispenser.dart.codec import Decoder, encode, to_bcd
 from drivers.dispenser.dart.frames import Ack, Data, Eot, Frame, Nak, Poll, Transaction
 from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
-from drivers.events import DeviceEvent, NozzleLifted
-
-E = TypeVar("E")
+from drivers.events import NozzleLifted
+from tests.drivers.line_bench import LineBench
 
 
 @dataclass
@@ -125,8 +123,8 @@ class Head:
         return self.executed.count((code, data))
 
 
-class Bench:
-    """A line master, heads, and a clock that is a number."""
+class Bench(LineBench):
+    """A DART line master before such heads."""
 
     def __init__(
         self, *heads: Head, line: LineProfile | None = None, positions: list[PositionProfile] | None = None, start: int = 1_000
@@ -135,35 +133,9 @@ class Bench:
         profiles = positions or [PositionProfile(fp=number, address=head.address) for number, head in enumerate(heads, start=1)]
         self.line = DartLine("line-1", profiles, line)
         self.profile = line or LineProfile()
-        self.now = start
-        self.sent: list[tuple[int, bytes]] = []
-        self.events: list[DeviceEvent] = []
-        self.arrivals: list[tuple[int, bytes]] = []
-        self.lead = b""  # noise before every answer
-        self.piece = 1_000  # answers arrive in pieces of so many bytes
-        self.cut = 0  # so many answers lose their last byte
-
-    def run(self, duration_ms: int) -> None:
-        """Let so much time pass. Ends exactly then, with everything due before it done."""
-        end = self.now + duration_ms
-        while True:
-            while (wire := self.line.next_transmission(self.now)) is not None:
-                self.transmit(wire)
-            self.events += self.line.take_events()
-            wakeup = self.line.next_wakeup()
-            assert wakeup is not None
-            assert wakeup > self.now, "the master asks to be woken without end"
-            at = min([wakeup, *(due for due, _ in self.arrivals)])
-            if at >= end:
-                self.now = end
-                return
-            self.now = at
-            for arrival in [each for each in self.arrivals if each[0] == at]:
-                self.arrivals.remove(arrival)
-                self.line.receive(arrival[1], at)
+        super().__init__(self.line, self.profile, start)
 
     def transmit(self, wire: bytes) -> None:
-        self.sent.append((self.now, wire))
         after = self.now + self.profile.transmit_ms(len(wire))
         if self.profile.echo:
             self.arrivals.append((after, wire))
@@ -173,29 +145,10 @@ class Bench:
                 if head.address == wire[0] and (reply := head.answer(frame)) is not None:  # type: ignore[arg-type]
                     self.arrive(after + head.delay_ms, self.lead + reply)
 
-    def arrive(self, at: int, data: bytes) -> None:
-        if self.cut:
-            self.cut -= 1
-            data = data[:-1]
-        for start in range(0, len(data), self.piece):
-            piece = data[start : start + self.piece]
-            self.arrivals.append((at + self.profile.transmit_ms(start + len(piece)), piece))
-
-    def submit(self, command: PumpCommand) -> None:
-        self.line.submit(command, self.now)
-
     def surveyed(self) -> Bench:
-        """Past the survey of every position, with the events of the survey taken away."""
-        self.run(4_000)
-        self.events.clear()
+        """Past the survey of every position."""
+        self.settle()
         return self
-
-    def of(self, kind: type[E]) -> list[E]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def take(self) -> list[DeviceEvent]:
-        events, self.events = self.events, []
-        return events
 
 
 STATUS, FILLING, RESET, AUTHORIZE, STOP = ((1, bytes((code,))) for code in (0, 4, 5, 6, 8))

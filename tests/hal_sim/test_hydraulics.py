@@ -195,14 +195,28 @@ def test_power_loss_ends_the_fill_and_keeps_the_memory() -> None:
     assert head.prices == {1: GAZOLE, 2: 18990}
 
 
-def test_a_stop_tells_state_and_alarm() -> None:
-    head = released(make_head(), 50_000)
-    told: list[tuple[Change, int]] = []
-    head.listeners.append(lambda change, at: told.append((change, at)))
-    head.squeeze(40_000, 0)
-    head.press_stop(1_500)
-    assert told == [(Change.STATE, 0), (Change.STATE, 1_500), (Change.ALARM, 1_500)]
-    assert head.fill_ml(10**6) == 1_000
+def test_the_stop_key_tells_its_state_and_the_emergency_stop_an_alarm_too() -> None:
+    for emergency in (False, True):
+        head = released(make_head(), 50_000)
+        told: list[tuple[Change, int]] = []
+        head.listeners.append(lambda change, at, told=told: told.append((change, at)))  # type: ignore[misc]
+        head.squeeze(40_000, 0)
+        if emergency:
+            head.emergency_stop(True, 1_500)
+        else:
+            head.press_stop(1_500)
+        assert told == [(Change.STATE, 0), (Change.STATE, 1_500), *([(Change.ALARM, 1_500)] if emergency else [])]
+        assert head.fill_ml(10**6) == 1_000
+
+
+def test_no_head_lets_fuel_flow_before_the_emergency_stop_is_reset() -> None:
+    head = make_head()
+    head.emergency_stop(True, 0)
+    head.last_alarm = 0
+    assert not head.authorize(100)
+    assert head.last_alarm == 0x09
+    head.emergency_stop(False, 200)
+    assert head.authorize(300)
 
 
 def test_prices_need_all_nozzles_and_no_release() -> None:

@@ -155,7 +155,10 @@ def test_a_fault_that_stops_service_is_remembered() -> None:
     bench.recovered.faults = {(FaultCode.STORAGE_DAMAGED, "ledger"): "chain"}
     bench = Bench(points=(1,), recovered=bench.recovered)
     assert screen(bench.boot())[0] == "Out of service"
-    assert bench.badge("A") == []
+    turned_away = bench.badge("A")
+    assert screen(turned_away)[:2] == ("Refused", "Terminal not ready")
+    assert screen(bench.wait(10_000))[0] == "Out of service"
+    assert names(turned_away, "SaleReserved", "AskHost", "Refused") == []
 
 
 def test_the_clock_is_a_holdover_after_a_power_cut_and_trusted_with_the_first_contact() -> None:

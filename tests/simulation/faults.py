@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
-from hal_sim.dispensers.head import HeadState
-from hal_sim.wire import FaultRates, Faults
 from tests.simulation.host_days import HostDays
 from tests.simulation.power_cut import Cut, CutEngine, Plan
+from tests.simulation.pump_faults import PumpFaults
 from tests.simulation.workload import fork
 from tests.virtual.forecourt import Forecourt
 from tests.virtual.host import Conduct
@@ -35,6 +34,9 @@ class Station(Protocol):
 
     def dispense_locally(self, fp: int, nozzle: int, volume_ml: int) -> None:
         """Fuel leaves without a release."""
+
+    def register_lies(self, fp: int, off_ml: int) -> None:
+        """A head's register tells so much more than its totaliser; 0: no more."""
 
     def note_fault(self, subject: str, what: str) -> None:
         """For the trace."""
@@ -69,6 +71,10 @@ class Mix:
     correct: int
     close: int
     lose_records: int
+    refusals: int
+    local_dose: int
+    hook: int
+    meter: int
 
     def words(self) -> str:
         """What is on."""
@@ -112,6 +118,10 @@ def mix(seed: int) -> Mix:
         correct=rate(20, 200),
         close=rate(20, 100),
         lose_records=rate(20, 100),
+        refusals=rate(20, 100),
+        local_dose=rate(10, 60),
+        hook=rate(20, 100),
+        meter=rate(10, 60),
     )
 
 
@@ -126,18 +136,17 @@ class FaultMaker:
         self._rng = fork(seed, "faults")
         self.days = HostDays(self, self._later)
         self._host = fork(seed, "host")
-        self._down = fork(seed, "wire down")
-        self._up = fork(seed, "wire up")
+        self.pumps = PumpFaults(station, self._later, fork(seed, "wire down"), fork(seed, "wire up"), lambda kind: None)
         self._episodes: tuple[tuple[int, Callable[[Random], None]], ...] = (
             *((rate, self._cut(cut)) for cut, rate in self.mix.cut.items()),
             (self.mix.unreachable, self._unreachable),
-            (self.mix.noise, self._noise),
-            (self.mix.line_cut, self._line_cut),
-            (self.mix.head_power, self._head_power),
-            (self.mix.local_stop, self._local_stop),
-            (self.mix.deaf_head, self._deaf_head),
-            (self.mix.stuck_head, self._stuck_head),
-            (self.mix.local_fuel, self._local_fuel),
+            (self.mix.noise, self.pumps.noise),
+            (self.mix.line_cut, self.pumps.line_cut),
+            (self.mix.head_power, self.pumps.head_power),
+            (self.mix.local_stop, self.pumps.local_stop),
+            (self.mix.deaf_head, self.pumps.deaf_head),
+            (self.mix.stuck_head, self.pumps.stuck_head),
+            (self.mix.local_fuel, self.pumps.local_fuel),
             (self.mix.full, self._full),
             (self.mix.deny, self._deny),
             (self.mix.publish, self.days.publish),
@@ -147,6 +156,10 @@ class FaultMaker:
             (self.mix.correct, self.days.correct),
             (self.mix.close, self.days.close),
             (self.mix.lose_records, self.days.lose),
+            (self.mix.refusals, self.pumps.refusals),
+            (self.mix.local_dose, self.pumps.local_dose),
+            (self.mix.hook, self.pumps.hook),
+            (self.mix.meter, self.pumps.meter),
         )
 
     @property
@@ -172,12 +185,7 @@ class FaultMaker:
         court = self.forecourt
         court.host.fate = lambda kind: court.host.conduct
         court.host.conduct = Conduct()
-        for line in dict.fromkeys(court.lines.values()):
-            line.wire.set_faults(None, None)
-        for fp, head in court.heads.items():
-            court.position(fp).connected = True
-            head.acks_and_does_nothing = head.never_leaves_5 = False
-            head.power_on(self.station.now)
+        self.pumps.whole()
         court.terminal.set_full(False)
         self.days.whole()
         for named in self._denied:
@@ -263,79 +271,6 @@ class FaultMaker:
         if publish:
             book.publish()
         self.station.note_fault("host", f"{what} {next(iter(named))}{', published' * publish}")
-
-    # --- pumps and lines --------------------------------------------------------------------------------------------------------
-
-    def _noise(self, rng: Random) -> None:
-        def rate(top: int) -> int:
-            return rng.randrange(top) if rng.randrange(2) else 0
-
-        rates = FaultRates(
-            drop=rate(150_000), drop_byte=rate(80_000), flip=rate(80_000), duplicate=rate(80_000), split=rate(150_000), noise=rate(150_000)
-        )
-        line = self.forecourt.lines[rng.choice(sorted(self.forecourt.heads))]
-        line.wire.set_faults(Faults(rates, self._down), Faults(rates, self._up))
-        self.station.note_fault(line.name, "noise")
-
-        def quiet() -> None:
-            line.wire.set_faults(None, None)
-            self.station.note_fault(line.name, "clean")
-
-        self._later(1_000, 60_000, quiet)
-
-    def _line_cut(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        self._connect(fp, False)
-        self._later(300, rng.choice([3_000, 60_000]), lambda: self._connect(fp, True))
-
-    def _connect(self, fp: int, connected: bool) -> None:
-        self.forecourt.position(fp).connected = connected
-        self.station.note_fault(f"fp {fp}", "line restored" if connected else "line cut")
-
-    def _head_power(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        head = self.forecourt.heads[fp]
-        self.station.note_fault(f"fp {fp}", "dispenser dark")
-        head.power_off(self.station.now)
-
-        def back() -> None:
-            self.station.note_fault(f"fp {fp}", "dispenser back")
-            head.power_on(self.station.now)
-
-        self._later(200, rng.choice([3_000, 60_000]), back)
-
-    def _local_stop(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        self.station.note_fault(f"fp {fp}", "stop pressed")
-        self.forecourt.heads[fp].press_stop(self.station.now)
-
-    def _deaf_head(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        head = self.forecourt.heads[fp]
-        head.acks_and_does_nothing = True
-        self.station.note_fault(f"fp {fp}", "acknowledges AUTHORIZE and does nothing")
-
-        def hears() -> None:
-            head.acks_and_does_nothing = False
-
-        self._later(1_000, 40_000, hears)
-
-    def _stuck_head(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        head = self.forecourt.heads[fp]
-        head.never_leaves_5 = True
-        self.station.note_fault(f"fp {fp}", "acknowledges RESET and does nothing")
-
-        def moves() -> None:
-            head.never_leaves_5 = False
-
-        self._later(1_000, 40_000, moves)
-
-    def _local_fuel(self, rng: Random) -> None:
-        fp = rng.choice(sorted(self.forecourt.heads))
-        head = self.forecourt.heads[fp]
-        if head.state is HeadState.RESET and head.powered:
-            self.station.dispense_locally(fp, rng.choice(sorted(head.nozzles)), 10 * rng.randint(5, 800))
 
     # --- the terminal -----------------------------------------------------------------------------------------------------------
 

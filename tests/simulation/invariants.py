@@ -85,7 +85,8 @@ def check_pump(fp: int, head: Head, facts: Facts, now: int, overrun_ml: int) -> 
         raise Broken("released after commit", f"fp {fp} is {head.state.name} and the ledger has no released, open sale for it")
     released = facts.sales[sale].released
     if released is not None and head.valve_open:
-        check_preset(sale, released, head.fill_ml(now), head.fill_minor(now), overrun_ml)
+        flowed = head.flowed_ml(now)
+        check_preset(sale, released, flowed, amount_of(flowed, released.price), overrun_ml)
 
 
 def check_preset(sale: str, released: r.SaleReleased, volume_ml: int, amount_minor: int, overrun_ml: int) -> None:

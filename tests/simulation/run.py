@@ -8,9 +8,8 @@ from pathlib import Path
 from random import Random
 
 from drivers.commands import ShowLines
-from hal_sim.dispensers.head import Change, Head, HeadOptions, HeadState
+from hal_sim.dispensers.head import Head, HeadOptions
 from terminal.core.effects import CancelDeadline, Effect, Persist, Send, StartDeadline
-from terminal.core.records import SaleReleased
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.engine import Outside
@@ -23,6 +22,7 @@ from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
+from tests.simulation.pump_books import PumpBooks
 from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
 from tests.simulation.trace import LAST, Failure, Result, Trace, place_of, subject_of, words
 from tests.simulation.workload import Badge, Visit, draw, fork
@@ -57,11 +57,7 @@ class World(Watcher):
         self.at_terminal: int | None = None
         self.at_pump: dict[int, int] = {}
         self.attempts = self.cuts = self.steps = self.busy = 0
-        self.local: dict[tuple[int, int], int] = {}
-        self.stale: dict[str, int] = {}  # sale → what had left its nozzle, unread, before its release
-        self.known = 0
-        self.through: dict[str, int] = {}  # sale → what its release let through, by the totaliser
-        self._running: dict[int, tuple[str, int, int]] = {}  # fp → released sale, nozzle, totaliser before
+        self.pumps = PumpBooks(self.heads, self.plan.overrun_ml, lambda: self.facts, lambda: self.now, self.trace_now)
         self._disk: Disk | None = None
         self._boots = 0
         self._head_of_chain = (0, b"")
@@ -76,13 +72,18 @@ class World(Watcher):
         self.terminal.ledger_made = self._ledger
         self.terminal.after_step = self._after_step
         for fp, head in self.heads.items():
-            head.listeners.append(lambda change, at, fp=fp: self._head_changed(fp, change, at))  # type: ignore[misc]
+            self.plan.makes[fp].apply(head)
+            if head.register_off_ml:
+                self.pumps.lies(fp)
 
     # --- the run --------------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """A day: open, people and faults, everything whole again, rest, the books. Raises ``Broken`` and whatever the product raises."""
         self.trace.add(0, "seed", str(self.seed), self.faults.mix.words())
+        for row in self.plan.scenario["fuelling_points"]:
+            words = f"{row['protocol']} line {row['bus']}, nozzle {row['nozzle']} {row['product']}: {self.plan.makes[row['fp']].words()}"
+            self.trace.add(0, "make", f"fp {row['fp']}", words)
         self.terminal.power_on()
         self._until(60_000, self.forecourt.ready, "the first start")
         self.faults.begin()
@@ -145,10 +146,6 @@ class World(Watcher):
         if lost:
             raise Broken("durable", f"{lost[0]} had ended and is open again")
         self.facts = self.vault.facts = facts
-        for fp, sale in facts.released.items():
-            released = facts.sales[sale].released
-            if released is not None and sale not in self.through and fp not in self._running:
-                self._note_stale(released)  # its commit outlived a cut inside the write
         self.vault.check(facts)
         self._check_chain(ledger)
         self._boots += 1
@@ -175,17 +172,8 @@ class World(Watcher):
             if isinstance(effect, Persist):
                 self.trace.add(self.now, "fact", subject_of(effect.record), words(effect.record))
                 self.facts.add(effect.record)
-                if isinstance(effect.record, SaleReleased):
-                    self._note_stale(effect.record)
         if engine is not None:
             self._head_of_chain = engine.ledger.head
-
-    def _note_stale(self, fact: SaleReleased) -> None:
-        """Fuel that left without a release since the totaliser was read last: the terminal cannot know it yet."""
-        fp = self.facts.sales[fact.sale].reserved.fp
-        unread = self.heads[fp].total_ml(fact.nozzle, self.now) - fact.total_start_ml
-        if unread > 0 and self.local:
-            self.stale[fact.sale] = unread
 
     def sending(self, effect: Effect) -> None:
         """See ``Watcher``."""
@@ -202,8 +190,7 @@ class World(Watcher):
         for screen in self.terminal.screens[self._shown :]:
             self.trace.add(self.now, "screen", "side 1", " | ".join(line for line in screen.split("\n") if line.strip("* ")))
         self._shown = len(self.terminal.screens)
-        for fp, head in self.heads.items():
-            inv.check_pump(fp, head, self.facts, self.now, self.plan.overrun_ml)
+        self.pumps.check_all()
         engine = self.terminal.engine
         if engine is None:
             return
@@ -260,30 +247,17 @@ class World(Watcher):
 
     # --- pumps ------------------------------------------------------------------------------------------------------------------------
 
-    def _head_changed(self, fp: int, change: Change, at: int) -> None:
-        head = self.heads[fp]
-        if change is not Change.STATE:
-            return
-        self.trace.add(self.now, "pump", f"fp {fp}", head.state.name)
-        if head.state is HeadState.AUTHORIZED:
-            inv.check_pump(fp, head, self.facts, self.now, self.plan.overrun_ml)
-            nozzle = head.nozzle_out or head.last_nozzle
-            self._running[fp] = (self.facts.released[fp], nozzle, sum(head.totals_ml(at).values()))
-        elif head.state in inv.FINISHED and fp in self._running:
-            sale, _, before = self._running.pop(fp)
-            self.through[sale] = self.through.get(sale, 0) + sum(head.totals_ml(at).values()) - before
-        elif head.state is HeadState.RESET:
-            sale_open = self.facts.released.get(fp)
-            if sale_open is not None and sale_open in self.through:
-                raise Broken("erased after commit", f"fp {fp}: the pump's record is erased and {sale_open} is not ended")
-
     def dispense_locally(self, fp: int, nozzle: int, volume_ml: int) -> None:
         """See ``faults.Station``."""
-        if fp in self.facts.released:
-            return
-        self.heads[fp].dispense_locally(nozzle, volume_ml, self.now)
-        self.local[fp, nozzle] = self.local.get((fp, nozzle), 0) + volume_ml
-        self.trace.add(self.now, "fault", f"fp {fp}", f"{volume_ml} ml leave nozzle {nozzle} without a release")
+        if self.pumps.dispense(fp, nozzle, volume_ml):
+            self.note_fault(f"fp {fp}", f"{volume_ml} ml leave nozzle {nozzle} without a release")
+
+    def register_lies(self, fp: int, off_ml: int) -> None:
+        """See ``faults.Station``; a head whose make it is goes on lying as it always does."""
+        if off_ml:
+            self.pumps.lies(fp)
+        self.heads[fp].register_off_ml = off_ml or self.plan.makes[fp].register_off_ml
+        self.note_fault(f"fp {fp}", f"its register is off by {off_ml} ml" if off_ml else "its register is as before")
 
     # --- what people and faults ask for ---------------------------------------------------------------------------------------------
 
@@ -300,6 +274,10 @@ class World(Watcher):
     def post(self, event: object) -> None:
         """From reader or keypad."""
         self.terminal.post(event)
+
+    def trace_now(self, actor: str, subject: str, what: str) -> None:
+        """One line of the trace."""
+        self.trace.add(self.now, actor, subject, what)
 
     def note(self, driver: int, what: str) -> None:
         """See ``people.Place``."""
@@ -334,29 +312,14 @@ class World(Watcher):
         inv.check_told(engine.site, self.forecourt.book)
         check_rest(engine.site)
         check_settled(engine.site, self.forecourt.book, lost=bool(self.faults.days.lost))
-        self._check_pumps(facts)
+        self.pumps.check(facts)
         if not self.faults.days.lost:  # a host that loses records gives their fuel away once more
-            check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.stale))
+            check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.pumps.excess(facts)))
             inv.check_counted(facts, self.forecourt.book)
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)
         inv.check_secrets(self.folder, self._secrets, [*self.terminal.screens, *self.trace.lines])
         inv.check_verify(self.folder / "ledger.db")
-
-    def _check_pumps(self, facts: Facts) -> None:
-        sold = facts.sold()
-        for fp, head in self.heads.items():
-            for nozzle, total in head.totals_ml(self.now).items():
-                ours = sold.get((fp, nozzle), 0) + facts.unattributed.get((fp, nozzle), 0)
-                if total != ours:
-                    raise Broken("three books", f"fp {fp} nozzle {nozzle}: totaliser {total} ml, sales and unattributed {ours} ml")
-        for sale, one in facts.sales.items():
-            told = one.delivered.volume_ml if one.delivered is not None else 0
-            flowed = self.through.get(sale, 0)
-            if told != flowed and sale in self.stale and told == flowed + self.stale[sale]:
-                self.known += 1  # see simulation.md, "Known": the totaliser's start is that of the last reading
-            elif told != flowed:
-                raise Broken("sale is what flowed", f"{sale}: {told} ml, its release let {flowed} ml through")
 
 
 def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
@@ -386,7 +349,7 @@ def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
             world.attempts,
             len(world.facts.sales),
             world.cuts,
-            world.known,
+            world.pumps.known,
             world.now,
             world.faults.mix.words(),
         )

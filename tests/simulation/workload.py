@@ -12,6 +12,8 @@ from enum import Enum
 from random import Random
 from typing import Any
 
+from tests.simulation.makes import Make, draw_lines, draw_make, row_of
+
 PRODUCTS = (("GAZOLE", 17290), ("SP95", 18990), ("GNR", 12450), ("ADBLUE", 8990))
 
 
@@ -80,6 +82,7 @@ class Workload:
     scenario: dict[str, Any]
     badges: tuple[Badge, ...]
     visits: tuple[Visit, ...]
+    makes: dict[int, Make]
     pulse_ml: int
     overrun_ml: int
     checkpoint_pages: int
@@ -94,7 +97,7 @@ class Workload:
 def draw(seed: int, fuellings: int) -> Workload:
     """Everything that does not depend on what happens. At least ``fuellings`` drivers mean to fuel."""
     station = fork(seed, "station")
-    points, products = _points(station)
+    points, products = _points(seed, station)
     customers, cards, badges = _cards(fork(seed, "cards"), products)
     scenario = {
         "terminal": "OPT1",
@@ -119,6 +122,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         scenario,
         badges,
         visits,
+        {row["fp"]: draw_make(fork(seed, f"make {row['fp']}"), row["protocol"]) for row in points},
         pulse_ml=10,
         overrun_ml=heads.choice([0, 0, 0, 20, 50]),
         checkpoint_pages=heads.choice([8, 8, 20, 60, 800]),
@@ -135,14 +139,14 @@ def _policy(station: Random, caps: Random) -> dict[str, Any]:
     return policy
 
 
-def _points(rng: Random) -> tuple[list[dict[str, Any]], list[str]]:
+def _points(seed: int, rng: Random) -> tuple[list[dict[str, Any]], list[str]]:
     sold = rng.sample(PRODUCTS, rng.randint(1, 3))
     rows = []
-    for fp in range(1, rng.randint(1, 4) + 1):
-        here = rng.sample(sold, min(len(sold), rng.randint(1, 2)))
+    for fp, line in enumerate(draw_lines(fork(seed, "lines")), 1):
+        most = 2 if line[0] == "dart" else 1  # an AZT address is one hose
+        here = rng.sample(sold, min(len(sold), rng.randint(1, most)))
         minimum = rng.choice([0, 1000, 2000])
-        for nozzle, (product, price) in enumerate(here, 1):
-            rows.append({"fp": fp, "protocol": "dart", "nozzle": nozzle, "product": product, "price": price, "minimum_ml": minimum})
+        rows += [row_of(fp, line, nozzle, product, price, minimum) for nozzle, (product, price) in enumerate(here, 1)]
     return rows, [product for product, _ in sold]
 
 

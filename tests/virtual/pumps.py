@@ -28,19 +28,20 @@ class NotBuilt(Exception):
 def build_pumps(
     scenario: Mapping[str, Any], heap: Heap, options: HeadOptions, leap: bool
 ) -> tuple[dict[int, Head], dict[int, VirtualLine]]:
-    """Heads and lines by fuelling point; all points of one protocol share one line. Raises NotBuilt."""
+    """Heads and lines by fuelling point: one line per protocol and ``bus`` number (0 where a row has none). Raises NotBuilt."""
     heads: dict[int, Head] = {}
     lines: dict[int, VirtualLine] = {}
-    points: dict[str, dict[int, list[Mapping[str, Any]]]] = {"dart": {}, "azt": {}}
+    points: dict[tuple[str, int], dict[int, list[Mapping[str, Any]]]] = {}
     for row in scenario["fuelling_points"]:
-        if row["protocol"] not in points:
+        if row["protocol"] not in FIRST_ADDRESS:
             raise NotBuilt(f"no {row['protocol']} line is built yet")
-        points[row["protocol"]].setdefault(row["fp"], []).append(row)
-    for protocol, build in (("dart", _dart), ("azt", _azt)):
-        if points[protocol]:
-            line, built = build(points[protocol], scenario["decimals"], heap, options, leap)
-            heads |= built
-            lines |= dict.fromkeys(built, line)
+        points.setdefault((row["protocol"], row.get("bus", 0)), {}).setdefault(row["fp"], []).append(row)
+    builders = {"dart": _dart, "azt": _azt}
+    for (protocol, bus), there in sorted(points.items(), key=lambda item: (item[0][0] != "dart", item[0])):
+        name = ("pumps" if protocol == "dart" else f"pumps-{protocol}") + (f"-{bus}" if bus else "")
+        line, built = builders[protocol](name, there, scenario["decimals"], heap, options, leap)
+        heads |= built
+        lines |= dict.fromkeys(built, line)
     order = dict.fromkeys(row["fp"] for row in scenario["fuelling_points"])
     return {fp: heads[fp] for fp in order}, {fp: lines[fp] for fp in order}
 
@@ -50,17 +51,17 @@ def _said(rows: list[Mapping[str, Any]]) -> tuple[dict[int, str], dict[int, int]
 
 
 def _dart(
-    points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
+    name: str, points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
 ) -> tuple[VirtualLine, dict[int, Head]]:
     heads = {fp: Head(*_said(rows), options=options) for fp, rows in points.items()}
     addresses = {fp: FIRST_ADDRESS["dart"] + place for place, fp in enumerate(points)}
     bus = DartBus([DartPosition(addresses[fp], head) for fp, head in heads.items()])
     profiles = tuple(DartProfile(fp, address, currency_decimals=decimals) for fp, address in addresses.items())
-    return VirtualLine("pumps", bus, partial(DartLine, "pumps", profiles), heap, leap=leap), heads
+    return VirtualLine(name, bus, partial(DartLine, name, profiles), heap, leap=leap), heads
 
 
 def _azt(
-    points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
+    name: str, points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
 ) -> tuple[VirtualLine, dict[int, Head]]:
     heads: dict[int, Head] = {}
     positions, profiles = [], []
@@ -72,8 +73,8 @@ def _azt(
         heads[fp] = head
         positions.append(AztPosition({rows[0]["nozzle"]: address}, head, AztSettings(price_decimals=price_decimals)))
         profiles.append(AztProfile(fp, address, rows[0]["nozzle"], price_decimals=price_decimals, currency_decimals=decimals))
-    make = partial(AztLine, "pumps-azt", tuple(profiles))
-    return VirtualLine("pumps-azt", AztBus(positions), make, heap, rate=AZT_RATE, leap=leap), heads
+    make = partial(AztLine, name, tuple(profiles))
+    return VirtualLine(name, AztBus(positions), make, heap, rate=AZT_RATE, leap=leap), heads
 
 
 def price_decimals_of(rows: list[Mapping[str, Any]]) -> int:

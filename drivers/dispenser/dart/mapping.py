@@ -12,7 +12,7 @@ from drivers.dispenser.dart.codec import from_bcd, to_bcd
 from drivers.dispenser.dart.frames import Transaction
 from drivers.dispenser.dart.profile import PositionProfile
 from drivers.dispenser.units import PRICE_DECIMALS, VOLUME_ML_DECIMALS, Unsendable, floored, rounded
-from drivers.events import PumpStatus
+from drivers.events import EMERGENCY_STOP, PumpStatus
 
 MAX_NOZZLE = 15
 
@@ -39,7 +39,7 @@ _ALARMS = {
     0x04: "PROM checksum error",
     0x06: "pulser error",
     0x07: "pulser current error",
-    0x09: "emergency stop",
+    0x09: EMERGENCY_STOP,
     0x0A: "power failure",
     0x0B: "pressure lost",
     0x0C: "blend ratio error",

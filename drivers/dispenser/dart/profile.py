@@ -5,64 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from drivers.dispenser.dart.frames import FIRST_ADDRESS, LAST_ADDRESS
+from drivers.dispenser.line_timing import LineTiming, between
+
+BAUDRATES = (9600, 19200)
+SHORTEST_WINDOW_MS = 10
 
 
-def _between(owner: object, **limits: tuple[int, int]) -> None:
-    for name, (low, high) in limits.items():
-        value = getattr(owner, name)
-        if not low <= value <= high:
-            raise ValueError(f"{name} must be {low} to {high}, not {value}")
-
-
-@dataclass(frozen=True, slots=True)
-class LineProfile:
-    """One line's timing and patience. Raises ValueError for values that cannot work.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineProfile(LineTiming):
+    """One DART line's timing and patience. Raises ValueError for values that cannot work.
 
     The defaults are those of the field (1.6), but ``frame_gap_ms`` is longer than the 15 ms of the source, because USB adapters hand
-    bytes over in bundles 16 ms apart. ``babble_limit_ms`` bounds how long a line that never falls silent can hold the master back.
+    bytes over in bundles 16 ms apart.
     """
 
     baudrate: int = 9600
     bits_per_byte: int = 11  # start, 8 data, odd parity, stop
-    turn_round_ms: int = 35  # quiet before POLL and DATA
-    ack_turn_round_ms: int = 5
     answer_window_ms: int = 120
     frame_gap_ms: int = 30
     babble_limit_ms: int = 500
+    ack_turn_round_ms: int = 5
     echo: bool = False  # the adapter hears its own transmissions
     data_retries: int = 3
-    misses_until_lost: int = 5
-    lost_poll_rounds: int = 4  # a lost position is polled every so many rounds
     survey_rounds: int = 3
-    effect_limit_ms: int = 3_000  # from the link's acknowledgement to the status that proves the effect
     effect_query_ms: int = 700  # no status by itself so long: ask for it
-    live_interval_ms: int = 1_000
-    noise_report_ms: int = 1_000
 
     def __post_init__(self) -> None:
-        if self.baudrate not in (9600, 19200):
-            raise ValueError(f"baudrate must be 9600 or 19200, not {self.baudrate}")
-        _between(
+        self.check(BAUDRATES, SHORTEST_WINDOW_MS)
+        between(
             self,
-            bits_per_byte=(10, 12),
-            turn_round_ms=(0, 1_000),
             ack_turn_round_ms=(0, 1_000),
-            answer_window_ms=(10, 5_000),
-            frame_gap_ms=(2, 1_000),
-            babble_limit_ms=(self.frame_gap_ms, 10_000),
             data_retries=(0, 10),
-            misses_until_lost=(1, 100),
-            lost_poll_rounds=(1, 100),
             survey_rounds=(1, 10),
-            effect_limit_ms=(200, 60_000),
             effect_query_ms=(50, self.effect_limit_ms),
-            live_interval_ms=(200, 60_000),
-            noise_report_ms=(0, 3_600_000),
         )
-
-    def transmit_ms(self, size: int) -> int:
-        """How long so many bytes take on the wire, rounded up."""
-        return -(-size * self.bits_per_byte * 1000 // self.baudrate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +68,7 @@ class PositionProfile:
     def __post_init__(self) -> None:
         if self.fp < 1:
             raise ValueError(f"fp must be 1 or more, not {self.fp}")
-        _between(
+        between(
             self,
             address=(FIRST_ADDRESS, LAST_ADDRESS),
             volume_decimals=(0, 8),
