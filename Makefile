@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format play features oracle swarm replay planted canary fuzz bench diagrams lock setup clean
+.PHONY: help demo test lint format play features oracle swarm replay planted powercut canary fuzz bench diagrams lock setup clean
 
 PYTHON ?=
 WORLD ?= virtual
@@ -60,6 +60,10 @@ replay: setup ## one seed again with its whole trace: SEED=n
 
 planted: setup ## plant known bugs one by one and show that the swarm finds each
 	@$(RUN) tests.simulation planted
+
+powercut: setup ## the power cut anywhere in recorded days of the real store, and disks that fail: STATES=50000 JOBS=2, one again: SEED=n
+	@$(RUN) tests.powercut $(if $(SEED),replay --seed $(SEED),run --states $(or $(STATES),50000) --jobs $(JOBS))
+	@$(if $(SEED),,$(RUN) tests.powercut disk --jobs $(JOBS))
 
 canary: setup ## drivers with canary PINs, numbers and tracks, then a search of all that left the terminal: SESSIONS=1000 SEED=1
 	@$(RUN) tests.canary --sessions $(or $(SESSIONS),1000) --seed $(or $(SEED),1)

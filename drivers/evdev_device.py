@@ -37,6 +37,8 @@ class InputThread(DeviceThread):
     what: ClassVar[str]
     """What people call it."""
     fault: ClassVar[type[InputFault]] = InputFault
+    asks_held: ClassVar[bool] = False
+    """Whether ``forget`` wants to know which keys are down."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class InputThread(DeviceThread):
         self.side = side
         self._path = path or ""
         self._phys = phys or ""
+        self.held: Collection[int] | None = None  # the keys that were down at the opening, where the device can tell
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     # --- for a subclass ---
@@ -83,6 +86,7 @@ class InputThread(DeviceThread):
         device = self.open_device()
         try:
             self._grab(device)
+            self.held = _held(device) if self.asks_held else None
             self.forget()
             self.is_up()
             poll = select.poll()
@@ -182,3 +186,12 @@ def _codes(device: evdev.InputDevice[str]) -> Collection[int]:
     # Not through active_keys(), which raises SystemError where a device does not know the question.
     codes: Collection[int] = device.capabilities().get(evdev.ecodes.EV_KEY, ())
     return codes
+
+
+def _held(device: evdev.InputDevice[str]) -> Collection[int] | None:
+    """The keys that are down now; None from a device that does not know the question."""
+    try:
+        held: Collection[int] = device.active_keys()
+    except (OSError, SystemError):
+        return None
+    return held

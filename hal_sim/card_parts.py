@@ -16,6 +16,7 @@ from hal_sim.magstripe.wedge import ALL_CODES, CHARACTER_NS, SwipeFault, WedgeLa
 from hal_sim.pty_port import Loop, Record
 from hal_sim.scenario import CannotStart, Part
 from hal_sim.smartcard.card import Habits, make_card
+from hal_sim.smartcard.certified import CERTIFIED_MAKES, CardAuthority, make_certified
 from hal_sim.smartcard.pcscd import READER, PcscdFailed, PrivatePcscd
 from hal_sim.smartcard.vpcd import Slot
 
@@ -48,6 +49,9 @@ class CardPart:
         self.key_file = directory / "chip.key"
         self.key_file.write_text(self.master.hex() + "\n", encoding="ascii")
         self.key_file.chmod(0o600)
+        self.authority = CardAuthority()
+        self.authority_file = directory / "chip-ca.pem"
+        self.authority_file.write_bytes(self.authority.pem())
         self.proof = proof
         self.slot = Slot(loop, record)
         self.service = PrivatePcscd(directory / "pcscd")
@@ -64,7 +68,8 @@ class CardPart:
 
     def describe(self) -> Answer:
         """What the terminal's configuration needs; without ``proof`` it has no key."""
-        return {"name": READER, "key": str(self.key_file) if self.proof else None, "version": KEY_VERSION}
+        key, authority = (str(self.key_file), str(self.authority_file)) if self.proof else (None, None)
+        return {"name": READER, "key": key, "version": KEY_VERSION, "authority": authority}
 
     def close(self) -> None:
         """Stop the service. Safe to call twice."""
@@ -171,7 +176,10 @@ class CardCommands:
         args.nothing_else()
         if protocol not in ("T=0", "T=1"):
             raise Refused("insert: the protocol is T=0 or T=1")
-        part.slot.insert(make_card(make, number, habits, part.master, expiry=expiry, version=version))
+        if make in CERTIFIED_MAKES:
+            part.slot.insert(make_certified(make, number, habits, part.authority, os.urandom(8), expiry))
+        else:
+            part.slot.insert(make_card(make, number, habits, part.master, expiry=expiry, version=version))
         return {"ok": True}
 
     def _take_out(self, args: Arguments) -> Answer:

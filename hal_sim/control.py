@@ -15,7 +15,7 @@ from hal_sim.arguments import Arguments, Refused
 from hal_sim.badge.catalogue import KINDS
 from hal_sim.card_parts import CardCommands
 from hal_sim.clock import monotonic_ms
-from hal_sim.forecourt import Forecourt
+from hal_sim.forecourt import KEY_STOP, Forecourt
 from hal_sim.host import HostServer
 from hal_sim.host_commands import HostCommands
 from hal_sim.keypad.layout import codes_of
@@ -50,6 +50,7 @@ class Control:
         self._commands: dict[str, Callable[[Arguments], Answer | Waiting]] = {
             **self._pumps.commands,
             "noise": self._noise,
+            "emergency_stop": self._emergency_stop,
             "present": self._present,
             "remove": self._remove,
             "reader": self._reader,
@@ -114,6 +115,19 @@ class Control:
         point, on, ppm = self._pumps.point(args), args.flag("on"), args.whole("ppm", 50_000)
         args.nothing_else()
         self._court.set_noise(point.fp, on, ppm)
+        return {"ok": True}
+
+    def _emergency_stop(self, args: Arguments) -> Answer:
+        """The hard-wired stop: every head at once, and the contact that tells of it where one is wired."""
+        pressed = args.flag("pressed")
+        args.nothing_else()
+        for point in self._court.points.values():
+            point.head.emergency_stop(pressed, monotonic_ms())
+        if self._court.button is not None:
+            try:
+                self._court.button.hold(KEY_STOP, pressed)
+            except InputFailed as error:
+                raise Refused(f"emergency_stop: {error}") from error
         return {"ok": True}
 
     # --- people at the terminal

@@ -25,6 +25,7 @@ power off | power on     the supply of the head
 unplug | plug            the head's own wire; the head lives on
 take [NOZZLE] LITRES     fuel leaves without any release
 dose [NOZZLE] LITRES     types a dose at the pump (AZT)
+price [NOZZLE] 1.500     changes the price at the pump itself
 habit NAME [off]         makes another, or a worse, head of it; "habit" alone names them
 exchange                 another head is put in its place
 show                     how everything stands
@@ -123,6 +124,8 @@ class DispenserControl:
             return {"do": "power", "on": rest == ["on"]}
         if name in ("take", "dose") and 1 <= len(rest) <= 2:
             return {"do": name, "volume_ml": _litres(rest[-1])} | ({"nozzle": _whole(rest[0])} if len(rest) == 2 else {})
+        if name == "price" and 1 <= len(rest) <= 2:
+            return {"do": "price_at_head", "price": _price(rest[-1])} | ({"nozzle": _whole(rest[0])} if len(rest) == 2 else {})
         if name == "habit" and len(rest) <= 2 and rest[1:] in ([], ["on"], ["off"]):
             return {"do": "habit", "name": rest[0].replace("-", "_") if rest else "", "on": rest[1:] != ["off"]}
         raise Refused('not understood; "help" lists what is')
@@ -152,6 +155,14 @@ class DispenserControl:
         refused = point.position.refused
         lines.append(f"refused {refused}" + ("" if isinstance(point.position, AztPosition) else f", repeated {point.position.repeats}"))
         return "\n".join(lines)
+
+
+def _price(text: str) -> int:
+    """Of a litre, in 1/10000."""
+    whole, point, part = text.partition(".")
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,4})?", text):
+        raise Refused(f"a price such as 1.729 is expected, not {text[:20]!r}")
+    return int(whole) * 10_000 + int(part.ljust(4, "0") if point else 0)
 
 
 def _whole(text: str) -> int:

@@ -27,6 +27,8 @@ from hal_sim.wire import FaultRates, Faults, LineRate
 
 DISPLAY_RATE = LineRate(19200, 10)
 KEYPAD = InputIdentity("keypad", 5, "KEYPAD ACME PIN16", "usb-0000:00:1a.0-1/input0", "KEYPAD1", ALL_CODES)
+KEY_STOP = 128
+BUTTON = InputIdentity("emergency stop", 7, "gpio-keys", "gpio-keys/input0", "BUTTON1", (KEY_STOP,))
 BUILD_DIR = Path(__file__).resolve().parents[1] / "build" / "wallclock"
 
 
@@ -45,6 +47,7 @@ class Forecourt:
         self.inputs: InputTestbed | None = None
         self.keypad: InputDevice | None = None
         self.keypad_layout = Layout.MAIN
+        self.button: InputDevice | None = None
         self.cards = CardParts()
         self.server: HostServer | None = None
         self.wall: WallClock | None = None
@@ -73,6 +76,8 @@ class Forecourt:
         self._open_reader(scenario.get("badge", {}))
         self._open_display(scenario.get("display", {}))
         self._open_keypad(scenario.get("keypad", {}))
+        if whole.flag("emergency_input", False):
+            self.button = self.input_testbed().add(BUTTON)
         self.cards.open_stripe(scenario.get("stripe"), self.input_testbed)
         self.cards.open_reader(scenario.get("card_reader"), self.directory, self.loop, self._wire_log)
         for device in (self.keypad, None if self.cards.stripe is None else self.cards.stripe.device):
@@ -176,6 +181,7 @@ class Forecourt:
             "fuelling_points": [point.describe() for point in self.points.values()],
             "badges": self.badges.write_keys(self.directory / "badges"),
             "keypad": None if self.keypad is None else {"path": self.keypad.path, "phys": self.keypad.phys},
+            "emergency_stop": None if self.button is None else {"path": self.button.path, "phys": self.button.phys, "code": KEY_STOP},
             **self.cards.describe(),
             "env": environment,
             "host": None if self.server is None else _host_paths(self.server),

@@ -10,6 +10,7 @@ from typing import Any
 
 from hal_sim.arguments import Arguments, Refused
 from hal_sim.host import HostBook, HostServer
+from hal_sim.host.office import OFFICE
 from hal_sim.views import applied_view, word_view
 
 Answer = dict[str, Any]
@@ -30,6 +31,8 @@ class HostCommands:
             "correct": self._correct,
             "close": lambda args: self._closing(args, closed=True),
             "open": lambda args: self._closing(args, closed=False),
+            "order": self._order,
+            "confirm_ledger": self._confirm_ledger,
             "share": self._share,
             "lose": self._lose,
             "odometer": self._odometer,
@@ -73,11 +76,11 @@ class HostCommands:
             return {"ok": True, "list_version": server.book.publish()}
 
     def _price(self, args: Arguments) -> Answer:
-        server, product, price = self._server(), args.text("product"), args.whole("price")
+        server, duty = self._server(), OFFICE["price"]
+        fields = duty.read(args)
         args.nothing_else()
         with server.lock:
-            server.book.change_price(product, price)
-        return {"ok": True}
+            return {"ok": True, **duty.act(server.book, fields)}
 
     def _publish(self, args: Arguments) -> Answer:
         server = self._server()
@@ -121,6 +124,22 @@ class HostCommands:
         with server.lock:
             event = server.book.close(scope, name, why) if closed else server.book.open(scope, name, why)
         return {"ok": True, "event": event}
+
+    def _order(self, args: Arguments) -> Answer:
+        server, order, by, why = self._server(), args.text("order"), args.text("by"), args.text("why", "")
+        fp = args.whole("fuelling_point") if args.has("fuelling_point") else None
+        code = args.text("code") if args.has("code") else None
+        subject = args.text("subject") if args.has("subject") else None
+        args.nothing_else()
+        with server.lock:
+            return {"ok": True, "event": server.book.order(order, by, why, fuelling_point=fp, code=code, subject=subject)}
+
+    def _confirm_ledger(self, args: Arguments) -> Answer:
+        why = args.text("why", "")
+        args.nothing_else()
+        server = self._server()
+        with server.lock:
+            return {"ok": True, "event": server.book.confirm_ledger(why)}
 
     def _share(self, args: Arguments) -> Answer:
         server = self._server()

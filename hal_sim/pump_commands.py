@@ -27,13 +27,14 @@ class PumpCommands:
             "squeeze": self._squeeze,
             "release": self._simple(lambda point, now: point.head.release_trigger(now)),
             "stop": self._simple(lambda point, now: point.head.press_stop(now)),
-            "emergency_stop": self._emergency_stop,
+            "alarm": self._alarm,
             "power": self._power,
             "exchange": self._simple(lambda point, now: point.head.exchange(now)),
             "line": self._line,
             "habit": self._habit,
             "dose": self._dose,
             "take": self._take,
+            "price_at_head": self._price_at_head,
         }
 
     def point(self, args: Arguments) -> Point:
@@ -52,12 +53,11 @@ class PumpCommands:
 
         return obey
 
-    def _emergency_stop(self, args: Arguments) -> Answer:
-        """All the heads at once, as the wire does it."""
-        pressed = args.flag("pressed")
+    def _alarm(self, args: Arguments) -> Answer:
+        """The head reports an alarm of its own (a DC5 code; AZT heads have no word for it)."""
+        point, code = self.point(args), args.whole("code", low=1, high=255)
         args.nothing_else()
-        for point in self._points.values():
-            point.head.emergency_stop(pressed, monotonic_ms())
+        point.head.raise_alarm(code, monotonic_ms())
         return {"ok": True}
 
     def _nozzle(self, point: Point, args: Arguments) -> int:
@@ -111,6 +111,14 @@ class PumpCommands:
         if not isinstance(point.head, AztHead):
             raise Refused("dose: this dispenser has no keys")
         point.head.enter_dose(nozzle, volume_ml, monotonic_ms())
+        return {"ok": True}
+
+    def _price_at_head(self, args: Arguments) -> Answer:
+        """A person changes a price at the pump itself."""
+        point = self.point(args)
+        nozzle, price = self._nozzle(point, args), args.whole("price", high=999_999_999)
+        args.nothing_else()
+        point.head.price_at_head(nozzle, price, monotonic_ms())
         return {"ok": True}
 
     def _take(self, args: Arguments) -> Answer:

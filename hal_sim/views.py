@@ -94,6 +94,7 @@ def book_view(book: HostBook) -> dict[str, Any]:
         "corrections": book.corrections(),
         "closings": [word_view(word) for word in book.closings()],
         "shares": book.shares(),
+        "price_changes": book.price_answers(),
     }
 
 

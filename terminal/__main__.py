@@ -11,6 +11,7 @@ import msgspec
 
 from terminal.config import Config, ConfigError, load
 from terminal.core.refusal_code import BadCode
+from terminal.order_command import acknowledge, reset_emergency_stop, stop_point
 from terminal.pin_key_command import load_pin_key
 from terminal.pump_command import pump
 from terminal.runtime import logs
@@ -74,6 +75,8 @@ def main() -> None:
       python -m terminal check-config --config terminal.toml
       python -m terminal run --config terminal.toml
       python -m terminal status --config terminal.toml --json
+      python -m terminal acknowledge UNATTRIBUTED_DELIVERY "fp 2 nozzle 1" --by Meier
+      python -m terminal reset-emergency-stop --by Meier
       python -m terminal verify --ledger /var/lib/forecourt-terminal/ledger.db
       python -m terminal explain case.json
       python -m terminal learn-badge --config terminal.toml
@@ -83,6 +86,9 @@ def main() -> None:
 
 main.add_command(pump)
 main.add_command(load_pin_key)
+main.add_command(stop_point)
+main.add_command(acknowledge)
+main.add_command(reset_emergency_stop)
 
 
 @main.command("run")

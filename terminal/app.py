@@ -21,6 +21,7 @@ from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import Record
+from terminal.core.rollback import CountedUp, CounterFound
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
@@ -37,15 +38,18 @@ from terminal.runtime.clock import SystemClock
 from terminal.runtime.engine import Engine
 from terminal.runtime.inbox import Inbox
 from terminal.runtime.logs import line_of
+from terminal.runtime.orders import OrderSocket
 from terminal.runtime.pulse import StorePulse, silent_ones
 from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
 from terminal.store.card_file import CardFileError
 from terminal.store.card_import import ImportProcess
+from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
 from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.recovery import cards_file, recover
+from terminal.store.tpm import TpmError
 from terminal.store.vault import KeyFileError, KeyVault
 
 LOG = logging.getLogger("terminal")
@@ -60,22 +64,6 @@ def version() -> str:
         return "source"
 
 
-class DiskSpace:
-    """``core.ports.Storage``: is there room to record what we are about to release?"""
-
-    def __init__(self, directory: Path, reserve_mib: int) -> None:
-        self._directory = directory
-        self._reserve = reserve_mib << 20
-
-    def ready(self) -> bool:
-        """Free space for us above the reserve, on a disk that may be written."""
-        try:
-            found = os.statvfs(self._directory)
-        except OSError:
-            return False
-        return found.f_bavail * found.f_frsize >= self._reserve and not found.f_flag & os.ST_RDONLY
-
-
 class Terminal:
     """Everything of one run; also the engine's ``Outside``."""
 
@@ -85,16 +73,32 @@ class Terminal:
         self.clock = clock
         self.inbox = inbox
         self.state_dir = Path(config.terminal.state_dir)
+        self.room = DiskRoom(self.state_dir, config.storage.reserve_mib << 20, own_disk=config.storage.own_disk)
         self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
-        self.lists = LiveLists(self.state_dir)
         self.vault = _vault(config)
+        self.lists = LiveLists(self.state_dir, layered=self.vault.tpm is not None)
         endpoint = _endpoint(config)
         self.importing = ImportProcess()
-        sync = ListSync(self.lane, _list_keys(config), self.state_dir, config.host.upload_ms, self.importing, tidy=self.lists.tidy)
+        sync = ListSync(
+            self.lane,
+            _list_keys(config),
+            self.state_dir,
+            config.host.upload_ms,
+            self.importing,
+            tidy=self.lists.tidy,
+            tpm=config.keys.tpm or "",
+            previous=self._live_file,
+        )
         self.host = HostDesk(
             self.lane, lambda: HostClient(endpoint, clock.instant), inbox.post, sync, config.host.authorize_ms, config.host.upload_ms
         )
-        self.devices = Devices(config, inbox.post, clock.instant)
+        self._utc_ms: int | None = None
+        self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms)
+        self.orders = OrderSocket(Path(config.terminal.runtime_dir), inbox.post)
+
+    def _live_file(self) -> str:
+        file = self.lists.file
+        return "" if file is None else str(file.path)
 
     # --- running ----------------------------------------------------------------------------------------------------------
 
@@ -103,11 +107,13 @@ class Terminal:
         for device in self.devices.threads:
             device.start()
         self.host.start()
+        self.orders.start()
 
     def stop_devices(self) -> None:
         """End every thread; what a pump does goes on and is read at the next start."""
         for device in self.devices.threads:
             device.stop(2_000)
+        self.orders.stop()
         self.importing.stop()
         self.host.stop()
         self.lists.close()
@@ -115,6 +121,7 @@ class Terminal:
     def serve(self, ledger: Ledger, boot: str, notifier: Notifier, status: StatusFile) -> None:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
+        known.counter = self._counter()
         file = cards_file(ledger)
         if file is not None:
             try:
@@ -122,14 +129,14 @@ class Terminal:
             except CardFileError as error:
                 LOG.warning("event=CardFileUnreadable why=%r", str(error))
                 self.inbox.post(ListsRefused(f"cards: {error}"))
-        space = DiskSpace(self.state_dir, self.config.storage.reserve_mib)
+        self.room.ready()  # makes its ballast now, not in a driver's time
         site = Site(
             self.config.site(version()),
             known,
             boot=boot,
             lists=self.lists,
             vault=self.vault,
-            storage=space,
+            storage=self.room,
         )
         engine = Engine(site, ledger, self)
         engine.committed = _log
@@ -141,6 +148,8 @@ class Terminal:
         def between_steps(now: Instant) -> None:
             store.beat(now)
             status.update(site, now)
+            self._utc_ms = site.desk.clock.known_utc(now)
+            self.orders.answer(site.orders.take_answers())
 
         loop.run(engine, self.inbox, self.clock, notifier, between_steps)
 
@@ -229,6 +238,25 @@ class Terminal:
         """See ``runtime.engine.Outside``."""
         self.host.tell_applied(epoch, version, at)
 
+    def count_up(self) -> CountedUp:
+        """See ``runtime.engine.Outside``."""
+        tpm = self.vault.tpm
+        if tpm is None:
+            return CountedUp(None, "there is no TPM")
+        try:
+            return CountedUp(tpm.count_up())
+        except TpmError as error:
+            return CountedUp(None, str(error))
+
+    def _counter(self) -> CounterFound | None:
+        """Where the TPM's counter stands; None without one."""
+        if self.vault.tpm is None:
+            return None
+        try:
+            return CounterFound(self.vault.tpm.counter())
+        except TpmError as error:
+            return CounterFound(None, str(error))
+
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""
         return self.lane.encode(message)
@@ -260,7 +288,10 @@ def run(config: Config) -> None:
             stop.asked = True
         except StorageFailed as error:
             why = str(error)
-            stop.asked = stop.asked or not terminal.wait_for_storage(why, notifier, status)
+            if terminal.room.give():
+                LOG.error("event=BallastGiven why=%r", why)  # what runs is recorded in its place, nothing new is sold
+            else:
+                stop.asked = stop.asked or not terminal.wait_for_storage(why, notifier, status)
         finally:
             if stop.asked:
                 notifier.stopping()
@@ -320,7 +351,8 @@ def _make(directory: Path) -> None:
 def _vault(config: Config) -> KeyVault:
     keys = config.keys
     try:
-        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card), Path(config.terminal.state_dir) / PIN_KEYS)
+        sealed, tpm = Path(config.terminal.state_dir) / PIN_KEYS, None if keys.tpm is None else Path(keys.tpm)
+        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card), sealed, tpm)
     except KeyFileError as error:
         raise ConfigError(f"keys: {error}") from error
 

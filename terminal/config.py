@@ -17,6 +17,7 @@ import msgspec
 from terminal.badge_tables import BadgeProfileTable, badge_problems
 from terminal.config_tables import (
     AS_USUAL,
+    EmergencyStopTable,
     FuellingPointTable,
     HostTable,
     KeysTable,
@@ -30,6 +31,7 @@ from terminal.config_tables import (
     TimesTable,
 )
 from terminal.core.card_data import Nozzle
+from terminal.core.card_desk import OfflineTrust
 from terminal.core.currencies import CURRENCIES, decimals_of
 from terminal.core.facts import Policy
 from terminal.core.host_link import HostTimes
@@ -80,6 +82,7 @@ class Config(Table, frozen=True):
     times: TimesTable = TimesTable()
     storage: StorageTable = StorageTable()
     badge_profile: tuple[BadgeProfileTable, ...] = ()
+    emergency_stop: EmergencyStopTable | None = None
 
     def __post_init__(self) -> None:
         """Decimals of prices that are not written are those of the point's protocol."""
@@ -124,10 +127,17 @@ class Config(Table, frozen=True):
             self.policy.batch_sales,
             networks=self.terminal.networks,
             bank_cards=self.policy.bank_cards,
+            trust=OfflineTrust(self.policy.offline_from, self.policy.offline_without_pin_from),
             host_resets_emergency_stop=self.policy.host_resets_emergency_stop,
         )
         points = tuple(
-            PointConfig(point.number, tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)), point.minimum_ml)
+            PointConfig(
+                point.number,
+                tuple(_nozzle(row) for row in sorted(point.nozzles, key=lambda row: row.nozzle)),
+                point.minimum_ml,
+                point.price_decimals,
+                _digits(self, point),
+            )
             for point in self.fuelling_point
         )
         times, host = self.times, self.host
@@ -141,6 +151,7 @@ class Config(Table, frozen=True):
             HostTimes(host.authorize_ms, host.probe_ms, host.lists_ms, host.retry_first_ms, host.retry_cap_ms, host.state_ms),
             version,
             self.languages,
+            self.policy.price_jump_percent,
         )
 
 
@@ -300,11 +311,23 @@ def _side_problems(config: Config) -> list[str]:
                 found.append(f"side.{name}: side {side.number}'s needs either path or phys")
         if side.stripe_reader is not None and side.stripe_reader.layout not in STRIPE_LAYOUTS:
             found.append(f"side.stripe_reader.layout: {side.stripe_reader.layout!r}; known are {', '.join(STRIPE_LAYOUTS)}")
+    button, problems = _button(config)
+    ports += button
+    found += problems
     found += _twice("port (two devices on one)", [os.path.realpath(port) for port in ports])
     found += _twice("side.card_reader.name", [side.card_reader.name for side in config.side if side.card_reader is not None])
     if config.keys.chip is not None and all(side.card_reader is None for side in config.side):
         found.append("keys.chip: no side has a card_reader that would need it")
     return found + _phys_problems(config)
+
+
+def _button(config: Config) -> tuple[list[str], list[str]]:
+    """The path of the emergency stop's contact, and what is wrong with it."""
+    button = config.emergency_stop
+    if button is None:
+        return [], []
+    wrong = bool(button.path) == bool(button.phys)
+    return [button.path] if button.path else [], ["emergency_stop: needs either path or phys"] if wrong else []
 
 
 def _phys_problems(config: Config) -> list[str]:
@@ -336,6 +359,11 @@ def _twice(what: str, values: list[object] | list[str] | list[int] | list[tuple[
             found.append(f"{what}: {value} is given twice")
         seen.add(value)
     return found
+
+
+def _digits(config: Config, point: FuellingPointTable) -> int:
+    """How many digits of a price this point's head shows."""
+    return next(PROTOCOLS[line.protocol].price_digits for line in config.line if line.name == point.line)
 
 
 def _nozzle(row: NozzleTable) -> Nozzle:

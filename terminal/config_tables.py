@@ -6,10 +6,12 @@ from typing import Annotated
 
 import msgspec
 
+from drivers.events import Trust
 from terminal.core import facts
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import ExposureCaps
+from terminal.core.prices import PRICE_JUMP_PERCENT
 from terminal.pump_protocols import PROTOCOLS
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
@@ -46,7 +48,9 @@ class PolicyTable(Table, frozen=True):
     """The operator's own rules; amounts in millilitres and minor units. Accounts are tokens (32 hex digits).
 
     ``bank_cards``: those of the card table may be used as identifiers; a PIN is never asked for them.
-    ``exposure_…``: how much may be let go offline that the host has not answered for yet; what is left out does not bind.
+    ``price_jump_percent``: how far the host may move a price at once without confirming that somebody has looked at it.
+    ``offline_from``: media that are easier to copy (T0 to T3) are never decided without the host; ``offline_without_pin_from``: those
+    that are easier need a PIN that is checked here. ``exposure_…``: how much may be let go offline that the host has not answered for yet; what is left out does not bind.
     """
 
     terminal_cap_ml: Millilitre = 990_000
@@ -59,6 +63,9 @@ class PolicyTable(Table, frozen=True):
     batch_sales: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = BATCH_SALES
     bank_cards: bool = False
     host_resets_emergency_stop: bool = False
+    price_jump_percent: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = PRICE_JUMP_PERCENT
+    offline_from: Trust = Trust.T0
+    offline_without_pin_from: Trust = Trust.T0
     exposure_card_ml: Cap = None
     exposure_card_minor: Cap = None
     exposure_card_count: Cap = None
@@ -99,8 +106,10 @@ class HostTable(Table, frozen=True):
 class KeysTable(Table, frozen=True):
     """Files with 64 hex digits each. ``list_current`` and ``list_next``: the public keys that may sign lists, one of them for a change.
 
-    ``chip``: the master key of the fleet's chip cards and its number; without it they are believed without a proof.
+    ``chip``: the master key of the fleet's chip cards and its number, ``chip_ca``: the PEM file of the authorities that sign cards'
+    certificates (one to four); without both, cards are believed without a proof.
     ``badge_master``, ``sun_meta``, ``sun_file``: of badges that prove themselves, 32 hex digits each (``terminal.badge_tables``).
+    ``tpm``: the device of a TPM 2.0 for the second layer of PINs, as /dev/tpmrm0; without it ``pin`` alone guards them.
     """
 
     token: File
@@ -110,9 +119,11 @@ class KeysTable(Table, frozen=True):
     list_next: File | None = None
     chip: File | None = None
     chip_version: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
+    chip_ca: File | None = None
     badge_master: File | None = None
     sun_meta: File | None = None
     sun_file: File | None = None
+    tpm: Device | None = None
 
 
 class TimesTable(Table, frozen=True):
@@ -131,6 +142,8 @@ class StorageTable(Table, frozen=True):
     """Free space below which nothing new is sold; what runs is still recorded from it."""
 
     reserve_mib: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 16
+    own_disk: bool = False
+    """The state directory is on a disk of its own: nothing is served, and no new ledger begun, while that one is not mounted."""
 
 
 class LineTable(Table, frozen=True):
@@ -200,6 +213,14 @@ class KeypadTable(Table, frozen=True):
 
     path: Device | None = None
     phys: str | None = None
+
+
+class EmergencyStopTable(Table, frozen=True):
+    """A contact of the site's emergency stop, on a GPIO pin that Linux shows as a key. ``code``: the key (128 is KEY_STOP)."""
+
+    path: Device | None = None
+    phys: str | None = None
+    code: Annotated[int, msgspec.Meta(ge=1, le=767)] = 128
 
 
 class StripeReaderTable(Table, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.badge.reader import BadgeReader
+from drivers.badge.reader_thread import BadgeReader
 from drivers.device_thread import DeviceThread
 from drivers.dispenser.azt import profile as azt
 from drivers.dispenser.azt.line import AztLine
@@ -16,10 +16,13 @@ from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.line_thread import LineMaster, LineThread
 from drivers.display.device import Display
 from drivers.display.lk204 import CodePage
+from drivers.events import EMERGENCY_STOP
 from drivers.keypad.device import Keypad
 from drivers.magstripe.device import StripeReader
 from drivers.magstripe.wedge import WedgeLayout
 from drivers.serial_port import SerialPort
+from drivers.site_input.device import SiteInput
+from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import ChipKey
 from terminal.badges import profiles_of
 from terminal.config import Config, ConfigError, resolve
@@ -30,8 +33,8 @@ from terminal.store.vault import KeyFileError, read_key
 class Devices:
     """All threads of the hardware; ``lines`` by fuelling point and ``displays`` by side take commands."""
 
-    def __init__(self, config: Config, post: Callable[[object], None], clock: Callable[[], int]) -> None:
-        """``post`` takes what the devices tell, ``clock`` gives milliseconds. Raises ``ValueError`` for bounds of a driver,
+    def __init__(self, config: Config, post: Callable[[object], None], clock: Callable[[], int], utc_ms: Callable[[], int | None] = lambda: None) -> None:
+        """``post`` takes what the devices tell, ``clock`` gives milliseconds, ``utc_ms`` the terminal's time (None: unknown). Raises ``ValueError`` for bounds of a driver,
         ``ConfigError`` for a key that cannot be read.
         """
         self._config = config
@@ -41,10 +44,15 @@ class Devices:
         self.lines: dict[int, LineThread] = {}
         self.threads: list[DeviceThread] = []
         self._chip_key = _chip_key(config.keys)
+        self._chip_ca = _chip_ca(config.keys)
+        self._utc_ms = utc_ms
         for line in config.line:
             self._add_line(line, config)
         for side in config.side:
             self._add_side(side)
+        button = config.emergency_stop
+        if button is not None:
+            self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
 
     def _add_line(self, table: LineTable, config: Config) -> None:
         points = [point for point in config.fuelling_point if point.line == table.name]
@@ -82,7 +90,8 @@ class Devices:
             # reader need not have it.
             from drivers.smartcard.reader import CardReader
 
-            self.threads.append(CardReader(f"card-{side.number}", side.number, side.card_reader.name, post, clock, self._chip_key))
+            name, pattern, number = f"card-{side.number}", side.card_reader.name, side.number
+            self.threads.append(CardReader(name, number, pattern, post, clock, self._chip_key, self._chip_ca, self._utc_ms))
 
 
 def _chip_key(keys: KeysTable) -> ChipKey | None:
@@ -92,6 +101,18 @@ def _chip_key(keys: KeysTable) -> ChipKey | None:
         return ChipKey(read_key(resolve(keys.chip)), keys.chip_version)
     except KeyFileError as error:
         raise ConfigError(f"keys.chip: {error}") from error
+
+
+def _chip_ca(keys: KeysTable) -> FleetAuthority | None:
+    if keys.chip_ca is None:
+        return None
+    path = resolve(keys.chip_ca)
+    try:
+        return FleetAuthority(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"keys.chip_ca: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"keys.chip_ca: {path}: {error}") from error
 
 
 # --- pump lines: one builder a protocol -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """AES as badges use it: CBC without padding, CMAC, NXP's half of a MAC, ISO 9797-1 padding.
 
 Sources: RFC 4493 (CMAC), ISO/IEC 9797-1 (padding method 2), NXP AN12196 rev. 2.0 section 4 (MACt).
-With ``originality`` the only file in drivers that imports cryptography. Nothing here knows what its bytes
+With ``originality`` and ``smartcard/certificate`` the only file in drivers that imports cryptography. Nothing here knows what its bytes
 mean; sizes that do not fit are the caller's mistake and raise ``ValueError`` without a byte of key or text.
 """
 

@@ -39,6 +39,10 @@ class ChipFrames:
         if self.gather_ms:
             self._nothing.poll(self.gather_ms)
 
+    def ready(self, timeout_ms: int) -> bool:
+        """Whether bytes are there, or come within so long."""
+        return bool(self._buffer) or bool(self._poll.poll(timeout_ms))
+
     def take(self, timeout_ms: int) -> bytearray:
         """The next frame. Each wait for bytes of it ends after ``timeout_ms``."""
         buffer = self._buffer

@@ -21,28 +21,26 @@ import nfc.clf.transport
 import nfc.tag
 
 from drivers.badge.chip_frames import ChipFrames
-from drivers.badge.profiles import BadgeProfile, NotGenuine, Reading, identify
+from drivers.badge.profiles import BadgeProfile, Reading, identify
 from drivers.badge.reader_rules import ReaderLost, Sighting, check_port_path, chip_timeout
-from drivers.badge.uid import BadgeRefused, NumberProfile, check_uid, classify, full_ats, is_random
-from drivers.device_thread import DeviceThread
-from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable, Trust
+from drivers.badge.uid import BadgeRefused, check_uid, classify, full_ats, is_random
 
 T = TypeVar("T")
 
 PRESENTATION_LIMIT_MS = 1_500
 """Longest time spent on one badge held out, in milliseconds of the driver's clock."""
 
-ROUND_MS = 90
-"""Pause between two looks into the field, in milliseconds: nobody notices the wait, and at 60 it cost half as much again when idle."""
-
-ABSENT_ROUNDS = 3
-"""Looks without a badge after which it counts as gone: one look in many fails while a badge is held still."""
-
-FULL_LOOK_ROUNDS = 4
-"""While nothing is in the field, every so many looks one is nfcpy's own, which also finds what does not answer the first question."""
-
 QUICK_GATHER_MS = 3
-"""Sleep so long after a command of a quick look: its ACK and its response are read together, with one wake."""
+"""Sleep so long after a command while nothing is in the field: its ACK and its response are read together, with one wake."""
+
+_SLICE_MS = 100
+"""While the chip listens, look so often whether the reader is to stop."""
+
+_GIVEN_UP_MS = 5
+"""A badge may answer just when the chip is told to stop listening."""
+
+_ASK_ONCE, _ASK_ON = b"\x01\x00\x01", b"\x01\x00\xff"
+"""RFConfiguration item 5: how often the chip asks for a badge, as nfcpy sets it and for ever (UM0701-02 7.3.1)."""
 
 _SLOW = 115_200
 _FAST = (921_600, 460_800, 230_400)
@@ -56,9 +54,8 @@ _LEAST_TIMEOUT_MS = 200
 _ATTEMPTS = 2
 _RATS = 0xE0
 _RANDOM = b"random UID"
-_TWO = b"two badges"
 
-_PORT_FAULTS = (OSError, termios.error, TypeError, IndexError, nfc.clf.pn53x.Chipset.Error)
+PORT_FAULTS = (OSError, termios.error, TypeError, IndexError, nfc.clf.pn53x.Chipset.Error)
 """What nfcpy raises for a chip that does not answer or answers noise: IndexError for a frame shorter than its header."""
 
 _BADGE_FAULTS = (
@@ -150,7 +147,7 @@ def bring_back(path: str) -> bool:
                     tty.write(nfc.clf.pn53x.Chipset.ACK)
                     tty.tty.flush()
                     return True
-            except _PORT_FAULTS:
+            except PORT_FAULTS:
                 continue
         return False
     finally:
@@ -173,18 +170,21 @@ class Pn532:
         self._tty = _Tty(check_port_path(path))
         try:
             device = self._initialise(path)
-        except _PORT_FAULTS as fault:
+        except PORT_FAULTS as fault:
             _shut(self._tty)
             raise ReaderLost(f"no PN532 answers on {path} ({type(fault).__name__})") from fault
         # nfcpy names the device by this in its own messages and sets it only when it has searched for the port itself.
         device._path = path
         self._clf = _Frontend(clock)
         self._clf.device = device
+        self._asks_on = False
+        self.listened = False
+        """The last ``hear`` took its whole time: the next may follow at once."""
 
     def _initialise(self, path: str) -> Any:
         try:
             return nfc.clf.pn532.init(self._tty)
-        except _PORT_FAULTS:
+        except PORT_FAULTS:
             _shut(self._tty)
             if not bring_back(path):
                 raise
@@ -195,31 +195,52 @@ class Pn532:
         """Set the chip back to its first speed and let it sleep; never raises, and the port is closed in any case."""
         try:
             self._clf.close()
-        except _PORT_FAULTS:
+        except PORT_FAULTS:
             pass  # The port is gone or the chip is silent: ``bring_back`` finds it at the next open.
         finally:
             _shut(self._tty)
 
     def sense(self) -> Any:
         """The type A badge in the field, activated as far as its UID, or None. Takes a few milliseconds."""
+        self._ask_on(False)
         return self._clf.sense(nfc.clf.RemoteTarget("106A"))
 
-    def anybody(self) -> bool:
-        """Whether a type A badge answers, and the field off again when none does.
+    def hear(self, limit_ms: int, stopping: Callable[[], bool]) -> bool:
+        """Let the chip ask for a type A badge until one answers, for at most so long. True as soon as one does; else the field is off.
 
-        Half of what ``sense`` asks: nfcpy switches the field off twice and looks into the chip's registers for badges of type 1.
-        A badge that answered here stays selected until the next ``sense``.
+        A badge that answered here stays selected until the next ``sense`` or ``count``.
         """
-        frames = self._tty.frames
+        frames, chipset = self._tty.frames, self._clf.device.chipset
         frames.gather_ms = QUICK_GATHER_MS
         try:
-            answer = self._clf.device.chipset.command(0x4A, _LIST_ONE_TYPE_A, timeout=1.0)
-            found = bool(answer and answer[0])
+            self._ask_on(True)
+            chipset.command(0x4A, _LIST_ONE_TYPE_A, timeout=0)
+            self.listened = not self._answered(limit_ms, stopping)
+            if self.listened:
+                chipset.send_ack()
+            found = False
+            if not self.listened or frames.ready(_GIVEN_UP_MS):
+                answer = chipset.command(0x4A, None, timeout=1.0)
+                found = bool(answer and answer[0])
             if not found:
                 self._clf.device.mute()
             return found
         finally:
             frames.gather_ms = 0
+
+    def _answered(self, limit_ms: int, stopping: Callable[[], bool]) -> bool:
+        left_ms = limit_ms
+        while not self._tty.frames.ready(min(left_ms, _SLICE_MS)):
+            left_ms -= _SLICE_MS
+            if left_ms <= 0 or stopping():
+                return False
+        return True
+
+    def _ask_on(self, asks_on: bool) -> None:
+        """Whether the chip asks for a badge for ever or, as nfcpy needs it, once."""
+        if asks_on is not self._asks_on:
+            self._clf.device.chipset.rf_configuration(0x05, _ASK_ON if asks_on else _ASK_ONCE)
+            self._asks_on = asks_on
 
     def count(self) -> Sighting:
         """How many badges are in the field; three and more count as two.
@@ -227,6 +248,7 @@ class Pn532:
         nfcpy cannot tell: whatever it is asked, it lists one target, and the chip's anticollision quietly picks one of two badges. So the
         chip is asked directly. Two badges whose signals drown each other stay invisible to both, as if there was none.
         """
+        self._ask_on(False)
         self._clf.device.mute()
         answer = self._clf.device.chipset.command(0x4A, _LIST_TWO_TYPE_A, timeout=1.0)
         found = answer[0] if answer else 0
@@ -305,90 +327,3 @@ def identity(target: Any) -> bytes:
     """What tells whether the badge in the field is still the same one: a random UID changes at every look, its kind does not."""
     uid = bytes(target.sdd_res or target.rid_res or b"")
     return _RANDOM if is_random(uid) else uid
-
-
-class BadgeReader(DeviceThread):
-    """One PN532 at one terminal side, at an explicit port path (any path, by-id links included).
-
-    Posts ``MediumPresented`` (SECURE_BADGE when it has proven itself) or ``MediumUnreadable`` once for a badge that comes and stays;
-    ``MediumRemoved`` when one that was presented has been out of the field for ``ABSENT_ROUNDS`` looks, or when the reader is lost.
-    ``DeviceUp`` and ``DeviceDown`` carry ``name``. Raises ``ValueError`` for a port path that is not plain.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        side: int,
-        path: str,
-        post: Callable[[DeviceEvent], None],
-        clock: Callable[[], int],
-        profiles: tuple[BadgeProfile, ...] = (NumberProfile.AUTO,),
-    ) -> None:
-        super().__init__(name, post, clock)
-        self.side = side
-        self._path = check_port_path(path)
-        self._profiles = profiles
-        self._present: bytes | None = None
-        self._announced: MediumKind | None = None
-        self._misses = 0
-        self._quick_looks = 0
-
-    def serve(self) -> None:
-        """Look for badges until stopped. Raises ``OSError`` (``ReaderLost`` for a silent chip) when the reader is lost."""
-        chip = Pn532(self._path, self.clock)
-        try:
-            while not self.stopping:
-                self._look(chip)
-                self.is_up()  # Only now: a chip that opens but cannot look is not up.
-                self.pause(ROUND_MS)
-        except _PORT_FAULTS as fault:
-            raise ReaderLost(f"the PN532 on {self._path} stopped answering ({type(fault).__name__})") from fault
-        finally:
-            if not self.stopping:
-                self._leave()
-            chip.close()
-
-    def _look(self, chip: Pn532) -> None:
-        if self._present is None and self._quick_looks < FULL_LOOK_ROUNDS - 1 and not chip.anybody():
-            self._quick_looks += 1
-            return
-        self._quick_looks = 0
-        target = chip.sense()
-        if target is None:
-            self._misses += 1
-            if self._misses >= ABSENT_ROUNDS:
-                self._leave()
-            return
-        self._misses = 0
-        if identity(target) == self._present:
-            return
-        if chip.count() is Sighting.TWO:
-            if self._present != _TWO:
-                self._leave()
-                self._present = _TWO
-                self._refuse("two badges")
-            return
-        self._leave()
-        target = chip.sense()
-        if target is not None:
-            self._arrive(chip, target)
-
-    def _arrive(self, chip: Pn532, target: Any) -> None:
-        self._present = identity(target)
-        try:
-            found = chip.read(target, self._profiles)
-        except BadgeRefused as refusal:
-            self._refuse(str(refusal), isinstance(refusal, NotGenuine))
-            return
-        self._announced = MediumKind.BADGE if found.trust is Trust.T0 else MediumKind.SECURE_BADGE
-        self.post(MediumPresented(self.side, self._announced, found.number, found.trust, counter=found.counter))
-
-    def _refuse(self, why: str, forged: bool = False) -> None:
-        self.post(MediumUnreadable(self.side, MediumKind.BADGE, why, forged))
-
-    def _leave(self) -> None:
-        """Nothing known is in the field any more. After a loss of the reader too: what happened meanwhile, nobody saw."""
-        if self._announced is not None:
-            self.post(MediumRemoved(self.side, self._announced))
-        self._present = None
-        self._announced = None

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from drivers.commands import PumpCommand
+from drivers.dispenser.line_position import LinePosition
 from drivers.dispenser.line_timing import LineTiming
 from drivers.events import CommandFailed, DeviceEvent, LineNoise, PumpEvent
 
@@ -34,37 +35,6 @@ class Place(Protocol):
     @property
     def address(self) -> int:
         """The address on the wire."""
-
-
-class LinePosition(Protocol):
-    """The master's side of one address, as far as the round needs it. ``gap`` and ``queued`` are the line's notes on it.
-
-    ``dead``: silent for so long that it is asked more rarely. ``gap``: from its last idle poll to the next request on the line, in ms.
-    ``queued``: it waits for a turn of its own.
-    """
-
-    dead: bool
-    gap: int | None
-    queued: bool
-
-    @property
-    def timer_at(self) -> int | None:
-        """The next instant at which time alone changes something, None for never."""
-
-    def wants(self, now: int) -> bool:
-        """There is more to send now than a poll."""
-
-    def on_silence(self, now: int) -> None:
-        """A request was not answered."""
-
-    def submit(self, command: PumpCommand, now: int) -> None:
-        """Take a command."""
-
-    def lose(self, why: str, now: int) -> None:
-        """Nothing is known any more."""
-
-    def reconnected(self) -> None:
-        """The port was opened again."""
 
 
 L = TypeVar("L", bound=Place)

@@ -1,9 +1,9 @@
 """What the terminal says to a chip card of the fleet, and what it makes of the answers. Sans-IO.
 
 Source: ``firmware_notes/chip-card.md`` (our own application), ISO/IEC 7816-4 sections 5.1, 5.3, 7.1, 7.2 and 7.5;
-reference/security-and-reliability.md 3. Three commands: SELECT the fleet's application, READ its EF.ID, INTERNAL AUTHENTICATE. A card is
-hostile until its proof fits: every answer is bounded and strictly read, and nothing of it goes into an error's text. No PIN is ever sent
-to a card, and no application but the fleet's is ever selected.
+reference/security-and-reliability.md 3. SELECT the fleet's application, READ its EF.ID and where it has one its certificate, INTERNAL
+AUTHENTICATE. A card is hostile until its proof fits: every answer is bounded and strictly read, and nothing of it goes into an error's
+text. No PIN is ever sent to a card, and no application but the fleet's is ever selected here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Final
 
 from drivers.badge.aes import cmac, same
 from drivers.badge.diversify import diversify
+from drivers.events import Trust
 from drivers.smartcard.apdu import ApduError, Command, Exchange, Send, select
+from drivers.smartcard.certificate import CERTIFICATE_MAX, CardKey, CertificateRefused, FleetAuthority
 from drivers.smartcard.tlv import TlvError, find, parse
 
 FLEET_AID: Final = bytes.fromhex("F0464C45455401")
@@ -23,6 +25,9 @@ PROOF_BYTES: Final = 16
 KEY_BYTES: Final = 32
 VERSIONS: Final = range(1, 32)
 """Numbers of a fleet's master keys: INTERNAL AUTHENTICATE names one in five bits."""
+
+BY_CERTIFICATE: Final = 0
+"""The version of a card that proves itself by a certificate."""
 
 SERIAL_BYTES: Final = 8
 ID_MAX: Final = 96
@@ -33,6 +38,10 @@ _END_OF_FILE: Final = 0x6282
 _SFI_ID: Final = 0x81
 _OWN_KEY: Final = 0x80
 _PROOF_TEXT: Final = b"FLEET-CHIP-1"
+_SIGNED_TEXT: Final = b"FLEET-CHIP-2"
+_SFI_CERTIFICATE: Final = 0x82
+_ECDSA: Final = 0x01
+_SEQUENCE: Final = 0x30
 _TEMPLATE, _NUMBER, _EXPIRY, _VERSION, _SERIAL = 0xE0, 0xC0, 0xC1, 0xC2, 0xC3
 _NUMBERS: Final = re.compile(rb"[0-9A-Z-]{1,32}")
 _EXPIRIES: Final = re.compile(r"[0-9]{2}(0[1-9]|1[0-2])", re.ASCII)
@@ -60,11 +69,17 @@ class ChipKey:
 
 @dataclass(frozen=True, slots=True)
 class FleetCard:
-    """What a card said of itself. ``expiry`` YYMM; ``proven``: with a proof that fits our key."""
+    """What a card said of itself. ``expiry`` YYMM; ``proven``: with a proof that fits our key, or (``certified``) its certificate's."""
 
     number: str = field(repr=False)
     expiry: str | None = field(repr=False)
     proven: bool
+    certified: bool = False
+
+    @property
+    def trust(self) -> Trust:
+        """How hard it would be to have this without the card."""
+        return Trust.T3 if self.certified else Trust.T2 if self.proven else Trust.T0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +96,22 @@ class _Identity:
 class FleetDialogue:
     """One card from its reset to its number: ``start`` gives the first bytes to send, ``receive`` takes each answer.
 
-    ``t0``: the protocol is T=0. ``key`` None: the card is believed without a proof. ``challenge``: 16 random bytes, for this card only.
+    ``t0``: the protocol is T=0. ``challenge``: 16 random bytes, for this card only. ``key`` and ``authority`` both None: the card is
+    believed without a proof; else it proves itself by what it has, and that must be one of ours. ``now_utc_ms``: for certificates.
     """
 
-    def __init__(self, t0: bool, key: ChipKey | None, challenge: bytes) -> None:
+    def __init__(
+        self, t0: bool, key: ChipKey | None, challenge: bytes, authority: FleetAuthority | None = None, now_utc_ms: int | None = None
+    ) -> None:
         if len(challenge) != CHALLENGE_BYTES:
             raise ValueError("a challenge has 16 bytes")
         self._t0 = t0
         self._key = key
         self._challenge = challenge
+        self._authority = authority
+        self._now_utc_ms = now_utc_ms
+        self._certificate = bytearray()
+        self._card_key: CardKey | None = None
         self._identity: _Identity | None = None
         self._selected = False
         self._exchange = Exchange(select(FLEET_AID), t0)
@@ -116,6 +138,8 @@ class FleetDialogue:
                 raise CardRefused("its data cannot be read")
             self._identity = _identity(step.data)
             return self._after_identity(self._identity)
+        if self._identity.version == BY_CERTIFICATE and self._card_key is None:
+            return self._more_certificate(self._identity, step.data, step.status)
         return self._proven(self._identity, step.data, step.status)
 
     def _next(self, command: Command) -> bytes:
@@ -123,13 +147,38 @@ class FleetDialogue:
         return self._exchange.start().apdu
 
     def _after_identity(self, identity: _Identity) -> bytes | FleetCard:
-        if self._key is None:
+        if self._key is None and self._authority is None:
             return FleetCard(identity.number, identity.expiry, proven=False)
-        if identity.version != self._key.version:
+        if identity.version == BY_CERTIFICATE and self._authority is not None:
+            return self._next(Command(0x00, 0xB0, _SFI_CERTIFICATE, 0x00, le=0x100))
+        if self._key is None or identity.version != self._key.version:
             raise CardRefused("proves itself by another key than ours", forged=True)
         return self._next(Command(0x00, 0x88, 0x00, _OWN_KEY | identity.version, self._challenge, PROOF_BYTES))
 
+    def _more_certificate(self, identity: _Identity, piece: bytes, status: int) -> bytes:
+        """The next piece of the certificate, and the challenge behind the last one."""
+        if status not in (_OK, _END_OF_FILE) or not piece:
+            raise CardRefused("gives no proof", forged=True)
+        self._certificate += piece
+        size = _der_size(bytes(self._certificate[:4]))
+        if size is None or size > CERTIFICATE_MAX or len(self._certificate) > size:
+            raise CardRefused("shows a certificate that cannot be read", forged=True)
+        at = len(self._certificate)
+        if at < size:
+            return self._next(Command(0x00, 0xB0, at >> 8, at & 0xFF, le=min(0x100, size - at)))
+        if self._authority is None:
+            raise CardRefused("proves itself by another key than ours", forged=True)
+        try:
+            self._card_key = self._authority.card_key(bytes(self._certificate), identity.number, identity.serial, self._now_utc_ms)
+        except CertificateRefused as refused:
+            raise CardRefused(str(refused), forged=True) from None
+        return self._next(Command(0x00, 0x88, _ECDSA, _OWN_KEY, self._challenge, 0x100))
+
     def _proven(self, identity: _Identity, proof: bytes, status: int) -> FleetCard:
+        if self._card_key is not None:
+            if status != _OK or not self._card_key.signed(signed_by_card(self._challenge, identity.raw), proof):
+                raise CardRefused("gives a wrong proof", forged=True)
+            return FleetCard(identity.number, identity.expiry, proven=True, certified=True)
         if self._key is None or status != _OK or len(proof) != PROOF_BYTES:
             raise CardRefused("gives no proof", forged=True)
         if not same(proof, proof_of(card_key(self._key, identity.serial), self._challenge, identity.raw)):
@@ -147,6 +196,18 @@ def proof_of(own_key: bytes, challenge: bytes, identity: bytes) -> bytes:
     return cmac(own_key, _PROOF_TEXT + challenge + identity)
 
 
+def signed_by_card(challenge: bytes, identity: bytes) -> bytes:
+    """What a card with a certificate signs: the whole EF.ID too."""
+    return _SIGNED_TEXT + challenge + identity
+
+
+def _der_size(head: bytes) -> int | None:
+    """Bytes of the whole certificate by its first four: it is longer than 127 bytes and shorter than 65,536. None where it is none."""
+    if len(head) < 4 or head[0] != _SEQUENCE or head[1] not in (0x81, 0x82):
+        return None
+    return 3 + head[2] if head[1] == 0x81 else 4 + int.from_bytes(head[2:4], "big")
+
+
 def _identity(data: bytes) -> _Identity:
     """EF.ID. Raises ``CardRefused`` for anything that is not exactly one identity."""
     shape = CardRefused("its data are out of shape")
@@ -161,7 +222,7 @@ def _identity(data: bytes) -> _Identity:
     number, expiry, version, serial = fields.values()
     if len(objects) != 1 or len(template.children) != len(fields) or not _NUMBERS.fullmatch(number):
         raise shape
-    if len(version) != 1 or version[0] not in VERSIONS or len(serial) != SERIAL_BYTES:
+    if len(version) != 1 or (version[0] not in VERSIONS and version[0] != BY_CERTIFICATE) or len(serial) != SERIAL_BYTES:
         raise shape
     if expiry and not _EXPIRIES.fullmatch(expiry.hex()):
         raise shape

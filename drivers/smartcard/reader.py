@@ -17,7 +17,8 @@ from collections.abc import Callable
 from smartcard import scard
 
 from drivers.device_thread import DeviceThread
-from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable, Trust
+from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
+from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import CHALLENGE_BYTES, CardRefused, ChipKey, FleetCard, FleetDialogue
 
 EXCHANGE_LIMIT_MS = 2_000
@@ -43,6 +44,10 @@ _TORN = (
 )  # fmt: skip
 _NO_ANSWER = (scard.SCARD_W_UNRESPONSIVE_CARD, scard.SCARD_W_UNPOWERED_CARD)
 _STRANGE = (scard.SCARD_E_PROTO_MISMATCH, scard.SCARD_W_UNSUPPORTED_CARD)
+
+
+Dialogues = Callable[[bool], FleetDialogue]
+"""One card's conversation; True over T=0."""
 
 
 class CardReaderFault(Exception):
@@ -81,12 +86,12 @@ class _Context:
 class _Conversation(threading.Thread):
     """One card, from its first command to its number. ``outcome`` gets exactly one thing: the card, or why there is none."""
 
-    def __init__(self, name: str, reader: str, key: ChipKey | None, clock: Callable[[], int], *, again: bool) -> None:
+    def __init__(self, name: str, reader: str, dialogue: Dialogues, clock: Callable[[], int], *, again: bool) -> None:
         """``again``: the card lost its contacts, so it needs a cold reset."""
         super().__init__(name=f"{name}-card", daemon=True)
         self._reader = reader
         self._again = again
-        self._key = key
+        self._dialogue = dialogue
         self._clock = clock
         self.began = self.asked_at = clock()
         self.outcome: queue.SimpleQueue[FleetCard | Exception] = queue.SimpleQueue()
@@ -126,7 +131,7 @@ class _Conversation(threading.Thread):
             context.close()
 
     def _talk(self, card: object, t0: bool) -> FleetCard:
-        dialogue = FleetDialogue(t0, self._key, secrets.token_bytes(CHALLENGE_BYTES))
+        dialogue = self._dialogue(t0)
         header = scard.SCARD_PCI_T0 if t0 else scard.SCARD_PCI_T1
         send = dialogue.start()
         while True:
@@ -144,9 +149,10 @@ class _Conversation(threading.Thread):
 class CardReader(DeviceThread):
     """One PC/SC reader at one terminal side, by its name (``*`` and ``?`` stand for what varies); exactly one reader must fit.
 
-    Posts once for each card that is put in: ``MediumPresented`` (kind SMART_CARD; trust T2 when it proved itself by ``key``, T0 without a
-    key) or ``MediumUnreadable``; ``MediumRemoved`` when a presented one is out again, or when the reader is lost. The service may go and
-    come back: ``DeviceDown``, ``DeviceUp``, and a card that is still in is read again. Raises ``ValueError`` for an empty name.
+    Posts once for each card that is put in: ``MediumPresented`` (kind SMART_CARD; trust T2 when it proved itself by ``key``, T3 by a
+    certificate of ``authority``, T0 with neither) or ``MediumUnreadable``; ``MediumRemoved`` when a presented one is out again, or when
+    the reader is lost. The service may go and come back: ``DeviceDown``, ``DeviceUp``, and a card that is still in is read again. Raises
+    ``ValueError`` for an empty name.
     """
 
     def __init__(
@@ -157,13 +163,18 @@ class CardReader(DeviceThread):
         post: Callable[[DeviceEvent], None],
         clock: Callable[[], int],
         key: ChipKey | None = None,
+        authority: FleetAuthority | None = None,
+        utc_ms: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """``utc_ms``: the terminal's time, by which certificates are judged; None where nobody knows it."""
         super().__init__(name, post, clock, longest_pause_ms=LONGEST_PAUSE_MS)
         if not pattern:
             raise ValueError("a card reader is found by its name")
         self.side = side
         self._pattern = pattern
         self._key = key
+        self._authority = authority
+        self._utc_ms = utc_ms
         self._context: _Context | None = None
         self._count: int | None = None
         self._announced = False
@@ -263,8 +274,7 @@ class CardReader(DeviceThread):
         else:
             if card is not None:
                 self._announced = True
-                trust = Trust.T2 if card.proven else Trust.T0
-                self.post(MediumPresented(self.side, MediumKind.SMART_CARD, card.number, trust, expiry=card.expiry))
+                self.post(MediumPresented(self.side, MediumKind.SMART_CARD, card.number, card.trust, expiry=card.expiry))
 
     def _read_patiently(self, context: _Context, reader: str, state: int) -> FleetCard | None:
         """See ``_read``; a card that lost its contacts and is still in is read again."""
@@ -287,7 +297,7 @@ class CardReader(DeviceThread):
             if behind.is_alive():
                 raise CardReaderFault("the reader hangs in an exchange with a card that is out")
             self._left_behind = None
-        conversation = _Conversation(self.name, reader, self._key, self.clock, again=again)
+        conversation = _Conversation(self.name, reader, self._dialogue, self.clock, again=again)
         conversation.start()
         while not self.stopping:
             self.alive()
@@ -302,6 +312,9 @@ class CardReader(DeviceThread):
                 raise outcome
             return outcome
         return None
+
+    def _dialogue(self, t0: bool) -> FleetDialogue:
+        return FleetDialogue(t0, self._key, secrets.token_bytes(CHALLENGE_BYTES), self._authority, self._utc_ms())
 
     def _refuse(self, why: str, *, forged: bool = False) -> None:
         self.post(MediumUnreadable(self.side, MediumKind.SMART_CARD, why, forged))

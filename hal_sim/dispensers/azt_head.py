@@ -170,10 +170,15 @@ class AztHead(Head):
         self.advance(now)
         if self.state is not HeadState.RESET:
             return False
-        self.prices[nozzle] = price
+        if not self.keeps_prices:
+            self.price_at_head(nozzle, price, now)
+        return True
+
+    def price_at_head(self, nozzle: int, price: int, now: int) -> None:
+        """By the line or by a hand: the register of that nozzle is erased and its transaction number grows."""
+        super().price_at_head(nozzle, price, now)
         self.transactions[nozzle] += 1
         self._erase(nozzle)
-        return True
 
     def set_slow_down(self, volume_ml: int) -> None:
         """The last so much of a dose flows slowly."""

@@ -19,7 +19,8 @@ __all__ = ["ALARM_EMERGENCY_STOP", "ALARM_POWER_FAILURE", "Change", "Head", "Hea
 class Head:
     """A fuelling point. Public attributes may be read at will; only the methods change it.
 
-    ``acks_and_does_nothing`` and ``never_leaves_5`` are lies for tests: AUTHORIZE, or RESET, is taken and has no effect.
+    ``acks_and_does_nothing``, ``never_leaves_5`` and ``keeps_prices`` are lies for tests: AUTHORIZE, RESET, or a price is taken and has no
+    effect.
     ``register_off_ml`` is a meter that dies: the register of a fill tells so much more (less) than the totaliser counts.
     """
 
@@ -53,6 +54,7 @@ class Head:
         self.allowed: frozenset[int] | None = None
         self.acks_and_does_nothing = False
         self.never_leaves_5 = False
+        self.keeps_prices = False
         self.register_off_ml = 0
         self.emergency = False
         self.last_alarm = 0
@@ -191,6 +193,8 @@ class Head:
         given = tuple(prices)
         if len(given) < max(self.nozzles) or self._released():
             return False
+        if self.keeps_prices:
+            return True
         self.prices = {number: given[number - 1] for number in self.nozzles}
         if self.state is HeadState.NOT_PROGRAMMED:
             self._enter(HeadState.COMPLETED, now)
@@ -298,6 +302,12 @@ class Head:
             self.state = HeadState.COMPLETED
         self._tell(Change.POWER, now)
         self.raise_alarm(ALARM_POWER_FAILURE, now)
+
+    def price_at_head(self, nozzle: int, price: int, now: int) -> None:
+        """A person changes a price at the head itself. Raises ``ValueError`` for a nozzle that is not there."""
+        if nozzle not in self.nozzles:
+            raise ValueError(f"there is no nozzle {nozzle}")
+        self.prices[nozzle] = price
 
     def exchange(self, now: int) -> None:
         """Another head is put in its place: no fill, no prices, totalisers at zero."""

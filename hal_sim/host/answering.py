@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hal_sim.host import messages
-from hal_sim.host.controls import Controls
 from hal_sim.host.messages import Refusal, instant_text
+from hal_sim.host.pricing import Pricing
 
 Answer = tuple[int, dict[str, str], bytes]
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
-class Answering(Controls):
+class Answering(Pricing):
     """Stored answers by key. Raises ``Refusal`` for what is answered with an error."""
 
     def _known_terminal(self, terminal: str, status: int) -> None:

@@ -18,8 +18,9 @@ from hal_sim.host.reporting import EVENT_STREAM, Reporting
 __all__ = ["CONTROLS", "EVENT_STREAM", "Answer", "HostBook"]
 
 CONTROLS = (
-    "publish", "restart_lists", "block", "unblock", "unlock_pin", "change_price", "correct", "close", "open", "share", "lose", "misbook",
-    "odometer",
+    "publish", "restart_lists", "block", "unblock", "unlock_pin", "change_price", "change_prices", "correct", "close", "open", "share",
+    "lose", "misbook",
+    "odometer", "order", "confirm_ledger",
 )  # fmt: skip
 """The methods that change a book, besides ``handle``; with ``busy`` and ``shelf.spoil`` there is nothing else that does."""
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-")

@@ -9,6 +9,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -148,10 +149,26 @@ def publish(folder: Path, confirm_shrink: bool) -> None:
     _do(folder, "publish", confirm_shrink=confirm_shrink)
 
 
-@_command(host, "price", "A new price per litre, such as 1.799, for every nozzle of the product.")
+@_command(host, "price", "A new price per litre, such as 1.799, for every nozzle of the product, or for fewer.")
 @click.argument("product")
 @click.argument("price")
-def price(folder: Path, product: str, price: str) -> None:
+@click.option("--at", metavar="INSTANT", help="In force from then on, such as 2026-04-01T06:00:00+02:00; without it at once.")
+@click.option("--fuelling-point", type=click.IntRange(1), help="There alone.")
+@click.option("--nozzle", type=click.IntRange(1), help="Of that fuelling point, this one alone.")
+@click.option("--confirm-jump", is_flag=True, help="It is meant that the price moves so far.")
+@click.option("--version", type=click.IntRange(1), help="Under this version in place of the next one.")
+@click.option("--unchecked", is_flag=True, help="Say it even if it cannot be, as a host does that is wrong.")
+def price(
+    folder: Path,
+    product: str,
+    price: str,
+    at: str | None,
+    fuelling_point: int | None,
+    nozzle: int | None,
+    confirm_jump: bool,
+    version: int | None,
+    unchecked: bool,
+) -> None:
     """Host's prices."""
     try:
         exact = Decimal(price) * 10_000
@@ -159,7 +176,20 @@ def price(folder: Path, product: str, price: str) -> None:
         exact = Decimal("NaN")
     if not exact.is_finite() or exact != int(exact) or exact < 0 or not re.fullmatch(r"[0-9.]+", price):
         raise click.UsageError("PRICE is per litre, with a point and at most four decimals: 1.799")
-    _do(folder, "price", product=product, price=int(exact))
+    more = {"fuelling_point": fuelling_point, "nozzle": nozzle, "version": version, "starts_at_ms": None if at is None else _instant(at)}
+    more = {name: value for name, value in more.items() if value is not None}
+    _do(folder, "price", product=product, price=int(exact), confirm_jump=confirm_jump, checked=not unchecked, **more)
+
+
+def _instant(text: str) -> int:
+    try:
+        found = datetime.fromisoformat(text)
+        known = found.tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise click.UsageError("INSTANT is as 2026-04-01T06:00:00+02:00, with its zone")
+    return int(found.timestamp() * 1000)
 
 
 @_command(host, "odometer", "Another odometer in a card's vehicle, with the next publish.")
@@ -207,6 +237,25 @@ def close(folder: Path, scope: str, name: str, why: str) -> None:
 def open_(folder: Path, scope: str, name: str, why: str) -> None:
     """The end of a closing."""
     _do(folder, "open", scope=scope.replace("-", "_"), name=name, why=why)
+
+
+@_command(host, "order", "Order the terminal to stop a fuelling point, to hold a fault for seen, or to reset the emergency stop.")
+@click.argument("order", type=click.Choice(["stop-point", "acknowledge-fault", "reset-emergency-stop"]))
+@click.option("--by", required=True, help="Who gives the order.")
+@click.option("--fp", "fuelling_point", type=click.IntRange(1), help="The fuelling point that is stopped.")
+@click.option("--code", help="The fault.")
+@click.option("--subject", help="What the fault is about, as the terminal's state has it.")
+@_WHY
+def order_(folder: Path, order: str, **fields: Any) -> None:
+    """An order."""
+    _do(folder, "order", order=order.replace("-", "_"), **fields)
+
+
+@_command(host, "confirm-ledger", "Take the terminal's ledger as it is, although it was found to be an older copy.")
+@_WHY
+def confirm_ledger(folder: Path, why: str) -> None:
+    """PINs are checked at that terminal again."""
+    _do(folder, "confirm_ledger", why=why)
 
 
 @_command(host, "share", "Another share of a shared limit for this terminal, with the next publish.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hal_sim.host.messages import MAX_MINOR, MAX_ML, NAME, SALE, prompts, whole
+from hal_sim.host.messages import MAX_MINOR, MAX_ML, NAME, SALE, instant_text, prompts, whole
 from hal_sim.host.push import Word
 from hal_sim.host.records import Entry
 from hal_sim.host.report_messages import LONG, SCOPES
@@ -17,6 +17,9 @@ from hal_sim.host.world import Card, Meter, Subject
 
 KINDS = ("cancel", "refund", "settle", "amend")
 _WITH_AMOUNTS = ("refund", "settle")
+ORDERS = {"stop_point": (True, False), "acknowledge_fault": (False, True), "reset_emergency_stop": (False, False)}
+"""Order → whether it names a fuelling point, whether it names a fault."""
+ORDER_VALID_MS = 600_000
 
 
 class Controls(HostState):
@@ -187,6 +190,42 @@ class Controls(HostState):
         """The newest word about each place that was closed or opened."""
         return [word for word in self._push.words() if word.event == "closing"]
 
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def order(
+        self,
+        order: str,
+        by: str,
+        why: str = "",
+        *,
+        fuelling_point: int | None = None,
+        code: str | None = None,
+        subject: str | None = None,
+        valid_ms: int = ORDER_VALID_MS,
+    ) -> int:
+        """An order to the terminal, pushed until it is acknowledged: it stops a point, acknowledges a fault or resets the emergency stop.
+
+        The event's id. Raises ``ValueError``; whether it can be obeyed is the terminal's to say.
+        """
+        named = (fuelling_point is not None, code is not None and subject is not None)
+        if ORDERS.get(order) != named or not 1 <= len(by) <= 64 or LONG(why) is not None:
+            raise ValueError(f"one of {', '.join(ORDERS)}, with what it is about, who gives it and at most 200 characters why")
+        data: dict[str, Any] = {"order": order, "by": by, "why": why, "valid_until": instant_text(self._now() + valid_ms)}
+        data |= {"fuelling_point": fuelling_point, "code": code, "subject": subject}
+        event = self._push.say("order", (str(self._push.newest_id + 1),), data, self._now())
+        self._tell_listeners()
+        return event
+
+    # --- the terminal's ledger ----------------------------------------------------------------------------------------
+
+    def confirm_ledger(self, why: str = "") -> int:
+        """Takes the terminal's ledger as it is, although it is an older copy: pushed at once, until it is acknowledged. The event's id."""
+        if LONG(why) is not None:
+            raise ValueError("a reason of at most 200 characters is expected")
+        event = self._push.say("ledger", (), {"why": why}, self._now())
+        self._tell_listeners()
+        return event
+
     # --- shares -------------------------------------------------------------------------------------------------------
 
     def _shared(self, subject: dict[str, str], period: str, measure: str, products: list[str] | None) -> Meter:
@@ -280,8 +319,11 @@ class Controls(HostState):
         second = record.get("second_card")
         return None if second is None else self._world.cards.get(second["token"])
 
-    def _count(self, entry: Entry) -> list[str]:
-        """Counts a newly booked record, and what was said of its sale before; the limits that it exceeds as it came."""
+    def _count(self, entry: Entry, *, on_top: bool = False) -> list[str]:
+        """Counts a newly booked record, and what was said of its sale before; the limits that it exceeds as it came.
+
+        ``on_top``: an approval on top of the terminal's share allowed it.
+        """
         record = entry.record
         card = self._world.cards.get(record["card"]["token"])
         exceeded: list[str] = []
@@ -292,7 +334,7 @@ class Controls(HostState):
             for meter, window, amount in entry.shares.meters:
                 if meter.shared:
                     place = (record["epoch"], record["sequence"])
-                    self._share_book.book(meter.key, window, record["terminal"], place, amount)
+                    self._share_book.book(meter.key, window, record["terminal"], place, amount, on_top=on_top)
         if record["sale"] in self._standings:
             self._count_anew(entry)
         self._share_book.settle(record["terminal"], self._journal.place(record["terminal"]))

@@ -12,7 +12,7 @@ from typing import Any
 
 from hal_sim.arguments import Arguments, Refused
 from hal_sim.host.book import HostBook
-from hal_sim.host.controls import KINDS
+from hal_sim.host.controls import KINDS, ORDERS
 from hal_sim.host.report_messages import SCOPES
 
 LONGEST_WHY = 200
@@ -128,6 +128,16 @@ def _closing(args: Arguments) -> Fields:
     return {"scope": scope, "name": name, "why": why}
 
 
+def _new_price(args: Arguments) -> Fields:
+    fields: Fields = {"product": _filled(args, "product"), "price": args.whole("price", high=10**9)}
+    for name in ("fuelling_point", "nozzle", "starts_at_ms", "version"):
+        if args.has(name):
+            fields[name] = args.whole(name, low=1)
+    if "nozzle" in fields and "fuelling_point" not in fields:
+        raise Refused("a nozzle is one of a fuelling point, which is named too")
+    return fields | {"confirm_jump": args.flag("confirm_jump", False), "checked": args.flag("checked", True)}
+
+
 # --- deeds ------------------------------------------------------------------------------------------------------------
 
 
@@ -158,8 +168,9 @@ def _publish(book: HostBook, fields: Fields) -> Fields:
 
 
 def _price(book: HostBook, fields: Fields) -> Fields:
-    book.change_price(fields["product"], fields["price"])
-    return dict(fields)
+    more = {name: value for name, value in fields.items() if name not in ("product", "price")}
+    event = book.change_price(fields["product"], fields["price"], **more)
+    return fields | {"event": event, "version": book.price_changes()[-1].version}
 
 
 def _unlock_pin(book: HostBook, fields: Fields) -> Fields:
@@ -178,6 +189,20 @@ def _close(book: HostBook, fields: Fields) -> Fields:
 
 def _open(book: HostBook, fields: Fields) -> Fields:
     return {"event": book.open(**fields), "scope": fields["scope"], "name": fields["name"]}
+
+
+def _ordered(args: Arguments) -> Fields:
+    fields: Fields = {"order": _chosen(args, "order", tuple(ORDERS)), "by": _filled(args, "by"), "why": args.text("why", "")}
+    fields["fuelling_point"] = args.whole("fuelling_point", low=1) if args.has("fuelling_point") else None
+    return fields | {name: _filled(args, name) if args.has(name) else None for name in ("code", "subject")}
+
+
+def _order(book: HostBook, fields: Fields) -> Fields:
+    return {"event": book.order(**fields), "order": fields["order"]}
+
+
+def _confirm_ledger(book: HostBook, fields: Fields) -> Fields:
+    return {"event": book.confirm_ledger(fields["why"])}
 
 
 def _set_share(book: HostBook, fields: Fields) -> Fields:
@@ -215,12 +240,14 @@ OFFICE: dict[str, Duty] = {
     "block": Duty(_subject, _block),
     "unblock": Duty(_subject, _unblock),
     "publish": Duty(lambda args: {"confirm_shrink": args.flag("confirm_shrink", False)}, _publish),
-    "price": Duty(lambda args: {"product": _filled(args, "product"), "price": args.whole("price", high=10**9)}, _price),
+    "price": Duty(_new_price, _price),
     "unlock_pin": Duty(lambda args: {"card": _filled(args, "card")}, _unlock_pin),
     "restart_lists": Duty(lambda args: {"epoch": _filled(args, "epoch", 32)}, _restart_lists),
     "correct": Duty(_correction, _correct),
     "close": Duty(_closing, _close),
     "open": Duty(_closing, _open),
+    "order": Duty(_ordered, _order),
+    "confirm_ledger": Duty(lambda args: {"why": args.text("why", "")}, _confirm_ledger),
     "share": Duty(_share, _set_share),
     "odometer": Duty(lambda args: {"card": _filled(args, "card"), "reading": args.whole("reading", high=10**10)}, _odometer),
     "lose": Duty(lambda args: {"sale": _filled(args, "sale")}, _lose),

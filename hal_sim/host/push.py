@@ -47,7 +47,7 @@ class Cursor:
 class PushLog:
     """Of each subject only the newest word is kept: what it replaces would say nothing to anybody any more.
 
-    Every correction is a subject of its own, and is kept until it is acknowledged.
+    Every correction and every order is a subject of its own, and is kept until it is acknowledged.
     """
 
     def __init__(self) -> None:
@@ -62,9 +62,15 @@ class PushLog:
         return self.newest_id
 
     def acknowledged(self, event_id: int) -> None:
-        """The terminal has it: a correction need not be said again. What is closed or denied stays, for terminals that lost it."""
+        """The terminal has it: what is done once is not said again. What is closed or denied stays, for terminals that lost it."""
         for subject, word in list(self._words.items()):
-            if word.id == event_id and word.event == "correction":
+            if word.id == event_id and word.event in ("correction", "order", "ledger"):
+                del self._words[subject]
+
+    def forget(self, event_id: int) -> None:
+        """Nobody needs this word any more."""
+        for subject, word in list(self._words.items()):
+            if word.id == event_id:
                 del self._words[subject]
 
     def words(self) -> list[Word]:

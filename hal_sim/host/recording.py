@@ -83,7 +83,7 @@ class Recording(Authorizing):
         customer = None if card is None else card.customer
         entry = Entry(record, self._now(), instant, account, customer, (), Shares())
         self._journal.add(entry)
-        flags += self._count(entry)
+        flags += self._count(entry, on_top=hold is not None and hold.shares.on_top)
         entry.flags = tuple(flags)
         return "accepted_flagged" if flags else "accepted"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hal_sim.host.messages import NAME, SALE, Check, Refusal, Table, instant, nested, nullable, one_of, text, verify, whole
+from hal_sim.host.messages import MAX_PRICE, NAME, SALE, Check, Refusal, Table, instant, nested, nullable, one_of, text, verify, whole
 
 MOST_SEQUENCES = 10_000
 _EPOCH = whole(1, 2**31 - 1)
@@ -49,6 +49,17 @@ POINT: Table = {"fuelling_point": whole(1, 9999), "state": WORDS, "sale": nullab
 FAULT: Table = {"code": text(r"[A-Z][A-Z0-9_]{0,63}", "a fault's code"), "subject": SHORT, "since": instant, "detail": LONG}
 CLOSED: Table = {"scope": one_of(*SCOPES), "name": SHORT, "why": LONG, "since": instant}
 ENFORCED: Table = {"limit": WORDS, "offline": one_of("exact", "bounded", "no")}
+IN_FORCE: Table = {
+    "fuelling_point": whole(1, 9999),
+    "nozzle": whole(1, 99),
+    "product": text(r"(?s:.{1,32})", "a product"),
+    "price": whole(0, MAX_PRICE),
+    "version": _COUNT,
+    "since": instant,
+    "shown": nullable(whole(0, 10**12)),
+}
+PLANNED: Table = {"version": whole(1, 2**53 - 1), "event": _COUNT, "starts_at": instant}
+PRICES: Table = {"version": _COUNT, "in_force": listed(nested(IN_FORCE), 1500), "planned": listed(nested(PLANNED), 100)}
 STATE: Table = {
     "terminal": NAME,
     "site": NAME,
@@ -68,6 +79,8 @@ STATE: Table = {
     "faults": listed(nested(FAULT), 1000),
     "closed": listed(nested(CLOSED), 1000),
     "enforces": listed(nested(ENFORCED), 100),
+    "pin_key": one_of("software", "tpm", "rolled back", "unavailable"),
+    "prices": nested(PRICES),
 }
 APPLIED: Table = {"epoch": NAME, "version": whole(1, 2**53 - 1), "at": instant}
 TOTAL: Table = {

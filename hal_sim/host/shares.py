@@ -35,12 +35,22 @@ class _Slice:
 
     given: list[tuple[int, Grant | None]] = field(default_factory=list)
     own: dict[Place, int] = field(default_factory=dict)
+    topped: set[Place] = field(default_factory=set)
+    """Of these, the ones that an approval on top allowed."""
+    heard: Place = (0, 0)
+    """Every sale up to here is booked."""
     within: int = 0
     """Held for approvals out of the share."""
     on_top: int = 0
 
     def above(self, watermark: Place) -> int:
-        return sum(amount for place, amount in self.own.items() if place > watermark)
+        """What the terminal surely counted above the watermark when it took what is not known here.
+
+        A sale on top took nothing of the share, and a sale before it that is not known did not count it yet.
+        """
+        return sum(
+            amount for place, amount in self.own.items() if place > watermark and (place not in self.topped or place <= self.heard)
+        )
 
     def out(self) -> int:
         """The most that may still be taken, by any grant that the terminal may be following."""
@@ -113,7 +123,7 @@ class ShareBook:
         """
         found = self._slice(key, window, terminal)
         above = found.above(watermark)
-        before = sum(found.own.values()) - above
+        before = sum(amount for place, amount in found.own.items() if place <= watermark)
         amount = max(0, min(wanted - before, rest - self.others(key, window, terminal) - found.on_top + above))
         last = found.given[-1][1] if found.given else None
         if last is not None and (last.amount, last.watermark) == (amount, watermark):
@@ -137,6 +147,9 @@ class ShareBook:
 
     def settle(self, terminal: str, watermark: Place) -> None:
         """Every sale up to the watermark is booked: grants of older editions end where no sale by them can be unheard of any more."""
+        for (_, _, name), found in self._slices.items():
+            if name == terminal:
+                found.heard = watermark
         told = self._through.get(terminal, {})
         over = [edition for edition, through in told.items() if edition <= self._applied.get(terminal, 0) and through <= watermark]
         if not over:
@@ -155,9 +168,12 @@ class ShareBook:
 
     # --- the terminals' own sales ---------------------------------------------------------------------------------------
 
-    def book(self, key: Hashable, window: str, terminal: str, place: Place, amount: int) -> None:
-        """A sale of this terminal is booked, and counts on its share, whoever decided it."""
-        self._slice(key, window, terminal).own[place] = amount
+    def book(self, key: Hashable, window: str, terminal: str, place: Place, amount: int, *, on_top: bool = False) -> None:
+        """A sale of this terminal is booked, and counts on its share, whoever decided it. ``on_top``: by an approval that was."""
+        found = self._slice(key, window, terminal)
+        found.own[place] = amount
+        if on_top:
+            found.topped.add(place)
 
     def correct(self, terminal: str, place: Place, counts: Mapping[Any, int]) -> None:
         """A sale counts so much from now on, by (key, window).

@@ -243,14 +243,6 @@ class HostState:
         self._pin_checks.unlock(account)
         self._pin_epochs[account] = self._pin_epochs.get(account, 1) + 1
 
-    def change_price(self, product: str, price: int) -> None:
-        """A new price (1/10000 per litre) for every nozzle of the product. Raises ``ValueError`` for an unknown product."""
-        nozzles = [each for each in self._world.nozzles if each.product == product]
-        if not nozzles or price < 0:
-            raise ValueError("a product that is sold here and a price of 0 or more are expected")
-        for each in nozzles:
-            each.price = price
-
     def news(self, cursor: Cursor) -> tuple[bytes, Cursor]:
         """What a stream that stands there has not been told yet, and where it stands then."""
         return self._push.news(cursor, self.list_epoch, self.list_version)

@@ -57,6 +57,7 @@ def state_view(server: HostServer, book: SqliteBook) -> dict[str, Any]:
         "missing": len(book.missing_sequences()),
         "watermark": book.watermark(),
         "prices": {product: price for product, price in book.prices().values()},
+        "price_changes": book.price_answers(),
         "closed": [word.data for word in book.closings() if word.data["closed"]],
         "not_acknowledged": [each["correction"] for each in book.corrections() if not each["acknowledged"]],
         "shares": book.shares(),

@@ -143,6 +143,14 @@ class InputDevice:
                 self._unsent += _packed([(_EV_KEY, code, value)])
         self._flush()
 
+    def hold(self, code: int, down: bool) -> None:
+        """Press a key and keep it down, or let it go. Raises InputFailed."""
+        self._flush()
+        if self._unsent:
+            raise InputFailed(f"nobody reads the {self._word}")
+        self._unsent += _packed([(_EV_KEY, code, int(down))])
+        self._flush()
+
     def play(self, packets: Iterable[Iterable[tuple[int, int, int]]], gap_ns: int) -> None:
         """Send packets of events (type, code, value), each followed by SYN_REPORT, one every so many nanoseconds, behind those under way.
 

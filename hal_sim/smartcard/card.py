@@ -159,7 +159,7 @@ def diversified(master: bytes, serial: bytes, version: int) -> bytes:
 
 
 MAKES = ("fleet", "copy", "no proof", "foreign", "bank")
-"""Words for ``make_card``. A copy has everything of the card but its key."""
+"""Words for ``make_card``; ``certified`` has more. A copy has everything of the card but its key."""
 
 
 def make_card(make: str, number: str, habits: Habits, master: bytes, *, expiry: str = "2912", version: int = 1) -> Card:

@@ -61,7 +61,16 @@ class Slot:
             return
         self._socket = socket.create_connection(("127.0.0.1", self._port), 5)
         self._socket.setblocking(False)
+        self._acknowledge()
         self._loop.watch(self._socket.fileno(), self._readable)
+
+    def _acknowledge(self) -> None:
+        """The driver sends length and command apart, and the second part waits until the first is acknowledged.
+
+        Linux would hold that back for 40 ms, and forgets this wish after a while.
+        """
+        if self._socket is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _disconnect(self) -> None:
         if self._socket is not None:
@@ -83,6 +92,7 @@ class Slot:
         if not data:
             self._disconnect()  # The driver is gone; ``unplug`` and ``plug`` will say more.
             return
+        self._acknowledge()
         self._received += data
         while len(self._received) >= 2 and len(self._received) >= (end := 2 + int.from_bytes(self._received[:2], "big")):
             message, self._received = self._received[2:end], self._received[end:]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from drivers.events import MediumPresented
+from drivers.events import MediumPresented, Trust
 from terminal.core.authorization import PinResult, Request
 from terminal.core.card_data import Card, Nozzle, Offline, PinRule, Status
 from terminal.core.card_table import PinAt, Reading, read
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from terminal.core.session import CustomerSession
 
 TOKEN_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineTrust:
+    """How hard to copy a medium must be for this terminal to decide without the host.
+
+    ``least``: what is easier to copy is never decided alone; ``without_pin``: what is easier needs a card whose PIN is checked here.
+    """
+
+    least: Trust = Trust.T0
+    without_pin: Trust = Trust.T0
+
+    def enough(self, trust: Trust, *, pin: bool) -> bool:
+        """May a medium of this trust, with or without a PIN that is checked here, be decided alone?"""
+        return trust.value >= self.least.value and (pin or trust.value >= self.without_pin.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +71,15 @@ class Half:
 class CardDesk:
     """``zone`` and ``places`` (site and networks) are the site's; ``bank_cards``: they may be used as identifiers here."""
 
-    def __init__(self, desk: Desk, lists: Lists, vault: Vault, zone: str, places: tuple[str, ...], *, bank_cards: bool) -> None:
+    def __init__(
+        self, desk: Desk, lists: Lists, vault: Vault, zone: str, places: tuple[str, ...], trust: OfflineTrust, *, bank_cards: bool
+    ) -> None:
         self.desk = desk
         self.lists = lists
         self.vault = vault
         self.zone = zone
         self.places = places
+        self.trust = trust
         self.bank_cards = bank_cards
 
     def today(self, at: Instant) -> date:
@@ -123,10 +141,10 @@ class CardDesk:
             second=more[0].account if more else None,
         )
 
-    @staticmethod
-    def _online_only(half: Half) -> bool:
-        """The medium itself says that only the issuer decides, or only the host can check its PIN."""
-        return half.reading.online_only or (half.host_checks and half.rule is None)
+    def _online_only(self, half: Half) -> bool:
+        """The medium itself says that only the issuer decides, it is too easy to copy, or only the host can check its PIN."""
+        weak = not self.trust.enough(half.medium.trust, pin=half.rule is not None)
+        return half.reading.online_only or weak or (half.host_checks and half.rule is None)
 
     def _never_alone(self, half: Half) -> bool:
         """What the decision looks at for the first card, for the second one."""

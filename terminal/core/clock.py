@@ -58,6 +58,10 @@ class TerminalClock:
         """The terminal's time at an instant; counts from 1970 when no host time was ever had."""
         return UtcMs(max(self._floor, self._base_utc + max(0, at - self._base_instant)))
 
+    def known_utc(self, at: Instant) -> UtcMs | None:
+        """The terminal's time; None when no host time was ever had."""
+        return self.utc(at) if self._known else None
+
     def state(self, at: Instant) -> ClockState:
         """How far to believe it."""
         if not self._known or self._contact is None:

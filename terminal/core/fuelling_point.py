@@ -184,7 +184,12 @@ class FuellingPoint:
         self.prices.tell()
         sale = self.awaiting()
         nozzle = self.nozzle_out
-        if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.price_differs or self.desk.halted:
+        if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.desk.halted:
+            return
+        if not self.prices.agree(nozzle):
+            return
+        if not self.prices.right_for(sale, nozzle):
+            self._give_up(EndCause.FAULT)
             return
         allowed = sale.may_use(nozzle)
         if allowed is None or allowed.quantity_ml < self.config.minimum_ml:

@@ -50,9 +50,10 @@ class HeadPrices:
         return shown == self.point.config.price(nozzle) if shown is not None else not (self.due or self.asked)
 
     def right_for(self, sale: Sale, nozzle: int) -> bool:
-        """The sale was decided for what this nozzle sells, at the price in force: the price on its receipt is then the one on the pump."""
+        """The sale was decided for what this nozzle sells, at the price in force: what its receipt says is then what the pump says."""
         ours = next((ref for ref in sale.nozzles if ref.nozzle == nozzle), None)
-        return ours is None or any((ours.nozzle, ours.product, ours.price) == (n.nozzle, n.product, n.price) for n in self.point.config.nozzles)
+        now = next((each for each in self.point.config.nozzles if each.nozzle == nozzle), None)
+        return ours is None or (now is not None and (ours.product, ours.price) == (now.product, now.price))
 
     @property
     def useless(self) -> bool:

@@ -60,9 +60,7 @@ class OrderDesk:
         return answers
 
     def _note(self, order: Order, event: int, now: int) -> None:
-        self.desk.persist(
-            OrderTaken(event, order.kind.value, order.by, order.why, order.fuelling_point, order.code, order.subject, now)
-        )
+        self.desk.persist(OrderTaken(event, order.kind.value, order.by, order.why, order.fuelling_point, order.code, order.subject, now))
 
     def _obey(self, order: Order) -> str | None:
         if order.kind is OrderKind.STOP_POINT:

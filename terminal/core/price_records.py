@@ -28,7 +28,7 @@ class PricesPlanned:
 
 @dataclass(frozen=True, slots=True)
 class PriceSet:
-    """A nozzle has this price from now on: each later sale carries it, and its head is told to show it. ``version`` 0: the configuration's."""
+    """A nozzle has this price from now on: each later sale carries it, its head is told to show it. ``version`` 0: the configuration's."""
 
     fp: int
     nozzle: int
@@ -46,3 +46,6 @@ class PricesTaken:
     version: int
     effective_at: int
     refused: str | None = None
+
+
+PriceRecord = PricesPlanned | PriceSet | PricesTaken

@@ -1,14 +1,14 @@
 """Unit prices: which are in force at each nozzle, which the host has announced, and what may be announced at all.
 
-The host's word has a version and a start. At its start a change is applied to each of its nozzles that has no later version, so nothing ever
-goes back to an earlier word, whatever is repeated or comes late. Prices are 1/10000 of the major unit per litre, instants the terminal's UTC
-milliseconds. Sources: features.md F38; reference dispenser-protocols 8, rules 4 and 6; firmware_notes/host-api.md, "Prices".
+The host's word has a version and a start. At its start a change is applied to each of its nozzles that has no later version, so nothing
+ever goes back to an earlier word, whatever is repeated or comes late. Prices are 1/10000 of the major unit per litre, instants the
+terminal's UTC milliseconds. Sources: features.md F38; reference dispenser-protocols 8, rules 4 and 6; firmware_notes/host-api.md, "Prices".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from terminal.core.card_data import Nozzle
 from terminal.core.point_config import PointConfig
@@ -16,6 +16,8 @@ from terminal.core.price_records import NozzlePrice, PriceSet, PricesPlanned
 
 FROM_CONFIGURATION = 0
 """The version of a price that was the configuration's: at the first start, or for a nozzle that sells something else now."""
+PRICE_JUMP_PERCENT = 30
+"""How far a price may move at once without being confirmed, where the configuration says nothing."""
 MOST_PLANNED = 32
 """Changes that may wait for their starts at once; a host that plans more is wrong."""
 FARTHEST_MS = 366 * 24 * 3_600_000
@@ -42,6 +44,15 @@ class PricesPushed:
     rows: tuple[PriceRow, ...]
     confirm_jump: bool = False
     why: str = ""
+
+
+@dataclass(slots=True)
+class PriceMemory:
+    """What the ledger remembers of prices."""
+
+    in_force: dict[tuple[int, int], PriceSet] = field(default_factory=dict)
+    planned: list[PricesPlanned] = field(default_factory=list)
+    newest: int = FROM_CONFIGURATION
 
 
 class PricesRefused(ValueError):
@@ -72,7 +83,7 @@ class PriceBook:
     # --- the beginning --------------------------------------------------------------------------------------------------------
 
     def begin(self, point: PointConfig, now: int) -> tuple[PointConfig, list[PriceSet]]:
-        """A point with the prices of the ledger. A nozzle that the ledger does not know with this product begins with the configuration's."""
+        """A point with the prices of the ledger; a nozzle that the ledger does not know with this product has the configuration's."""
         nozzles, new = [], []
         for nozzle in point.nozzles:
             known = self.in_force.get((point.number, nozzle.nozzle))
@@ -85,19 +96,21 @@ class PriceBook:
 
     # --- announced ------------------------------------------------------------------------------------------------------------
 
-    def understand(self, word: PricesPushed, places: Places, now: int) -> tuple[NozzlePrice, ...]:
-        """What a change says of each nozzle, in order. Raises ``PricesRefused`` for one that cannot be; nothing is changed by it."""
-        if word.starts_at is not None and word.starts_at > now + FARTHEST_MS:
-            raise PricesRefused("the start lies more than a year ahead")
-        if len(self.planned) >= MOST_PLANNED and word.version not in self.planned:
-            raise PricesRefused(f"{MOST_PLANNED} changes wait for their starts already")
+    def spread(self, word: PricesPushed, places: Places) -> tuple[NozzlePrice, ...]:
+        """What a change says of each nozzle, in order. Raises ``PricesRefused`` for lines that say nothing here, or two things."""
         found: dict[tuple[int, int], tuple[int, NozzlePrice]] = {}
         for row in word.rows:
             self._take(row, places, found)
-        prices = tuple(price for _, (_, price) in sorted(found.items()))
+        return tuple(price for _, (_, price) in sorted(found.items()))
+
+    def check(self, word: PricesPushed, prices: tuple[NozzlePrice, ...], places: Places, now: int) -> None:
+        """Raises ``PricesRefused`` for a change that may not be."""
+        if word.starts_at is not None and word.starts_at > now + FARTHEST_MS:
+            raise PricesRefused("the start lies more than a year ahead")
+        if len(self.planned) >= MOST_PLANNED:
+            raise PricesRefused(f"{MOST_PLANNED} changes wait for their starts already")
         for price in prices:
             self._check(price, places[price.fp], confirmed=word.confirm_jump)
-        return prices
 
     @staticmethod
     def _take(row: PriceRow, places: Places, found: dict[tuple[int, int], tuple[int, NozzlePrice]]) -> None:
@@ -128,7 +141,8 @@ class PriceBook:
             raise PricesRefused(f"{where}: the head shows {point.price_digits} digits, {point.price_decimals} of them decimals")
         before = self._latest(price.fp, price.nozzle)
         if before and not confirmed and abs(price.price - before) * 100 > before * self.jump_percent:
-            raise PricesRefused(f"{where}: from {_text(before)} to {_text(price.price)} is more than {self.jump_percent} %, and not confirmed")
+            jump = f"from {_text(before)} to {_text(price.price)}"
+            raise PricesRefused(f"{where}: {jump} is more than {self.jump_percent} %, and not confirmed")
 
     def _latest(self, fp: int, nozzle: int) -> int:
         """The newest word about a nozzle: what a further change is compared with. 0 when there is none."""
@@ -168,6 +182,12 @@ class PriceBook:
             if known is not None and price.fp in places and known.product == price.product and known.version < change.version:
                 found.append(price)
         return found
+
+    def since(self, change: PricesPlanned) -> int | None:
+        """When the last of its nozzles got it; None when none did."""
+        places = [(price.fp, price.nozzle) for price in change.prices]
+        had = [fact.effective_at for fact in map(self.in_force.get, places) if fact is not None and fact.version == change.version]
+        return max(had, default=None)
 
     def put(self, price: NozzlePrice, version: int, now: int) -> PriceSet:
         """The nozzle has this price from now on."""

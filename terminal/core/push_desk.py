@@ -150,6 +150,10 @@ class PushDesk:
     def taken(self, event: int, effective_at: int, refused: str | None = None) -> None:
         """An event whose row this step writes: the stream resumes behind it, and the host is told after the commit."""
         self.last_event = event
+        self.owe(event, effective_at, refused)
+
+    def owe(self, event: int, effective_at: int, refused: str | None = None) -> None:
+        """The host is to be told, after the commit and until it has heard, since when an event counts."""
         self.unacknowledged[event] = effective_at
         self.refusals.pop(event, None)
         if refused is not None:

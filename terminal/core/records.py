@@ -14,6 +14,7 @@ from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.orders import OrderTaken
+from terminal.core.price_records import PriceRecord
 from terminal.core.prompt_rules import OdometerRead
 from terminal.core.rollback_mark import RollbackMarked
 
@@ -388,6 +389,7 @@ Record = (
     | DenyLifted
     | SaleCorrected
     | ClosingSet
+    | PriceRecord
     | OrderTaken
     | BatchSent
     | BatchSettled

@@ -1,4 +1,4 @@
-"""Was the ledger put back to an older copy? A counter that only goes up, kept where no copy of a disk reaches, tells; and how PINs are kept.
+"""Was the ledger put back to an older copy? A counter that only goes up, kept where no copy of a disk reaches, tells.
 
 The ledger remembers the counter's next value before it counts up: at each start, and with each try that locks an account, before that
 try's PIN is compared. A ledger whose value is behind the counter is an older copy, with PIN tries that were used already: PINs are not
@@ -10,7 +10,6 @@ up, because such a memory wears; a copy made while the terminal was off is behin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from terminal.core.effects import CountUp
@@ -18,21 +17,13 @@ from terminal.core.faults import FaultCode
 from terminal.core.host_events import LedgerConfirmed
 from terminal.core.rollback_mark import RollbackMarked
 from terminal.core.step import Desk
+from terminal.core.terminal_state import PinKeyState
 from terminal.core.units import Instant
 
 if TYPE_CHECKING:
     from terminal.core.push_desk import PushDesk
 
 SUBJECT = "tpm"
-
-
-class PinKeyState(Enum):
-    """What guards the verifiers of PINs on this terminal, as it is told to people."""
-
-    SOFTWARE = "software"  # a key in a file: who has the disk and that file has all
-    TPM = "tpm"  # a second key that cannot leave its chip
-    ROLLED_BACK = "rolled back"  # there is a chip, and the ledger is an older copy: no PIN is checked here
-    UNAVAILABLE = "unavailable"  # there should be a chip and it does not answer: no PIN is checked here
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ from terminal.core.orders import OrderAsked, OrderPushed
 from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
+from terminal.core.price_desk import PriceDesk
+from terminal.core.prices import PRICE_JUMP_PERCENT, PriceMemory
 from terminal.core.prompt_rules import Odometer
 from terminal.core.prompts import PromptDesk
 from terminal.core.push_desk import PushDesk
@@ -82,6 +84,7 @@ class SiteConfig:
     host_times: HostTimes = HostTimes()
     version: str = ""
     languages: tuple[str, ...] = LANGUAGES
+    price_jump_percent: int = PRICE_JUMP_PERCENT
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class Recovered:
     clock_contact: Instant | None = None
     same_boot: bool = False
     batches: BatchMemory = field(default_factory=BatchMemory)
+    prices: PriceMemory = field(default_factory=PriceMemory)
 
 
 class Site:
@@ -179,6 +183,7 @@ class Site:
         self.closing_desk = ClosingDesk(self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver)
         self.emergency = EmergencyDesk(self.desk, self.sessions)
         self.orders = OrderDesk(self.desk, self.push, self.emergency, self.points, host_resets=config.rules.host_resets_emergency_stop)
+        self.prices = PriceDesk(self, recovered.prices)
         self.state = StateDesk(self, self.answers.host_spoke)
         self.answers.on_return = self.state.host_is_back
         self.in_service = True
@@ -199,6 +204,7 @@ class Site:
         )
         self.desk.persist(TerminalStarted(self.boot_id, self.config.version))
         self.rollback.begin()
+        self.prices.begin(at)
         for one in list(known.open_sales):
             self._resume(one, at)
         self._drain(at)
@@ -249,6 +255,7 @@ class Site:
             **self.answers.routes(),
             **self.push.routes(),
             **self.state.routes(),
+            **self.prices.routes(),
             CorrectionPushed: self.corrections.heard,
             ClosingPushed: self.closing_desk.heard,
             LedgerConfirmed: lambda event, at: self.rollback.confirmed(event, self.push, at),
@@ -344,6 +351,7 @@ class Site:
         self.batches.look(at)
         self._count_messages()  # a batch may be full
         self._counted = 0
+        self.prices.look(at)
         self.state.step_ended(tuple(self.desk.effects), at)
         if any(isinstance(effect, Persist | Enqueue) for effect in self.desk.effects):
             self.uploads.write_acknowledgements()  # this step has a commit of its own to go with

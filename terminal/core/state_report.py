@@ -20,6 +20,7 @@ from terminal.core.host_events import (
     StateDue,
     StateFailed,
 )
+from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.records import ClosingSet, FaultCleared, FaultRaised, ListsAdopted, MessageQuarantined
 from terminal.core.terminal_state import FaultReport, ListsState, PointReport, QueueState, TerminalState, enforced
 from terminal.core.units import Instant, UtcMs
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 SOON_MS = 1_000
 """After a change: what changes together is told together, and within the two seconds of the contract."""
-_CHANGES = (FaultRaised, FaultCleared, ListsAdopted, ClosingSet)
+_CHANGES = (FaultRaised, FaultCleared, ListsAdopted, ClosingSet, PricesPlanned, PriceSet, PricesTaken)
 
 
 class StateDesk:
@@ -153,6 +154,7 @@ class StateDesk:
             closed=tuple(closings.closed.values()),
             enforces=self.enforces,
             pin_key=site.rollback.state,
+            prices=site.prices.state(),
         )
 
     # --- which list is in use ------------------------------------------------------------------------------------------------------

@@ -7,18 +7,16 @@ one thing that matters here: hold first, question second; approval and hold in o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.events import MediumPresented
 from terminal.core.attempt import SaleExtra
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
 from terminal.core.backlog import host_unaware
-from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, Wish
 from terminal.core.card_desk import CardDesk, Half
 from terminal.core.closings import Closings
-from terminal.core.deny_book import OnDeny
 from terminal.core.effects import AskHost
 from terminal.core.events import HostOverdue
 from terminal.core.facts import PinResult
@@ -45,6 +43,7 @@ from terminal.core.records import Allowed, MediumRef, NozzleRef
 from terminal.core.refusals import Refusals, explaining, judged
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import money_text, reason_text, volume_text
+from terminal.core.site_rules import SiteRules as SiteRules
 from terminal.core.step import Desk
 from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant, UtcMs
@@ -56,23 +55,6 @@ CERTAIN_BY_LISTS = (Reason.CARD_BLOCKED, Reason.CUSTOMER_BLOCKED, Reason.CARD_EX
 UNBOUNDED = HostAnswer(HostDecision.APPROVED)
 """What the host could say at best: with it, a decision tells what is certain before the host was asked."""
 DRIVER_PROMPT = "DRIVER"
-
-
-@dataclass(frozen=True, slots=True)
-class SiteRules:
-    """Where we are and by which rules: the part of the configuration that decides."""
-
-    terminal: str
-    site: str
-    zone: str
-    currency: str
-    decimals: int
-    policy: Policy
-    on_deny: OnDeny = OnDeny.STOP
-    batch_sales: int = BATCH_SALES
-    networks: tuple[str, ...] = ()
-    bank_cards: bool = False
-    host_resets_emergency_stop: bool = False
 
 
 class Teller:
@@ -101,7 +83,7 @@ class Teller:
         self.minting = minting
         self.pins = PinDesk(desk, link, pin_tries)
         places = (rules.site, *rules.networks)
-        self.cards = CardDesk(desk, lists, vault, rules.zone, places, bank_cards=rules.bank_cards)
+        self.cards = CardDesk(desk, lists, vault, rules.zone, places, rules.trust, bank_cards=rules.bank_cards)
         self.prompt_desk = PromptDesk(desk, lists, vault, {})
         self.refusals = Refusals(desk, rules.terminal, refusals)
         self.closings = Closings()

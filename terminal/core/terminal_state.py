@@ -11,7 +11,6 @@ from enum import Enum
 from terminal.core.card_data import BalanceKind
 from terminal.core.closings import Closing
 from terminal.core.reasons import Measure, Period
-from terminal.core.rollback import PinKeyState
 
 
 class Offline(Enum):
@@ -20,6 +19,15 @@ class Offline(Enum):
     EXACT = "exact"
     BOUNDED = "bounded"  # never more than this terminal can know of; other terminals' use since the lists is not in it
     NO = "no"
+
+
+class PinKeyState(Enum):
+    """What guards the verifiers of PINs on this terminal, as it is told to people."""
+
+    SOFTWARE = "software"  # a key in a file: who has the disk and that file has all
+    TPM = "tpm"  # a second key that cannot leave its chip
+    ROLLED_BACK = "rolled back"  # there is a chip, and the ledger is an older copy: no PIN is checked here
+    UNAVAILABLE = "unavailable"  # there should be a chip and it does not answer: no PIN is checked here
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,37 @@ class FaultReport:
 
 
 @dataclass(frozen=True, slots=True)
+class NozzlePriceReport:
+    """A price in force. ``shown``: what the head last said that it shows, None where it has not said."""
+
+    fuelling_point: int
+    nozzle: int
+    product: str
+    price: int
+    version: int
+    since: int
+    shown: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedPrices:
+    """A change that is in the ledger and not in force everywhere yet."""
+
+    version: int
+    event: int
+    starts_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PricesState:
+    """The newest version that was taken, the prices in force, and the changes that are announced."""
+
+    version: int
+    in_force: tuple[NozzlePriceReport, ...] = ()
+    planned: tuple[AnnouncedPrices, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalState:
     """The whole report. ``clock_offset_ms``: the host's last time less ours when it was said."""
 
@@ -106,3 +145,4 @@ class TerminalState:
     closed: tuple[Closing, ...]
     enforces: tuple[Enforced, ...]
     pin_key: PinKeyState = PinKeyState.SOFTWARE
+    prices: PricesState = PricesState(0)

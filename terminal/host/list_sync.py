@@ -109,8 +109,16 @@ class ListSync:
         *,
         tidy: Callable[[], None] = lambda: None,
         snapshot_ms: int = 600_000,
+        tpm: str = "",
+        previous: Callable[[], str] = lambda: "",
     ) -> None:
-        """``tidy``: what is to be done to card files now and then on a thread where nobody waits for it."""
+        """``tidy``: what is to be done to card files now and then on a thread where nobody waits for it.
+
+        ``tpm``: the device by which PINs get a second layer, which changes of cards cannot be given in the core's time: the whole list is
+        fetched then, and what has its layer in the ``previous`` file is taken over.
+        """
+        self._tpm = tpm
+        self._previous = previous
         self._tidy = tidy
         self._handed: tuple[str, int] | None = None  # the version that the changes handed over last lead to
         self._lane = lane
@@ -201,6 +209,8 @@ class ListSync:
             base, mark = head.version, mark.after(head.offer)
         if base < newest.version:
             raise ListTrouble(None, f"{_name(newest)}: the changes end at {base}", whole=True)
+        if self._tpm and any(op.table == "card" for delta in deltas for op in delta.ops):
+            return None
         return Changes(tuple(deltas)) if sum(len(delta.ops) for delta in deltas) <= DELTA_ROWS else None
 
     def _delta_head(self, raw: bytes) -> Head:
@@ -246,6 +256,8 @@ class ListSync:
                     head.sha256,
                     head.content_hash,
                     offer.issued_at,
+                    self._tpm,
+                    self._previous(),
                 )
             )
         except (ListError, ImportFailed) as error:

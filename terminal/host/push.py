@@ -16,10 +16,14 @@ import msgspec
 
 from terminal.core.deny_subject import DenyKind, DenySubject
 from terminal.core.events import DenyPushed, ListHint, PushDown, PushUnreadable, PushUp
-from terminal.core.host_events import ClosingPushed, ClosingScope, CorrectionKind, CorrectionPushed, EventUnusable
+from terminal.core.host_events import ClosingPushed, ClosingScope, CorrectionKind, CorrectionPushed, EventUnusable, LedgerConfirmed
+from terminal.core.orders import OrderPushed
+from terminal.core.prices import PricesPushed
 from terminal.host.client import HostClient, Trouble
 from terminal.host.event_stream import EventParser, Heartbeat, StreamEvent
 from terminal.host.json_lane import Amount, Lane, LaneError, decode
+from terminal.host.price_events import prices
+from terminal.host.push_orders import order
 
 LOG = logging.getLogger("terminal.host")
 SILENCE_MS = 60_000
@@ -92,14 +96,16 @@ class _Numbered(msgspec.Struct):
     id: EventId
 
 
-PushEvent = DenyPushed | CorrectionPushed | ClosingPushed | LedgerConfirmed | EventUnusable | ListHint | PushUnreadable
-NUMBERED = (DenyPushed, CorrectionPushed, ClosingPushed, LedgerConfirmed, EventUnusable)
+PushEvent = (
+    DenyPushed | CorrectionPushed | ClosingPushed | OrderPushed | PricesPushed | LedgerConfirmed | EventUnusable | ListHint | PushUnreadable
+)
+NUMBERED = (DenyPushed, CorrectionPushed, ClosingPushed, OrderPushed, PricesPushed, LedgerConfirmed, EventUnusable)
 """What has an id of the stream, behind which it is resumed."""
 
 
 def meaning(event: StreamEvent) -> PushEvent | None:
     """What an event of the stream says; None for a kind that the contract does not know, which a newer host may send."""
-    if event.name not in ("deny", "lists", "correction", "closing", "ledger"):
+    if event.name not in ("deny", "lists", "correction", "closing", "order", "ledger", "prices"):
         return None
     if event.spoilt:
         return PushUnreadable(f"a {event.name} event is longer than allowed")
@@ -110,6 +116,10 @@ def meaning(event: StreamEvent) -> PushEvent | None:
             return _closing(event.data)
         if event.name == "ledger":
             return _ledger(event.data)
+        if event.name == "order":
+            return order(event.data)
+        if event.name == "prices":
+            return prices(event.data)
         if event.name == "lists":
             hint = decode(event.data, _Hint)
             return ListHint(hint.epoch, hint.version)

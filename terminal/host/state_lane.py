@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from terminal.core.host_events import AppliedAnswered, AppliedFailed, StateAnswered, StateFailed
-from terminal.core.terminal_state import TerminalState
+from terminal.core.terminal_state import PricesState, TerminalState
 from terminal.host.client import HostClient, Trouble
 from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Call, Lane, LaneError, instant_text
 from terminal.runtime.logs import masked
@@ -89,6 +89,25 @@ def _text(text: str, length: int = TEXT_LENGTH) -> str:
     return masked(text)[:length]
 
 
+def _prices(prices: PricesState) -> dict[str, Any]:
+    return {
+        "version": prices.version,
+        "in_force": [
+            {
+                "fuelling_point": one.fuelling_point,
+                "nozzle": one.nozzle,
+                "product": one.product,
+                "price": one.price,
+                "version": one.version,
+                "since": instant_text(one.since),
+                "shown": one.shown,
+            }
+            for one in prices.in_force
+        ],
+        "planned": [{"version": one.version, "event": one.event, "starts_at": instant_text(one.starts_at)} for one in prices.planned],
+    }
+
+
 def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
     lists, queue = state.lists, state.queue
     return {
@@ -131,5 +150,6 @@ def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
             {"scope": one.scope.value, "name": one.name, "why": _text(one.why), "since": instant_text(one.since)} for one in state.closed
         ],
         "pin_key": state.pin_key.value,
+        "prices": _prices(state.prices),
         "enforces": [{"limit": one.limit, "offline": one.offline.value} for one in state.enforces],
     }

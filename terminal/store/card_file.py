@@ -22,7 +22,7 @@ from terminal.core.card_data import Balance, Baseline, Card, Customer, Limit, Sh
 from terminal.core.card_lists import ListDelta
 from terminal.core.card_table import CardRange
 from terminal.core.prompt_rules import Odometer, PromptRule
-from terminal.store import identification
+from terminal.store import identification, pin_layer
 from terminal.store.list_rows import ONLINE, bound_of, hash_text, row_hash, subject_key
 
 T = TypeVar("T")
@@ -140,6 +140,11 @@ class CardFile:
         self._last: tuple[str, Bounds] = ("", _NONE)
         self._plain = identification.missing(self._connection)
         self.ranges: tuple[CardRange, ...] = () if self._plain else identification.ranges(self._connection)
+
+    @property
+    def layered(self) -> bool:
+        """PINs have the second layer in this file."""
+        return pin_layer.layered(self._connection)
 
     def shrink(self) -> None:
         """Give the memory of its cached pages back: nobody reads this file any more."""
@@ -268,6 +273,8 @@ class CardFile:
         offer = delta.offer
         if epoch != offer.epoch or version != delta.base:
             raise CardFileError(f"the delta to {offer.version} is based on {delta.base}, the live list is {epoch}/{version}")
+        if self.layered and any(op.table == "card" for op in delta.ops):
+            raise CardFileError(f"the delta to {offer.version} changes cards, whose PINs have a second layer here")
         total = int(content, 16)
         for op in sorted(delta.ops, key=lambda one: (one.table, one.key)):  # in the order of the file: each page is met once
             condition = where(op.table)

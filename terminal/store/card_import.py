@@ -23,6 +23,8 @@ import msgspec
 from terminal.store import identification
 from terminal.store.card_file import KEYS, TABLES, log_of
 from terminal.store.list_rows import MAX_LINE, ListError, RowReader, hash_text
+from terminal.store.pin_layer import Layer, layering
+from terminal.store.tpm import TpmError
 
 PIECE = 128 << 10
 CHUNK = 2_000
@@ -31,7 +33,8 @@ _GZIP = b"\x1f\x8b"
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What to build from what, and what the signed head promised of it."""
+    """What to build from what, and what the signed head promised of it. ``tpm``: the device by which PINs get their second layer,
+    ``previous`` the card file from which what has it already is taken over."""
 
     source: str
     target: str
@@ -42,6 +45,8 @@ class Job(msgspec.Struct, frozen=True):
     sha256: str
     content_hash: str
     issued_at: int
+    tpm: str = ""
+    previous: str = ""
 
 
 class _Done(msgspec.Struct):
@@ -70,6 +75,8 @@ def build(job: Job) -> None:
         _sync(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise ImportFailed(f"the card file cannot be written: {error}") from error
+    except TpmError as error:
+        raise ImportFailed(f"the PINs cannot be guarded: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
         log_of(partial).unlink(missing_ok=True)
@@ -83,7 +90,8 @@ def _fill(partial: Path, job: Job, lines: Iterator[list[bytes]]) -> None:
             connection.execute(f"PRAGMA {setting}").fetchone()
         connection.executescript(TABLES)
         connection.execute("BEGIN")
-        _Filler(connection).fill(job, lines)
+        with layering(connection, job.tpm, job.previous) as layer:
+            _Filler(connection, layer).fill(job, lines)
         head = (job.epoch, job.version, job.rows, job.sha256, job.content_hash, job.issued_at)
         connection.execute("INSERT INTO head VALUES (?, ?, ?, ?, ?, ?)", head)
         connection.execute("COMMIT")
@@ -95,8 +103,9 @@ def _fill(partial: Path, job: Job, lines: Iterator[list[bytes]]) -> None:
 class _Filler:
     """Puts rows into their tables, many at a time, and keeps both hashes."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, layer: Layer) -> None:
         self._connection = connection
+        self._layer = layer
         self._waiting: dict[str, list[tuple[bytes | str, ...]]] = {table: [] for table in KEYS}
         marks = {table: ", ".join("?" * (len(key) + 1)) for table, key in KEYS.items()}
         self._insert = {table: f"INSERT INTO {table} VALUES ({marks[table]})" for table in KEYS}  # noqa: S608 - our own words
@@ -124,7 +133,7 @@ class _Filler:
         for table, rows in self._waiting.items():
             if len(rows) >= at_least:
                 try:
-                    self._connection.executemany(self._insert[table], rows)
+                    self._connection.executemany(self._insert[table], self._layer(rows) if table == "card" else rows)
                 except sqlite3.IntegrityError:
                     raise ListError(f"a {table} row comes twice") from None
                 rows.clear()

@@ -116,6 +116,8 @@ _COMPARED: dict[str, str] = {
     "closing": "SELECT scope || ' ' || name, why, event, since FROM closing",
     "fault": "SELECT code || ' ' || subject, detail, since FROM fault",
     "batch": "SELECT 'batch ' || batch, * FROM batch",
+    "price": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, product, price, version, since FROM price",
+    "price_plan": "SELECT 'version ' || version, row FROM price_plan",
     "meta": "SELECT name, value FROM meta",
 }
 """Table → a row's name, and what is compared of it. A message's body is the host lane's and not in the journal."""

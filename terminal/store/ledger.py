@@ -6,7 +6,9 @@ there (reference security-and-reliability 5.2). Every setting is read back at ev
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -234,12 +236,24 @@ def _prepare(connection: sqlite3.Connection, settings: Sequence[tuple[str, str, 
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
+def _is_a_persons(path: Path) -> bool:
+    """Is what keeps this file from being opened for a person to mend? Otherwise it is the disk's, which may be whole again by itself."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        folder = path.parent
+        return not folder.is_dir() or not (os.access(folder, os.W_OK | os.X_OK) or os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+    return False
+
+
 def _refusal(path: Path, error: sqlite3.DatabaseError) -> Exception:
     if isinstance(error, sqlite3.OperationalError):
         text = str(error)
         if "locked" in text:
             return LedgerBusy(f"{path}: another program has the ledger open; stop the terminal first")
-        if "readonly" in text or "read-only" in text or "disk" in text:
+        if "readonly" in text or "read-only" in text or "disk" in text or not _is_a_persons(path):
             return StorageFailed(text)
         return LedgerError(f"{path}: {text}; check that the directory exists and may be written")
     return LedgerError(f"{path}: not a ledger, or damaged ({error}); keep the file and restore the last backup")

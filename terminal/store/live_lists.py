@@ -40,9 +40,11 @@ class _Deny:
 class LiveLists:
     """Whichever card file is live; none at all before the first list arrived. ``own`` False: only looks, and changes no file."""
 
-    def __init__(self, directory: Path, *, own: bool = True) -> None:
+    def __init__(self, directory: Path, *, own: bool = True, layered: bool | None = None) -> None:
+        """``layered``: PINs must have their second layer, or must not; None: nobody checks a PIN by these."""
         self.directory = directory
         self.own = own
+        self.layered = layered
         self.file: CardFile | None = None
         self._retired: deque[CardFile] = deque()
         self.epoch = ""
@@ -62,6 +64,9 @@ class LiveLists:
             fresh.close()
             found = f"{fresh.head.epoch}/{fresh.head.version}"
             raise CardFileError(f"{path.name}: holds list {found}, older than {mark.epoch}/{mark.version}, which was adopted here")
+        if self.layered is not None and fresh.layered is not self.layered:
+            fresh.close()
+            raise CardFileError(f"{path.name}: its PINs are guarded otherwise than this terminal's; the list is fetched anew")
         old, self.file = self.file, fresh
         self._note(fresh)
         if old is not None:

@@ -11,8 +11,10 @@ from terminal.core import records as r
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
 from terminal.core.orders import OrderTaken
+from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prompt_rules import OdometerRead
 from terminal.core.rollback_mark import RollbackMarked
+from terminal.store import price_store
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
@@ -272,6 +274,9 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.BatchSent: _batch_sent,
     r.BatchSettled: _batch_settled,
     r.EventPassed: _event_passed,
+    PricesPlanned: price_store.planned,
+    PriceSet: price_store.in_force,
+    PricesTaken: price_store.taken,
     r.EventAcknowledged: _event_acknowledged,
     r.FaultRaised: _fault_raised,
     r.FaultCleared: _fault_cleared,

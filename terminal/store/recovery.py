@@ -21,6 +21,7 @@ from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
 from terminal.core.site import Recovered
 from terminal.core.units import Instant, UtcMs
+from terminal.store import price_store
 from terminal.store.batch_memory import remembered
 from terminal.store.ledger import Ledger
 from terminal.store.past_sales import USE_COLUMNS, LedgerPast, use_of_row, waits_since, with_corrections
@@ -65,6 +66,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
         for scope, name, why, event, since in db.execute("SELECT scope, name, why, event, since FROM closing ORDER BY since")
     ]
     found.past = LedgerPast(db)
+    found.prices = price_store.remembered(db)
     found.fault_since = {(code, subject): since for code, subject, since in db.execute("SELECT code, subject, since FROM fault")}
     (found.quarantined,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 1").fetchone()
     found.oldest = waits_since(db)

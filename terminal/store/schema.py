@@ -98,4 +98,11 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE refusal (code TEXT PRIMARY KEY, row INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     ALTER TABLE ack ADD COLUMN refused TEXT;
     """,
+    """
+    CREATE TABLE price (
+        fp INTEGER NOT NULL, nozzle INTEGER NOT NULL, product TEXT NOT NULL, price INTEGER NOT NULL, version INTEGER NOT NULL,
+        since INTEGER NOT NULL, PRIMARY KEY (fp, nozzle)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE price_plan (version INTEGER PRIMARY KEY, row INTEGER NOT NULL) STRICT;
+    """,
 )

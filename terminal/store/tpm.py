@@ -21,7 +21,11 @@ from terminal.store.tpm_codec import TpmError
 
 T = TypeVar("T")
 
-__all__ = ["Tpm", "TpmError", "second_layer"]
+__all__ = ["SCHEME", "TPM_SCHEME", "Tpm", "TpmError", "second_layer"]
+
+SCHEME = "opin1"
+TPM_SCHEME = "opin1-tpm"
+"""How verifiers are stored: as the list has them, or with the second layer on them."""
 
 PATIENCE_MS = 5_000
 """Longest wait for one answer; making a key takes a slow chip most of a second."""

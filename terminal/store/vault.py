@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,12 +15,14 @@ from terminal.core.card_data import PinRule
 from terminal.core.ids import SaleId
 from terminal.core.pin import PinBlock, PinEntry, opin1
 from terminal.store.pin_keys import PinKeys
+from terminal.store.tpm import SCHEME, TPM_SCHEME, Tpm, TpmError, second_layer
 
 TOKEN_DOMAIN = b"fleet/pan-token/v1\0"
 SEAL_DOMAIN = b"fleet/card-seal/v1\0"
 SECOND_SLOT = b"\0second"
 ANSWER_DOMAIN = b"fleet/prompt-answer/v1\0"
 KEY_BYTES = 32
+LOG = logging.getLogger("terminal.store")
 
 
 class KeyFileError(Exception):
@@ -29,24 +32,27 @@ class KeyFileError(Exception):
 class KeyVault:
     """See ``core.ports.Vault``. Nothing in here has a repr that shows anything."""
 
-    def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes, pin_keys: PinKeys | None = None) -> None:
+    def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes, pin_keys: PinKeys | None = None, tpm: Tpm | None = None) -> None:
         """``token_key`` K_tok of the fleet, ``pin_key`` K_dev of this terminal, ``card_key`` for the field that only the host opens.
 
-        ``pin_keys`` None: this terminal enciphers no PIN.
+        ``pin_keys`` None: this terminal enciphers no PIN. ``tpm``: verifiers have a second layer by it.
         """
+        self.tpm = tpm
         self.pin_keys = pin_keys
         self._token_key = token_key
         self._pin_key = pin_key
         self._aead = AESGCM(card_key)
 
     @classmethod
-    def from_files(cls, token: Path, pin: Path, card: Path, pin_keys: Path | None = None) -> KeyVault:
-        """Read the three keys, each 64 hex digits; ``pin_keys`` is the sealed file of the keys for PIN blocks, which need not be there.
+    def from_files(cls, token: Path, pin: Path, card: Path, pin_keys: Path | None = None, tpm: Path | None = None) -> KeyVault:
+        """Read the three keys, each 64 hex digits; ``pin_keys`` is the sealed file of the keys for PIN blocks, which need not be there,
+        ``tpm`` the device of a TPM.
 
         Raises ``KeyFileError``.
         """
         key = read_key(pin)
-        return cls(read_key(token), key, read_key(card), None if pin_keys is None else PinKeys(pin_keys, key))
+        sealed = None if pin_keys is None else PinKeys(pin_keys, key)
+        return cls(read_key(token), key, read_key(card), sealed, None if tpm is None else Tpm(tpm))
 
     def token(self, number: str) -> str:
         """First 16 bytes of HMAC-SHA256(K_tok, domain ‖ number), as hex (reference security-and-reliability 4.1)."""
@@ -73,10 +79,16 @@ class KeyVault:
         """See ``core.ports.Vault``."""
         return None if self.pin_keys is None else self.pin_keys.encipher(number, pin)
 
-    def pin_matches(self, rule: PinRule, account: str, pin: PinEntry) -> bool:
+    def pin_matches(self, rule: PinRule, account: str, pin: PinEntry) -> bool | None:
         """Compare in constant time. A scheme or verifier that we cannot read matches nothing, after the same work."""
         made = opin1(self._pin_key, _hex(account), rule.epoch & 0xFFFFFFFF, pin)
-        return hmac.compare_digest(made, _hex(rule.verifier)) and rule.scheme == "opin1"
+        if self.tpm is not None:
+            try:
+                (made,) = second_layer(self.tpm, [made])
+            except TpmError as error:
+                LOG.error("event=PinKeyUnavailable why=%r", str(error))
+                return None
+        return hmac.compare_digest(made, _hex(rule.verifier)) and rule.scheme == (SCHEME if self.tpm is None else TPM_SCHEME)
 
 
 def _hex(text: str) -> bytes:

@@ -7,6 +7,12 @@ from tests.behaviour.stage import Kind, NotSo, Stage, known
 from tests.behaviour.values import Unclear
 
 FLEET_SELECT = bytes.fromhex("00A4040007F0464C45455401")
+CERTIFIED = {
+    "a copy": "certificate copy",
+    "a foreign twin": "foreign certificate",
+    "an expired twin": "expired certificate",
+    "a renamed twin": "certificate of another",
+}
 SWIPES = {"stops halfway": "half", "its keys bounce": "noise", "the system loses a part": "dropped"}
 
 
@@ -45,6 +51,30 @@ def _tear(stage: Stage, number: str, exchange: str) -> None:
 def _copy(stage: Stage, make: str, number: str) -> None:
     stage.new_attempt()
     stage.world.insert(number, make="copy" if make == "a copy" else "no proof")
+    stage.settle()
+
+
+@known(Kind.WHEN, 'the driver inserts certified card "{number}"')
+def _certified(stage: Stage, number: str) -> None:
+    stage.new_attempt()
+    stage.world.insert(number, make="certificate")
+    stage.settle()
+
+
+@known(Kind.WHEN, 'the driver inserts certified card "{number}" and pulls it out at exchange {exchange}')
+def _tear_certified(stage: Stage, number: str, exchange: str) -> None:
+    at = values.whole(exchange, "the exchange")
+    if at < 1:
+        raise Unclear("exchanges are counted from 1")
+    stage.new_attempt()
+    stage.world.insert(number, make="certificate", tear_at=at)
+    stage.settle()
+
+
+@known(Kind.WHEN, 'the driver inserts {make:a copy|a foreign twin|an expired twin|a renamed twin} of certified card "{number}"')
+def _certified_copy(stage: Stage, make: str, number: str) -> None:
+    stage.new_attempt()
+    stage.world.insert(number, make=CERTIFIED[make])
     stage.settle()
 
 

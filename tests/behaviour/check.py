@@ -25,6 +25,7 @@ _EMPTY: dict[str, object] = {
     "faults": (),
     "ledger_sales": (),
     "unattributed": (),
+    "orders_taken": (),
     "host_sales": 0,
     "host_open_authorizations": 0,
     "books": Books({}, {}, {}, 0, 0, (), ()),

@@ -12,7 +12,7 @@ from typing import Any
 
 from terminal.core.units import cost_of
 from tests.behaviour.command_line import CommandLine
-from tests.behaviour.world import Amount, Books, CardRow, Correction, HostConduct, Release, SaleSeen, Setup, Subject
+from tests.behaviour.world import Amount, Books, CardRow, Correction, GivenOrder, HostConduct, PriceSaid, Release, SaleSeen, Setup, Subject
 
 
 class FakeWorld:
@@ -151,6 +151,19 @@ class FakeWorld:
     def emergency_stop(self, pressed: bool) -> None:
         self.acts.append(f"emergency_stop {pressed}")
 
+    def head_alarm(self, fp: int, code: int) -> None:
+        self.acts.append(f"head_alarm {fp} {code}")
+
+    def dispense_unreleased(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        self.acts.append(f"dispense_unreleased {fp} {nozzle} {volume_ml}")
+
+    def order(self, order: GivenOrder) -> str | None:
+        self.acts.append(f"order {order.kind}")
+        return None
+
+    def orders_taken(self) -> Sequence[tuple[str, str]]:
+        return ()
+
     def disk_full(self, full: bool) -> None:
         self.acts.append(f"disk_full {full}")
 
@@ -191,8 +204,17 @@ class FakeWorld:
     def exchange_head(self, fp: int) -> None:
         self.acts.append(f"exchange_head {fp}")
 
-    def change_price(self, product: str, price: int) -> None:
-        self.acts.append(f"change_price {product} {price}")
+    def change_price(self, said: PriceSaid) -> None:
+        self.acts.append(f"change_price {said.product} {said.price}")
+
+    def price_at_head(self, fp: int, nozzle: int, price: int) -> None:
+        self.acts.append(f"price_at_head {fp} {nozzle} {price}")
+
+    def head_keeps_prices(self, fp: int, keeps: bool) -> None:
+        self.acts.append(f"head_keeps_prices {fp} {keeps}")
+
+    def head_price(self, fp: int, nozzle: int) -> int | None:
+        return None
 
     # -- looking
 

@@ -17,6 +17,7 @@ from terminal.core.account_book import AccountBook
 from terminal.core.bounds import remainders
 from terminal.core.clock import ClockState
 from terminal.core.facts import Policy, Request, gather
+from terminal.core.orders import OrderTaken
 from terminal.core.ports import Lists
 from terminal.core.reasons import Reason
 from terminal.core.records import Refused, SaleReserved, Unattributed
@@ -115,6 +116,11 @@ def corrections(db: sqlite3.Connection, setup: Setup, correction: Correction) ->
     if correction.card is not None:
         said["card"] = correction.card
     return said | ({"prompts": dict(correction.prompts)} if correction.prompts else {})
+
+
+def orders_taken(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The orders that were obeyed: what, and by whom."""
+    return [(fact.order, fact.by) for fact in _facts(db, OrderTaken)]
 
 
 def unattributed(db: sqlite3.Connection, fp: int) -> list[int]:

@@ -194,6 +194,7 @@ class Setup:
     ranges: tuple[RangeRow, ...] = ()
     prompt_rules: tuple[PromptRuleRow, ...] = ()
     odometers: tuple[tuple[str, int], ...] = ()
+    emergency_input: bool = False
 
     def account_of(self, name: str) -> str:
         """The account of a card number; a name that is no number stands for itself."""

@@ -50,6 +50,12 @@ When the driver swipes card "7001234567890123" with track 2 alone
 When the driver inserts card "7001234567890123" and pulls it out at exchange 2
 When the driver inserts a copy of card "7001234567890123"
 When the driver inserts an unproven twin of card "7001234567890123"
+When the driver inserts certified card "7001234567890123"
+When the driver inserts certified card "7001234567890123" and pulls it out at exchange 4
+When the driver inserts a copy of certified card "7001234567890123"
+When the driver inserts a foreign twin of certified card "7001234567890123"
+When the driver inserts an expired twin of certified card "7001234567890123"
+When the driver inserts a renamed twin of certified card "7001234567890123"
 When the driver inserts a bank card
 When the driver inserts a card of another make
 When the card service stops
@@ -84,6 +90,19 @@ When the host unlocks the PIN of card "7001"
 When the host publishes the lists
 When the host spoils its lists with "wrong signature"
 When the host changes the price of "GAZOLE" to 1.799
+When the host changes the price of "GAZOLE" at fuelling point 2 to 1.799
+When the host changes the price of "GAZOLE" to 1.799 from "2026-03-28 23:55:00"
+When the host changes the price of "GAZOLE" to 2.799 and confirms the jump
+When the host changes the price of "GAZOLE" to 1.799 under version 3
+When the host wrongly changes the price of "GAZOLE" to 0.000
+When the price of nozzle 1 is set to 1.500 at the head of fuelling point 2
+When the head of fuelling point 2 keeps its prices
+When the head of fuelling point 2 takes prices again
+Then the head of fuelling point 2 shows 1.799 for nozzle 1
+Then the host hears that "GAZOLE" costs 1.799 at fuelling point 2
+Then the terminal has made the last price change
+Then the terminal refuses the last price change with "not confirmed"
+Then the last price change is not in force
 When the host closes fuelling point 2
 When the host opens fuelling point 2
 When the host closes product "GAZOLE"
@@ -100,6 +119,21 @@ When the clock is set to "2026-03-01 12:00:00"
 When the stop of fuelling point 2 is pressed
 When the emergency stop of the site is pressed
 When the emergency stop of the site is reset
+Given the emergency stop is wired to an input of the terminal
+When the emergency stop button is pulled out
+When the head of fuelling point 2 reports the alarm "vapour recovery error"
+When 5.00 L leave nozzle 1 of fuelling point 2 without a release
+When the manager stops fuelling point 2
+When the host stops fuelling point 2
+When the manager acknowledges the fault "UNATTRIBUTED_DELIVERY"
+When the host acknowledges the fault "UNATTRIBUTED_DELIVERY"
+When the host resets the emergency stop
+Then the manager may not reset the emergency stop
+Then the manager may not acknowledge the fault "PUMP_LINE_LOST"
+Then the terminal has obeyed the host's last order
+Then the terminal refuses the host's last order
+Then the journal names "manager" for "stop_point"
+Then the fault "EMERGENCY_STOP" is there once
 When the disk is full
 When the disk has room
 When the case is explained

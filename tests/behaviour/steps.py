@@ -19,13 +19,18 @@ from tests.behaviour import (
     host_thens,
     identification_steps,
     office_steps,
+    order_steps,
+    price_steps,
     thens,
     whens,
 )
 from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
-_MODULES = (givens, whens, thens, host_thens, batch_steps, office_steps, card_steps, badge_steps, identification_steps, explain_steps)
+_MODULES = (
+    *(givens, whens, thens, host_thens, batch_steps, office_steps, order_steps, price_steps),
+    *(card_steps, badge_steps, identification_steps, explain_steps),
+)
 pytest_plugins = [module.__name__ for module in _MODULES]
 
 

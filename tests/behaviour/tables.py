@@ -251,6 +251,10 @@ def _on_deny(text: str) -> str:
     return values.one_of(text, ("stop", "finish"), "what a deny does to a fuelling that runs")
 
 
+def _trust(text: str) -> str:
+    return values.one_of(text, ("T0", "T1", "T2", "T3"), "how hard a medium is to copy")
+
+
 POLICY: Mapping[str, Callable[[str], object]] = {
     "min_dispense_ml": _millilitres,
     "terminal_cap_ml": _millilitres,
@@ -261,6 +265,9 @@ POLICY: Mapping[str, Callable[[str], object]] = {
     "on_deny": _on_deny,
     "batch_sales": _count,
     "bank_cards": _yes_or_no,
+    "offline_from": _trust,
+    "offline_without_pin_from": _trust,
+    "host_resets_emergency_stop": _yes_or_no,
     "pin_tries": _count,
     "lift_timeout_ms": _milliseconds,
     "flow_timeout_ms": _milliseconds,

@@ -135,6 +135,11 @@ def local_time(text: str) -> str:
     return text
 
 
+def instant_ms(text: str, zone: str) -> int:
+    """A checked local time of this zone in UTC milliseconds."""
+    return int(datetime.datetime.fromisoformat(text).replace(tzinfo=zoneinfo.ZoneInfo(zone)).timestamp()) * 1000
+
+
 def zone(text: str) -> str:
     """An IANA zone name, checked. Raises Unclear."""
     try:

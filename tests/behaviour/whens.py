@@ -6,9 +6,9 @@ A When never fails because the terminal ignores it. PYTEST_DONT_REWRITE (there i
 from __future__ import annotations
 
 from tests.behaviour import values
-from tests.behaviour.stage import DRIVER_WAIT_MS, Kind, Stage, a_fuelling_point, known
+from tests.behaviour.stage import DRIVER_WAIT_MS, Kind, NotSo, Stage, a_fuelling_point, known
 from tests.behaviour.values import Unclear
-from tests.behaviour.world import LIST_FAULTS, HostConduct, Subject, SubjectKind
+from tests.behaviour.world import LIST_FAULTS, GivenOrder, HostConduct, Subject, SubjectKind
 
 # === the driver =================================================================================================
 
@@ -144,6 +144,10 @@ def _stop(stage: Stage, fp: str) -> None:
 @known(Kind.WHEN, "the emergency stop of the site is {how:pressed|reset}")
 def _emergency(stage: Stage, how: str) -> None:
     stage.world.emergency_stop(how == "pressed")
+    if how == "reset":
+        refused = stage.world.order(GivenOrder("reset_emergency_stop", by_host=False))
+        if refused is not None:
+            raise NotSo(f"the terminal refused to reset it: {refused}")
 
 
 @known(Kind.WHEN, "the disk {how:is full|has room}")
@@ -192,8 +196,3 @@ def _publish(stage: Stage) -> None:
     stage.world.publish_lists()
 
 
-@known(Kind.WHEN, 'the host changes the price of "{product}" to {price}')
-def _price(stage: Stage, product: str, price: str) -> None:
-    if all(row.product != product for row in stage.setup.fuelling_points):
-        raise Unclear(f"no fuelling point of the table sells {product!r}")
-    stage.world.change_price(product, values.price(price))

@@ -114,12 +114,43 @@ class Correction:
     prompts: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GivenOrder:
+    """``kind`` as in ``terminal.core.orders``; ``fault`` names a fault's code, and every subject of it that is on is meant."""
+
+    kind: str
+    by_host: bool
+    fuelling_point: int | None = None
+    fault: str | None = None
+
+
 LIST_FAULTS = (
     "wrong signature", "wrong hash", "wrong content hash", "truncated", "bomb", "older", "expired", "other terminal", "skipped delta",
     "doubled delta", "wrong delta", "shrunk", "empty", "unknown field", "unknown limit", "unknown product", "negative amount",
     "absurd amount", "1970",
 )  # fmt: skip
 """What may be wrong with a list, as the steps name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSaid:
+    """What the host says of prices. ``fp`` None: wherever the product is sold; ``starts`` "": at once, else local time of the site;
+    ``version`` None: the next one; ``confirmed``: also when it jumps far; ``checked`` False: also what cannot be.
+    """
+
+    product: str
+    price: int
+    fp: int | None = None
+    starts: str = ""
+    version: int | None = None
+    confirmed: bool = False
+    checked: bool = True
+
+    def fields(self, starts_at_ms: int | None) -> dict[str, Any]:
+        """As the host's command takes them."""
+        found: dict[str, Any] = {"product": self.product, "price": self.price, "confirm_jump": self.confirmed, "checked": self.checked}
+        more = {"fuelling_point": self.fp, "starts_at_ms": starts_at_ms, "version": self.version}
+        return found | {name: value for name, value in more.items() if value is not None}
 
 
 class World(Protocol):
@@ -163,7 +194,7 @@ class World(Protocol):
     def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
         """Put a smart card in that carries this number in EF.ID. It stays in until ``remove_card``.
 
-        ``make`` as in ``hal_sim.smartcard.card``; ``tear_at``: at this command it is pulled out again (0 never).
+        ``make`` as in ``hal_sim.smartcard.card`` and ``certified``; ``tear_at``: at this command it is pulled out again (0 never).
         """
 
     def card_service(self, running: bool) -> None:
@@ -227,7 +258,21 @@ class World(Protocol):
         """The stop of this fuelling point is pressed: whatever flows there ends."""
 
     def emergency_stop(self, pressed: bool) -> None:
-        """The site's hard-wired emergency stop is pressed (True) or reset (False)."""
+        """The site's hard-wired emergency stop is pressed (True), or its button is pulled out again (False), which alone resets nothing
+        at the terminal. Whatever flows at any head ends; only the heads that can tell, and an input where one is wired, tell of it."""
+
+    def head_alarm(self, fp: int, code: int) -> None:
+        """The head of this fuelling point reports this alarm of its own (DC5 code; an AZT head has no word for it)."""
+
+    def dispense_unreleased(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        """Fuel leaves this nozzle although nobody has released it: a key switch, a defect."""
+
+    def order(self, order: GivenOrder) -> str | None:
+        """A person in charge gives an order, at the site or through the host. Why the terminal refuses it at the site; None when it is
+        done, or when it is the host's and the terminal's answer is in the host's acknowledgements."""
+
+    def orders_taken(self) -> Sequence[tuple[str, str]]:
+        """The orders of the journal: what, and by whom."""
 
     def disk_full(self, full: bool) -> None:
         """The ledger's disk takes no further byte (True), or has room again (False)."""
@@ -270,8 +315,17 @@ class World(Protocol):
     def host_corrects(self, correction: Correction) -> None:
         """The host corrects the last sale of the terminal's ledger that delivered or is in doubt, once it has its record."""
 
-    def change_price(self, product: str, price: int) -> None:
-        """The host sends a new price for this product, valid at once. 1/10000 of the major unit per litre."""
+    def change_price(self, said: PriceSaid) -> None:
+        """The host sends a new price, and a terminal that reaches it has it in its ledger when this returns, or has refused it."""
+
+    def price_at_head(self, fp: int, nozzle: int, price: int) -> None:
+        """A person changes the price of this nozzle at the head itself."""
+
+    def head_keeps_prices(self, fp: int, keeps: bool) -> None:
+        """From now on this head takes every price that the line brings and goes on showing its own (True), or obeys again."""
+
+    def head_price(self, fp: int, nozzle: int) -> int | None:
+        """Snapshot: the price that this head has for this nozzle, None where it has none. 1/10000 of the major unit per litre."""
 
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 

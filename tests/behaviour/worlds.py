@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 
 from tests.behaviour.world import Setup, World
 
+WIRES = ("perfect", "bytewise", "lossy", "noisy")
+"""What may lie between terminal and pumps in the virtual world (tests/virtual/wires.py); ``virtual/lossy`` names a world over one."""
 WORLDS = {"virtual": "tests.virtual.world:VirtualWorld", "rig": "tests.rig.world:RigWorld"}
 """Name → ``module:class``. A further world may be named as ``module:class`` on the command line."""
 
@@ -17,6 +20,11 @@ class NoSuchWorld(LookupError):
 
 def load_world(name: str) -> Callable[[Setup], World]:
     """The class of this world. Raises NoSuchWorld."""
+    name, over, wire = name.partition("/")
+    if over:
+        if name != "virtual" or wire not in WIRES:
+            raise NoSuchWorld(f"wires lie in the virtual world only, and are {', '.join(WIRES)}")
+        return functools.partial(load_world(name), wire=wire)
     where = WORLDS.get(name, name)
     module_name, colon, class_name = where.partition(":")
     if not colon:

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import click
 
 from terminal.store.schema import PAGE_SIZE
-from tests.bench import decisions, floors, lists, rig, uploads, writes
+from tests.bench import decisions, floors, lists, media, rig, uploads, writes
 from tests.bench.figures import Figure, percentile, table
 from tests.demo.station import StationError
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("rig", "virtual", "decisions", "lists", "uploads", "pages")
+PARTS = ("rig", "media", "virtual", "decisions", "lists", "uploads", "pages")
+FAILURES = (StationError, writes.CannotCount, subprocess.SubprocessError, OSError, AssertionError, RuntimeError, LookupError, ValueError)
+"""What a part may end with when something does not do what it must: said, and the other parts go on."""
 PAGE_SIZES = (512, 1024, 2048, 4096)
 BARE_COMMITS = 200
 ONLINE_SYNCS = ("PIN try", "reservation before the host is asked", "hold and decision", "release", "fill")
@@ -35,6 +38,8 @@ class Sizes:
 
     repetitions: int = 40
     idle_s: float = 30.0
+    presentations: int = 40
+    presses: int = 300
     fuellings: int = 300
     cards: tuple[int, ...] = (1_000, 100_000, 1_000_000)
     drivers: int = 200
@@ -44,7 +49,7 @@ class Sizes:
     calm_s: float = 10.0  # decisions without an import, for comparison
 
 
-QUICK = Sizes(4, 5.0, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
+QUICK = Sizes(4, 5.0, 4, 20, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
 """A sanity run: its figures are of smaller things, and their names say so."""
 
 
@@ -53,15 +58,18 @@ QUICK = Sizes(4, 5.0, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
 @click.option("--quick", is_flag=True, help="A sanity run of less than two minutes: everything smaller, no comparison of page sizes.")
 @click.option("--repetitions", type=click.IntRange(1, 1000), help=f"Drivers in the rig. [default: {Sizes().repetitions}]")
 @click.option("--idle", "idle_s", type=click.FloatRange(0, 3600), help=f"Seconds of idling in the rig. [default: {Sizes().idle_s:g}]")
+@click.option("--presentations", type=click.IntRange(1, 1000), help=f"Of each medium. [default: {Sizes().presentations}]")
+@click.option("--presses", type=click.IntRange(1, 10_000), help=f"Keys, one by one. [default: {Sizes().presses}]")
 @click.option("--fuellings", type=click.IntRange(1, 100_000), help=f"In the virtual world. [default: {Sizes().fuellings}]")
 @click.option("--cards", type=click.IntRange(1_000, 10_000_000), help=f"The largest list. [default: {max(Sizes().cards)}]")
 @click.option("--unsent", type=click.IntRange(1, 49_000), help=f"Sales that wait for the host. [default: {Sizes().unsent}]")
 @click.option("--sales", type=click.IntRange(1, 49_000), help=f"Sales to upload. [default: {Sizes().sales}]")
 @click.option("--out", default=ROOT / "build" / "bench.json", type=click.Path(dir_okay=False, path_type=Path), help="Where the JSON goes.")
 def main(parts: tuple[str, ...], quick: bool, out: Path, **given: Any) -> None:
-    """Measure the terminal: in the rig, in the virtual world, its decisions, lists and uploads, and ledgers of other page sizes.
+    """Measure the terminal: in the rig, its media, in the virtual world, its decisions, lists and uploads, and ledgers of other page sizes.
 
-    Takes about ten minutes. The load of the machine stands beside the figures: others' work makes them worse, never better.
+    Takes about a quarter of an hour; ends with 1 when a part failed, with the others' figures all the same. The load of the machine stands
+    beside the figures: others' work makes them worse, never better.
     """
     sizes = QUICK if quick else Sizes()
     wanted = {name: value for name, value in given.items() if value is not None}
@@ -69,53 +77,112 @@ def main(parts: tuple[str, ...], quick: bool, out: Path, **given: Any) -> None:
         most = wanted["cards"]
         wanted["cards"] = (*(size for size in sizes.cards if size < most), most)
     sizes = replace(sizes, **wanted)
-    parts = parts or (PARTS[:-1] if quick else PARTS)
+    wanted_parts = parts or (PARTS[:-1] if quick else PARTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=out.parent))  # beside the result: a real disk, not a temporary file system
+    run = Run(sizes, folder, out)
     try:
-        result = _measure(parts, sizes, folder)
-    except (StationError, writes.CannotCount, subprocess.SubprocessError) as error:
+        run.library = writes.build(folder.parent / "bench")
+        for part in (name for name in PARTS if name in wanted_parts):
+            run.part(part)
+    except writes.CannotCount as error:
         raise click.ClickException(f"no figures: {error}") from error
     except KeyboardInterrupt:
         click.echo("Stopped.")
         sys.exit(130)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    click.echo(f"load before {result['load_before']}, after {result['load_after']}; everything is in {out}")
+    click.echo(run.summary())
+    sys.exit(1 if run.failed else 0)
 
 
-def _measure(parts: tuple[str, ...], sizes: Sizes, folder: Path) -> dict[str, Any]:
-    before = floors.load()
-    library = writes.build(folder.parent / "bench")
-    figures: list[Figure] = []
-    result: dict[str, Any] = {"machine": floors.machine(), "load_before": before}
-    loads: dict[str, list[float]] = {}
-    shelf = lists.Shelf(folder / "lists")
-    for part in PARTS:
-        if part not in parts:
-            continue
-        if part == "rig":
-            run = rig.Rig(folder / "rig", library, sizes.repetitions, click.echo)
-            figures += rig.figures(run, run.run(sizes.idle_s))
-        elif part == "virtual":
-            click.echo(f"{sizes.fuellings} fuellings in the virtual world")
-            figures += _virtual(_play(folder / "virtual", library, sizes.fuellings, PAGE_SIZE), folder)
-        elif part == "decisions":
-            click.echo(f"decisions, lists of {', '.join(f'{size:,}' for size in sizes.cards)} cards, {sizes.unsent:,} unsent sales")
-            figures += decisions.figures(_made(folder / part), shelf, sizes.cards, sizes.drivers, sizes.unsent, sizes.blocks)
-        elif part == "lists":
-            click.echo(f"a list of {max(sizes.cards):,} cards to live")
-            figures += lists.figures(_made(folder / part), shelf, max(sizes.cards), sizes.calm_s)
-        elif part == "uploads":
-            click.echo(f"{sizes.sales:,} sales to the host")
-            figures += uploads.figures(_made(folder / part), sizes.sales)
-        elif part == "pages":
-            result["page_sizes"] = _pages(folder, library, max(1, sizes.fuellings // PAGES_SHARE))
-        loads[part] = floors.load()
-    for line in table(figures) if figures else ():
-        click.echo(line)
-    return result | {"load_after": floors.load(), "load_after_part": loads, "figures": [figure.as_json() for figure in figures]}
+class Run:
+    """The parts one after another; what is known so far stands in ``out`` behind each of them."""
+
+    def __init__(self, sizes: Sizes, folder: Path, out: Path) -> None:
+        self.sizes = sizes
+        self.folder = folder
+        self.out = out
+        self.library = Path()
+        self.failed: dict[str, str] = {}
+        self._figures: list[Figure] = []
+        self._seconds: dict[str, float] = {}
+        self._loads: dict[str, list[float]] = {}
+        self._rest: dict[str, Any] = {"machine": floors.machine(), "load_before": floors.load()}
+        self._shelf = lists.Shelf(folder / "lists")
+        self._parts: dict[str, Callable[[], list[Figure]]] = {
+            "rig": self._rig,
+            "media": self._media,
+            "virtual": self._virtual,
+            "decisions": self._decisions,
+            "lists": self._lists,
+            "uploads": self._uploads,
+            "pages": self._pages,
+        }
+
+    def part(self, name: str) -> None:
+        """Measure this part, show its figures, write everything down. A part that fails is said and kept in ``failed``."""
+        began = time.monotonic()
+        try:
+            found = self._parts[name]()
+        except FAILURES as error:
+            self.failed[name] = f"{type(error).__name__}: {error}"
+            click.echo(f"no figures of {name}: {self.failed[name]}")
+            found = []
+        self._figures += found
+        self._seconds[name] = round(time.monotonic() - began, 1)
+        self._loads[name] = floors.load()
+        for line in table(found) if found else ():
+            click.echo(line)
+        self._write()
+
+    def _write(self) -> None:
+        result = self._rest | {
+            "load_after": floors.load(),
+            "load_after_part": self._loads,
+            "seconds": self._seconds,
+            "failed": self.failed,
+            "figures": [figure.as_json() for figure in self._figures],
+        }
+        self.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    def summary(self) -> str:
+        """How long it took, what failed, what missed its bar, the load."""
+        missed = [figure.name for figure in self._figures if figure.met is False]
+        words = [f"{sum(self._seconds.values()):.0f} s, load before {self._rest['load_before']}, after {floors.load()}"]
+        words += [f"failed: {', '.join(self.failed)}"] if self.failed else []
+        words += [f"missed: {'; '.join(missed)}"] if missed else ["every bar is met"] if self._figures else []
+        return "\n".join([*words, f"everything is in {self.out}"])
+
+    # --- the parts
+
+    def _rig(self) -> list[Figure]:
+        run = rig.Rig(self.folder / "rig", self.library, self.sizes.repetitions, click.echo)
+        return rig.figures(run, run.run(self.sizes.idle_s))
+
+    def _media(self) -> list[Figure]:
+        return media.measure(self.sizes.presentations, self.sizes.presses, click.echo)
+
+    def _virtual(self) -> list[Figure]:
+        click.echo(f"{self.sizes.fuellings} fuellings in the virtual world")
+        return _virtual(_play(self.folder / "virtual", self.library, self.sizes.fuellings, PAGE_SIZE), self.folder)
+
+    def _decisions(self) -> list[Figure]:
+        sizes = self.sizes
+        click.echo(f"decisions, lists of {', '.join(f'{size:,}' for size in sizes.cards)} cards, {sizes.unsent:,} unsent sales")
+        return decisions.figures(_made(self.folder / "decisions"), self._shelf, sizes.cards, sizes.drivers, sizes.unsent, sizes.blocks)
+
+    def _lists(self) -> list[Figure]:
+        click.echo(f"a list of {max(self.sizes.cards):,} cards to live")
+        return lists.figures(_made(self.folder / "lists"), self._shelf, max(self.sizes.cards), self.sizes.calm_s)
+
+    def _uploads(self) -> list[Figure]:
+        click.echo(f"{self.sizes.sales:,} sales to the host")
+        return uploads.figures(_made(self.folder / "uploads"), self.sizes.sales)
+
+    def _pages(self) -> list[Figure]:
+        self._rest["page_sizes"] = _pages(self.folder, self.library, max(1, self.sizes.fuellings // PAGES_SHARE))
+        return []
 
 
 def _made(folder: Path) -> Path:

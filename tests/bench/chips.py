@@ -1,11 +1,15 @@
-"""What the emulators of badge reader and chip card spent themselves: their wire logs, exchange by exchange."""
+"""What the emulators of badge reader and chip card spent themselves: their wire logs, exchange by exchange; and the terminal's stamps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.bench.wires import Record
+
+STAMPS = "FORECOURT_STAMPS"
+"""The environment variable with the file of stamps (``stamped.py``)."""
 
 _PN532_ACK = bytes.fromhex("0000ff00ff00")
 _GIVE_ATR = b"\x04"
@@ -62,3 +66,9 @@ def spent_ms(exchanges: Sequence[Exchange], from_ns: int, until_ns: int) -> floa
 def within(exchanges: Sequence[Exchange], from_ns: int, until_ns: int) -> list[Exchange]:
     """The exchanges that were answered in a stretch."""
     return [each for each in exchanges if from_ns <= each.answered_ns <= until_ns]
+
+
+def stamps(path: Path, what: str) -> list[int]:
+    """The instants of one kind of event, in their order."""
+    found = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return [int(row[0]) for row in found if len(row) == 2 and row[1] == what]

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,40 @@ class Process:
             with contextlib.suppress(OSError):
                 found[int(task.name)] = self._status("voluntary_ctxt_switches", task)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a process used in a stretch of time: percent of one core, wakes, and both by thread, the busiest first."""
+
+    seconds: float
+    percent: float
+    wakes_per_s: float
+    threads: list[dict[str, float]]
+
+
+class Used:
+    """Counts what a process uses from now on."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = Process(pid)
+        self._began_ns = time.monotonic_ns()
+        self._cpu, self._wakes = self._process.threads(), self._process.wakes()
+
+    def since(self) -> Idle:
+        """Until now, of the threads that were there all the time."""
+        cpu, wakes = self._process.threads(), self._process.wakes()
+        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
+        rows = [
+            {
+                "cpu_percent": round((cpu[task] - self._cpu[task]) / 1e7 / seconds, 3),
+                "wakes_per_s": round((wakes[task] - self._wakes[task]) / seconds, 1),
+            }
+            for task in self._cpu
+            if task in cpu and task in wakes and task in self._wakes
+        ]
+        rows.sort(key=lambda row: -row["cpu_percent"])
+        return Idle(seconds, sum(row["cpu_percent"] for row in rows), sum(row["wakes_per_s"] for row in rows), rows)
 
 
 def machine() -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Badges, chip cards and keys at the real terminal in the rig: how long until it knows who it is, and how much memory it needs with everything on.
+"""Badges, chip cards and keys at the real terminal in the rig: how long until it knows who it is; its memory with everything on.
 
-*Known*: the moment at which the driver hands ``MediumPresented`` to the core's inbox (``stamped.py``). *In the field*: before the command that
-holds the badge out is written to the forecourt's process. The floor of each presentation is what the emulator spent on it itself: its
-exchanges, from the command's last byte to the answer's, by its own log.
+*Known*: the moment at which the driver hands ``MediumPresented`` to the core's inbox (``stamped.py``). *In the
+field*: before the command that holds the badge out is written to the forecourt's process. The floor of each presentation is what the
+emulator spent on it itself: its exchanges, from the command's last byte to the answer's, by its own log.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import pairwise
 from random import Random
-from typing import Any
 
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.bench import chips, floors, wires
 from tests.bench.figures import Figure, percentile, spread
-from tests.bench.stamped import VARIABLE, stamps
+from tests.bench.rig import PREPARE as PREPARE_RIG
 from tests.demo.station import StationError
 from tests.rig import settings
 from tests.rig.process import TerminalProcess, wait_for
@@ -32,9 +31,7 @@ CARD_MS = 25
 SHOWN_S = 10.0
 NOTICE_MS = 300
 DIGITS = "123456789"
-PREPARE = (
-    "import requests, serial, nfc, evdev, sqlite_utils, transitions, click, msgspec, smartcard.scard, cryptography.hazmat.primitives.ciphers.aead"
-)
+PREPARE = f"{PREPARE_RIG}, smartcard.scard"
 LOOKS = 0.2
 """A badge comes anywhere within two looks into the field, seconds."""
 
@@ -61,11 +58,11 @@ class _Station(Station):
     def _configure(self, toml: Callable[[str], str]) -> TerminalProcess:
         process = super()._configure(toml)
         self.stamps = self.folder / "stamps"
-        return _Process(process.config, process.runtime_dir, self.forecourt.ready["env"] | {VARIABLE: str(self.stamps)}, process.log)
+        return _Process(process.config, process.runtime_dir, self.forecourt.ready["env"] | {chips.STAMPS: str(self.stamps)}, process.log)
 
     def known(self) -> list[int]:
         """When media became known."""
-        return stamps(self.stamps, "MediumPresented") if self.stamps.exists() else []
+        return chips.stamps(self.stamps, "MediumPresented") if self.stamps.exists() else []
 
 
 @dataclass(slots=True)
@@ -73,7 +70,7 @@ class Found:
     """Raw values of a run."""
 
     shown: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # a medium's name to held out, known
-    pressed_ns: list[int] = field(default_factory=list)
+    pressed_ns: list[int] = field(default_factory=list)  # the last one ends the session
     resident_kib: int = 0
     chip: list[wires.Record] = field(default_factory=list)
     card: list[wires.Record] = field(default_factory=list)
@@ -153,8 +150,8 @@ class Media:
     @staticmethod
     def _welcome(station: _Station) -> None:
         """Until the medium's session is over and the next one may come."""
-        removed = len(stamps(station.stamps, "MediumPresented"))
-        if not wait_for(lambda: len(stamps(station.stamps, "MediumRemoved")) >= removed, SHOWN_S):
+        removed = len(chips.stamps(station.stamps, "MediumPresented"))
+        if not wait_for(lambda: len(chips.stamps(station.stamps, "MediumRemoved")) >= removed, SHOWN_S):
             raise StationError("a medium that was taken away is still there")
         station.forecourt.do("keys", keys=["cancel"])
         station.forecourt.do("wait_display", contains="Welcome")
@@ -185,6 +182,7 @@ class Media:
             self.found.pressed_ns.append(time.monotonic_ns())
             station.forecourt.do("keys", keys=[key])
             time.sleep(0.12 + self._random.random() * 0.05)
+        self.found.pressed_ns.append(time.monotonic_ns())
         station.forecourt.do("keys", keys=["cancel"])
         station.forecourt.do("wait_display", contains="Welcome")
 
@@ -260,7 +258,7 @@ def _smart_card(exchanges: Sequence[chips.Exchange], shown: Sequence[tuple[int, 
     took = [(known - began) / 1e6 for began, known in shown]
     own = [chips.spent_ms(exchanges, began, known) for began, known in shown]
     return [
-        _medium(f"smart card of {CARD_MS} ms a command", exchanges, seen, "card", "the PC/SC service asks the card for its answer to reset"),
+        _medium(f"smart card of {CARD_MS} ms a command", exchanges, seen, "card", "the PC/SC service's first word to the card"),
         Figure(
             "card put in to number",
             "ms",
@@ -277,8 +275,7 @@ def _pressed(found: Found) -> Figure:
     """The display's update is whole when the last byte of the line that changed is at its end of the wire."""
     first, whole, sizes = [], [], []
     drawn = [record for record in found.display if not record.out]
-    for place, pressed in enumerate(found.pressed_ns):
-        until = found.pressed_ns[place + 1] if place + 1 < len(found.pressed_ns) else pressed + 300 * wires.NS_PER_MS
+    for pressed, until in pairwise(found.pressed_ns):
         update = [record for record in drawn if pressed <= record.at_ns < until]
         if not update:
             raise StationError("a key that was pressed changed nothing at the display")
@@ -302,8 +299,3 @@ def measure(presentations: int, presses: int, tell: Callable[[str], None]) -> li
     """A run and its figures. Raises what the rig raises."""
     run = Media(presentations, presses, tell)
     return figures(run.run())
-
-
-def described(folder: Path) -> dict[str, Any]:
-    """For reading: every wire of a kept rig, by its file's size."""
-    return {path.name: path.stat().st_size for path in sorted(folder.glob("*.wire"))}

@@ -1,20 +1,19 @@
-"""The real terminal program, which also writes down when a medium or a key reached its inbox: ``python -m tests.bench.stamped run --config …``.
+"""The real terminal program, which also writes down when a medium or a key reached its inbox: ``python -m tests.bench.stamped run …``.
 
-One line ``monotonic_ns what`` per event, appended to the file that ``FORECOURT_STAMPS`` names; never a number or a key. Nothing of the program
-is changed but the one call that is looked at.
+One line ``monotonic_ns what`` per event, appended to the file that ``FORECOURT_STAMPS`` names; never a number or a key. Nothing of the
+program is changed but the one call that is looked at.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from drivers.events import KeyPressed, MediumPresented, MediumRemoved, MediumUnreadable
 from terminal.__main__ import main
 from terminal.runtime.inbox import Inbox
+from tests.bench.chips import STAMPS
 
-VARIABLE = "FORECOURT_STAMPS"
 WATCHED = (KeyPressed, MediumPresented, MediumRemoved, MediumUnreadable)
 
 
@@ -31,12 +30,6 @@ def watch(path: str) -> None:
     setattr(Inbox, "post", stamped)  # noqa: B010 - a plain assignment to a method is what mypy refuses
 
 
-def stamps(path: Path, what: str) -> list[int]:
-    """The instants of one kind of event, in their order."""
-    found = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-    return [int(row[0]) for row in found if len(row) == 2 and row[1] == what]
-
-
 if __name__ == "__main__":
-    watch(os.environ[VARIABLE])
+    watch(os.environ[STAMPS])
     main(prog_name="python -m terminal")

@@ -96,6 +96,7 @@ class Fleet(RuleBasedStateMachine):
     def _hears(self, site: Site, kind: str, sequence: int) -> None:
         """A message of a terminal; again is the same as once."""
         name = site.station.name
+        on_top = False
         if sequence in site.held:
             window, amount, on_top = site.held.pop(sequence)
             self.shares.hold(KEY, window, name, -amount, on_top=on_top)
@@ -103,7 +104,7 @@ class Fleet(RuleBasedStateMachine):
             use = site.station.truth[f"{name}-{sequence}"]
             window = window_of(Period.MONTH, use.authorized_at).key
             site.booked[sequence] = (window, use.quantity_ml)
-            self.shares.book(KEY, window, name, (1, sequence), use.quantity_ml)
+            self.shares.book(KEY, window, name, (1, sequence), use.quantity_ml, on_top=on_top)
 
     def _approves(self, site: Site, sequence: int) -> int:
         window, name = self.window(), site.station.name

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.badge.profiles import BadgeProfile
-from drivers.badge.reader import BadgeReader
+from drivers.badge.reader_thread import BadgeReader
 from drivers.badge.uid import NumberProfile
 from drivers.events import DeviceEvent, DeviceUp
 from hal_sim.badge.catalogue import Badges

@@ -130,6 +130,9 @@ class Chip:
         self.registers = {0x6302: 0x80, 0x6303: 0x80, 0x6304: 0x80, 0x6339: 0x26}
         self.speed = 115200
         self.silent = False
+        self.asks_on = False
+        """It keeps a question until somebody comes, when it is told to ask for ever (UM0701-02 7.3.5)."""
+        self.kept: bytes | None = None
         self.looks = 0
         self.blind_looks = 0
         self._running = True
@@ -146,6 +149,8 @@ class Chip:
         buffer = bytearray()
         while self._running:
             if not select.select([self.master], [], [], 0.02)[0]:
+                if self.kept is not None and self.badges:
+                    self._answer(self.kept)
                 continue
             data = os.read(self.master, 4096)
             heard = termios.tcgetattr(self.slave)[5]
@@ -156,6 +161,8 @@ class Chip:
             while (frame := self._frame(buffer)) is not None:
                 if frame and not self.silent:
                     self._obey(frame)
+                elif not frame:
+                    self.kept = None
 
     @staticmethod
     def _frame(buffer: bytearray) -> bytes | None:
@@ -178,6 +185,13 @@ class Chip:
 
     def _obey(self, frame: bytes) -> None:
         os.write(self.master, b"\x00\x00\xff\x00\xff\x00")
+        if frame[1] == 0x4A and self.asks_on and not self.badges:
+            self.kept = frame
+        else:
+            self._answer(frame)
+
+    def _answer(self, frame: bytes) -> None:
+        self.kept = None
         answer = self._command(frame[1], frame[2:])
         body = bytes([0xD5, frame[1] + 1]) + answer
         size, marker = len(body).to_bytes(1 + (len(body) > 255), "big"), b"\xff\xff" if len(body) > 255 else b""

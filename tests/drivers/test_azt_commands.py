@@ -12,6 +12,7 @@ from drivers.events import (
     FillProgressed,
     FillReported,
     NozzleReturned,
+    PricesReported,
     PumpStatus,
     PumpStatusChanged,
     TotalReported,
@@ -250,7 +251,7 @@ def test_a_price_is_set_and_read_again() -> None:
     bench, hose = lifted()
     bench.submit(SetPrices(1, (440_000,)))
     bench.run(1_000)
-    assert not bench.events
+    assert bench.take() == [PricesReported(1, (440_000,))]
     assert hose.price == 4_400
     bench.submit(replace(START, prices=(440_000,)))
     bench.run(1_500)
@@ -262,7 +263,7 @@ def test_the_price_that_a_head_has_is_not_sent_again() -> None:
     bench, hose = lifted()
     bench.submit(SetPrices(1, (450_000,)))
     bench.run(1_000)
-    assert not bench.events
+    assert bench.take() == [PricesReported(1, (450_000,))]
     assert hose.count("Q") == 0
 
 
@@ -272,7 +273,7 @@ def test_a_price_whose_answer_is_lost_is_set_all_the_same(lost: str) -> None:
     getattr(hose, lost)["Q"] = 1
     bench.submit(SetPrices(1, (440_000,)))
     bench.run(2_500)
-    assert not bench.events
+    assert bench.take() == [PricesReported(1, (440_000,))]
     assert hose.price == 4_400
     assert hose.transaction == 8
 
@@ -325,4 +326,4 @@ def test_a_head_that_never_got_a_price_is_not_programmed_until_it_has_one() -> N
     assert bench.take()[0].status is S.NOT_PROGRAMMED  # type: ignore[union-attr]
     bench.submit(SetPrices(1, (440_000,)))
     bench.run(1_000)
-    assert bench.take() == [PumpStatusChanged(1, S.RESET)]
+    assert bench.take() == [PumpStatusChanged(1, S.RESET), PricesReported(1, (440_000,))]

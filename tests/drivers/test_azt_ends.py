@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from drivers.commands import ConfirmFill, PumpCommand, ReadFill, ReadTotal, SetPrices, StopFuellingPoint
-from drivers.dispenser.azt.position import LOCAL_DOSE_ALARM, MAX_COMMANDS, OVER_ALARM
+from drivers.dispenser.azt.position import LOCAL_DOSE_ALARM, OVER_ALARM
 from drivers.dispenser.azt.profile import PositionProfile
+from drivers.dispenser.line_position import MAX_COMMANDS
 from drivers.events import (
     CommandFailed,
     DeviceEvent,

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from drivers.badge.reader import BadgeReader, Pn532, bring_back, identity
+from drivers.badge.reader import Pn532, bring_back, identity
 from drivers.badge.reader_rules import ReaderLost, check_port_path, chip_timeout
+from drivers.badge.reader_thread import BadgeReader
 from drivers.badge.uid import BadgeRefused, NumberProfile
 from drivers.events import DeviceDown, DeviceEvent, DeviceUp, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
 from tests.drivers.small_pn532 import Answer, Badge, Chip, IsoCard, Ntag, Scripted

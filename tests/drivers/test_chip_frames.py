@@ -82,7 +82,30 @@ def test_silence_half_a_frame_and_a_lost_port_differ(pair: Pair) -> None:
         pair.frames.take(1_000)
 
 
-def test_a_quick_look_asks_twice_where_a_full_one_asks_four_times_and_finds_the_same_badge() -> None:
+def test_a_chip_that_asks_on_answers_when_a_badge_comes_and_is_told_to_stop_when_none_does() -> None:
+    chip = Chip()
+    reader = Pn532(chip.path, lambda: 0)
+    chip.asks_on = True
+    try:
+        assert not reader.hear(150, lambda: False)
+        assert reader.listened
+        assert chip.kept is None, "the host's ACK has ended the question"
+        stops = iter((False, True))
+        assert not reader.hear(60_000, lambda: next(stops))
+        assert next(stops, None) is None, "a reader that is to stop does not wait for the end"
+        coming = threading.Timer(0.15, lambda: chip.badges.append(Ntag(bytes.fromhex("04A1B2C3D4E580"), None)))
+        coming.start()
+        assert reader.hear(60_000, lambda: False)
+        assert not reader.listened
+        coming.join()
+        chip.asks_on = False
+        assert reader.sense() is not None
+    finally:
+        reader.close()
+        chip.close()
+
+
+def test_the_chip_listens_by_itself_and_a_full_look_finds_the_same_badge() -> None:
     chip = Chip()
     asked: list[int] = []
     obey = chip._obey
@@ -90,13 +113,17 @@ def test_a_quick_look_asks_twice_where_a_full_one_asks_four_times_and_finds_the_
     reader = Pn532(chip.path, lambda: 0)
     try:
         asked.clear()
-        assert not reader.anybody()
-        assert asked == [0x4A, 0x32], "one question, then the field off"
+        assert not reader.hear(50, lambda: False)
+        assert asked == [0x32, 0x4A, 0x32], "it shall ask on, one question, then the field off"
+        assert not reader.listened, "this chip does not wait: it says at once that nobody is there"
+        asked.clear()
+        assert not reader.hear(50, lambda: False)
+        assert asked == [0x4A, 0x32]
         asked.clear()
         assert reader.sense() is None
-        assert asked == [0x32, 0x4A, 0x06, 0x32]
+        assert asked == [0x32, 0x32, 0x4A, 0x06, 0x32], "it shall ask once, then nfcpy's own four"
         chip.badges.append(Ntag(bytes.fromhex("04A1B2C3D4E580"), None))
-        assert reader.anybody()
+        assert reader.hear(50, lambda: False)
         target = reader.sense()
         assert bytes(target.sdd_res) == bytes.fromhex("04A1B2C3D4E580")
     finally:

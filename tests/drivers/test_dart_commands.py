@@ -11,6 +11,7 @@ from drivers.events import (
     FillProgressed,
     FillReported,
     NozzleReturned,
+    PricesReported,
     PumpStatus,
     PumpStatusChanged,
     TotalReported,
@@ -289,9 +290,31 @@ def test_prices() -> None:
     bench.submit(SetPrices(1, (11_755,)))
     bench.run(2_000)
     assert head.count(5, bytes.fromhex("001175 001234")) == 2
-    changed, refused = bench.take()
+    changed, shown, refused = bench.take()
     assert changed == PumpStatusChanged(1, PumpStatus.COMPLETED)
+    assert shown == PricesReported(1, (17_290, None)), "what the head shows, not what it was told; of the nozzle that it names"
     assert isinstance(refused, CommandFailed)
+
+
+def test_no_price_over_a_fill_that_is_not_confirmed() -> None:
+    head = Head(0x50, status=5)
+    bench = Bench(head).surveyed()
+    bench.submit(SetPrices(1, (11_750, 12_340)))
+    bench.run(2_000)
+    (refused,) = bench.take()
+    assert isinstance(refused, CommandFailed)
+    assert "not confirmed" in refused.why
+    assert head.count(5, bytes.fromhex("001175 001234")) == 0
+
+
+def test_prices_are_read_back_from_a_word_that_is_younger_than_they_are() -> None:
+    bench, head = lifted()
+    bench.take()
+    head.say(head.nozzle_word())  # queued before the prices come, so it has the old one
+    head.price = 1_888
+    bench.submit(SetPrices(1, (15_000, 18_880)))
+    bench.run(2_000)
+    assert bench.take() == [PricesReported(1, (None, 18_880))]
 
 
 def test_too_many_commands_are_refused_not_lost() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
 from drivers.events import (
     CommandFailed,
+    FillProgressed,
     LineNoise,
     NozzleLifted,
     NozzleReturned,
@@ -297,3 +300,38 @@ def test_lines_that_cannot_be_are_refused() -> None:
         DartLine("line-1", [one, PositionProfile(fp=2, address=0x50)])
     with pytest.raises(ValueError, match="fuelling point"):
         DartLine("line-1", [one, PositionProfile(fp=1, address=0x51)])
+
+
+# --- a full line ---
+
+
+def test_with_everybody_fuelling_everybody_is_heard_and_a_command_waits_for_nobody() -> None:
+    heads = [Head(0x50 + place, status=4, nozzle=2) for place in range(31)]
+    free = Head(0x6F)
+    bench = Bench(*heads, free)
+    bench.run(30_000)
+    assert len(bench.of(PumpSurveyed)) == 32
+    for _ in range(20):
+        for head in heads:
+            head.volume += 40
+        bench.run(1_000)
+    progress = [event.fp for event in bench.of(FillProgressed)]
+    assert min(progress.count(fp) for fp in range(1, 32)) >= 4, "each is read again and again"
+    turns = [at for at, wire in bench.sent if wire[0] == 0x6F and wire[1] == 0x20]
+    rounds = [after - before for before, after in zip(turns, turns[1:], strict=False)][-5:]
+    assert max(rounds) < 2_600
+    for wait in (10, 333, 777):
+        free.executed.clear()
+        free.say_nozzle(2)
+        since = bench.now
+        while not bench.of(NozzleLifted):
+            bench.run(1)
+        bench.take()
+        bench.submit(replace(START, fp=32))
+        while not free.count(*AUTHORIZE):
+            bench.run(1)
+        assert bench.now - since <= max(rounds) + 50
+        free.status = 1
+        free.say_nozzle(0)
+        bench.run(5_000 + wait)
+        bench.take()

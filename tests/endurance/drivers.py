@@ -27,9 +27,13 @@ SETUP = Setup(
     ),
     customers=(CustomerRow("C1"),),
     cards=tuple(CardRow(number, number, "badge", "C1") for number in BADGES),
-    limits=(LimitRow(Subject(SubjectKind.CUSTOMER, "C1"), "MONTH", "QUANTITY", 10_000_000_000),),
+    limits=(
+        LimitRow(Subject(SubjectKind.CUSTOMER, "C1"), "MONTH", "QUANTITY", 10_000_000_000),
+        *(LimitRow(Subject(SubjectKind.CARD, number), "FUELLING", "QUANTITY", 80_000) for number in BADGES),
+    ),
 )
-"""Two lines of two points each, both protocols; a limit that is counted and never reached."""
+"""Two lines of two points each, both protocols. A limit that is counted and never reached; each fuelling's keeps holds small enough
+for everybody to fuel at once."""
 
 HELD_S = 1.2
 """So long somebody holds a badge to the reader."""

@@ -1,8 +1,8 @@
 """SIGKILL at random moments under load: what the disk keeps is what the books say.
 
-A second thread kills the program at moments that the seed draws, without a look at what it does; so it dies in starts, in commits, between a
-commit and what leaves behind it. Half of the next starts follow at once, as under the service manager, the others a moment later. At the
-end everybody hangs up, and the three books, the numbers and the chain are compared.
+A second thread kills the program at moments that the seed draws, without a look at what it does; so it dies in starts, in commits,
+between a commit and what leaves behind it. Half of the next starts follow at once, as under the service manager, the others a moment
+later. At the end everybody hangs up, and the three books, the numbers and the chain are compared.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from tests.behaviour.told import books_differ
 from tests.endurance.drivers import SETUP, Crowd
-from tests.rig.process import TerminalEnded
 from tests.endurance.world import EnduranceWorld
+from tests.rig.process import TerminalEnded
 
 DIES_STARTING = 0.2
 START_S = 1.2

@@ -45,8 +45,16 @@ class EnduranceWorld(RigWorld):
 
     def start_program(self, begun: Callable[[int], None]) -> None:
         """Start it, say its number at once, return when it is ready. Raises TerminalEnded when it dies before."""
-        self._terminal.start()
+        self.start_only()
         begun(self.pid)
+        self.await_ready()
+
+    def start_only(self) -> None:
+        """Start it and do not wait."""
+        self._terminal.start()
+
+    def await_ready(self) -> None:
+        """Until it is ready for a driver. Raises TerminalEnded when it dies before."""
         end = time.monotonic() + READY_S
         while not self._station.ready():
             self._terminal.check()

@@ -58,6 +58,72 @@ Feature: F05 A driver puts in a chip card of the fleet
     When the driver inserts an unproven twin of card "7001231234567890123"
     Then the driver is refused with "MEDIUM_NOT_GENUINE"
 
+  Scenario: A card with a certificate proves itself, and no secret of the fleet is in the terminal
+    When the driver inserts certified card "7001231234567890123"
+    Then the driver is asked for "FUELLING POINT"
+    When the driver chooses fuelling point 2
+    And the driver removes the card
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "7001231234567890123"
+    And the three books agree
+
+  Scenario Outline: Pulled out in the middle of its certificate or its proof, the next try works
+    When the driver inserts certified card "7001231234567890123" and pulls it out at exchange <exchange>
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+    When the driver inserts certified card "7001231234567890123"
+    Then the driver is asked for "FUELLING POINT"
+
+    Examples:
+      | exchange |
+      | 1        |
+      | 2        |
+      | 3        |
+      | 4        |
+      | 5        |
+
+  Scenario Outline: <what> of a certified card is no card
+    When the driver inserts <what> of certified card "7001231234567890123"
+    Then the driver is refused with "MEDIUM_NOT_GENUINE"
+    When the driver inserts certified card "7001231234567890123"
+    Then the driver is asked for "FUELLING POINT"
+
+    Examples:
+      | what            |
+      | a copy          |
+      | a foreign twin  |
+      | an expired twin |
+      | a renamed twin  |
+
+  Scenario Outline: Without the host a site may serve only what is hard to copy, or what comes with a PIN
+    Given the terminal policy
+      | setting                  | value     |
+      | offline_from             | <from>    |
+      | offline_without_pin_from | <no_pin>  |
+    And the host is unreachable
+    When the driver inserts <card>
+    Then the driver <outcome>
+
+    Examples:
+      | from | no_pin | card                                 | outcome                                |
+      | T3   | T3     | certified card "7001231234567890123" | is asked for "FUELLING POINT"          |
+      | T3   | T0     | card "7001231234567890123"           | is refused with "OFFLINE_NOT_ALLOWED"  |
+      | T0   | T3     | card "7001231234567890123"           | is refused with "OFFLINE_NOT_ALLOWED"  |
+      | T0   | T3     | card "7001231234567890456"           | is asked for "PIN"                     |
+      | T2   | T2     | card "7001231234567890123"           | is asked for "FUELLING POINT"          |
+
+  Scenario: A copied stripe needs a PIN where a site says so, and the host may still serve it
+    Given the terminal policy
+      | setting                  | value |
+      | offline_without_pin_from | T2    |
+    And the host is unreachable
+    When the driver swipes card "7002231234567890123"
+    Then the driver is refused with "OFFLINE_NOT_ALLOWED"
+    When the host becomes reachable
+    And the driver swipes card "7002231234567890123"
+    Then the driver is asked for "FUELLING POINT"
+
   Scenario: A bank card is asked for nothing
     When the driver inserts a bank card
     Then the driver is refused with "MEDIUM_UNREADABLE"

@@ -45,6 +45,33 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     And the host has booked 1 sale
     And the three books agree
 
+  Scenario: The disk stays full: what runs is recorded in the ballast's place, and nothing new is released
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    And the disk is full
+    And 7.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 1 sale
+    When the driver presents badge "04A1B2C3D4E5F6"
+    Then the driver is refused with "TERMINAL_NOT_READY"
+    When the power is cut
+    And the power returns
+    And the driver presents badge "04A1B2C3D4E5F6"
+    Then the driver is refused with "TERMINAL_NOT_READY"
+    When the disk has room
+    And 5 s pass
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 3.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 2 sales
+    And the three books agree
+
   Scenario: The disk fills and the power goes
     When the driver presents badge "04A1B2C3D4E5F6"
     And the driver chooses fuelling point 2

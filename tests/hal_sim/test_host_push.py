@@ -10,7 +10,8 @@ import pytest
 from tests.hal_sim.host_kit import BADGE, SPARE, START, card, validator, world
 
 EVENTS = "/v1/terminals/OPT1/events"
-SCHEMAS = {"deny": "DenyEvent", "lists": "ListsEvent", "correction": "CorrectionEvent", "closing": "ClosingEvent"}
+SCHEMAS = {"deny": "DenyEvent", "lists": "ListsEvent", "correction": "CorrectionEvent", "closing": "ClosingEvent", "ledger": "LedgerEvent"}
+SCHEMAS["prices"] = "PricesEvent"
 
 
 def told(text: bytes) -> list[tuple[str, dict[str, Any]]]:

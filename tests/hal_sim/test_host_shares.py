@@ -140,7 +140,7 @@ class Fleet:
         if kind == "record" and sequence not in self.booked[opt.name]:
             self.booked[opt.name][sequence] = volume
             self.used += volume
-            self.shares.book(KEY, WINDOW, opt.name, (1, sequence), volume)
+            self.shares.book(KEY, WINDOW, opt.name, (1, sequence), volume, on_top=on_top)
             self.shares.settle(opt.name, (1, self.mark(opt)))
         if flag:
             opt.outbox.popleft()
@@ -183,6 +183,22 @@ def test_an_approval_beside_unknown_sales_comes_on_top_of_the_share() -> None:
     assert second.left() == 30
     fleet.publish(first, 60, True)
     assert fleet.published["T0"][1] == Grant("G1", 40, (1, 0)), "nothing is left to raise it"
+    fleet.check()
+
+
+def test_a_sale_on_top_takes_nothing_of_the_share_that_an_unknown_sale_before_it_took() -> None:
+    fleet = Fleet(2, 100)
+    first, second = fleet.opts
+    fleet.publish(first, 40, True)
+    fleet.adopt(first, 0, True)
+    fleet.offline(first, 40, False)
+    fleet.ask(first, 30, True)
+    fleet.finish(first, 1, True)
+    fleet.upload(first, 0, True)
+    assert (first.taken(), fleet.rest(second, 1), fleet.rest(first, 3)) == (70, 30, 30), "the first 40 are still out"
+    fleet.finish(first, 0, True)
+    fleet.upload(first, 0, True)
+    assert (fleet.shares.out(KEY, WINDOW, "T0"), fleet.rest(first, 3)) == (0, 30)
     fleet.check()
 
 

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from drivers.commands import ReadFill, ReadTotal, ShowLines
+from drivers.commands import ReadFill, ReadTotal, SetPrices, ShowLines
 from drivers.events import (
     FillReported,
     Key,
@@ -19,6 +19,7 @@ from drivers.events import (
     MediumPresented,
     NozzleLifted,
     NozzleReturned,
+    PricesReported,
     PumpStatus,
     PumpStatusChanged,
     PumpSurveyed,
@@ -91,6 +92,7 @@ class Bench:
     now: Instant = Instant(1_000_000)
     boot_id: str = "boot-a"
     answers_arming: bool = True
+    answers_prices: bool = True
     bank_cards: bool = False
     vault: KitVault = field(default_factory=KitVault)
 
@@ -116,6 +118,7 @@ class Bench:
             found += effects
             waiting[:0] = self.continued(effects)
             waiting += self._arming_answers(effects)
+            waiting += self._price_answers(effects)
         return found
 
     def continued(self, effects: list[fx.Effect]) -> list[object]:
@@ -129,6 +132,11 @@ class Bench:
             return []
         points = self.site.points
         return [TotalReported(c.fp, c.nozzle, points[c.fp].totals.get(c.nozzle, 0)) for c in asked if points[c.fp].awaiting() is not None]
+
+    def _price_answers(self, effects: list[fx.Effect]) -> list[PricesReported]:
+        """What a head answers that was told its prices: it shows them, unless a test says otherwise."""
+        told = sends(effects, SetPrices) if self.answers_prices else []
+        return [PricesReported(command.fp, command.prices) for command in told]
 
     def wait(self, ms: int) -> list[fx.Effect]:
         """Let time pass; deadlines fall due on the way, at their instants."""

@@ -133,17 +133,20 @@ def test_a_restricted_product_is_never_released_to_a_card_that_does_not_name_it(
 
 
 def test_another_price_on_the_head_stops_the_release_until_they_agree(bench: Bench) -> None:
+    bench.answers_prices = False
     bench.arm()
     effects = bench.do(NozzleLifted(1, 1, 16990))
     assert sends(effects, AuthorizeFuellingPoint) == []
     assert sends(effects, SetPrices) == [SetPrices(1, (17290, 18590))]
     assert bench.faults() >= {"PRICE_MISMATCH"}
+    assert screen(effects) == ("Pump 1:", "its price is being", "corrected. Wait, or", "hang up the nozzle")
     bench.hang(1)
     assert len(sends(bench.lift(1), AuthorizeFuellingPoint)) == 1
     assert "PRICE_MISMATCH" not in bench.faults()
 
 
 def test_another_price_on_a_nozzle_that_is_up_already_stops_the_release_too(bench: Bench) -> None:
+    bench.answers_prices = False
     bench.do(NozzleLifted(1, 1, 16990))
     sale = bench.arm()
     assert bench.sale(sale).state is SaleState.AUTHORIZED

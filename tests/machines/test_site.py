@@ -267,7 +267,7 @@ def test_a_stop_of_service_closes_every_state_and_the_end_of_it_opens_again(benc
     effects = bench.do(DeviceUp("any"))
     assert bench.session().state.name == "OUT_OF_SERVICE"
     assert screen(effects)[3] == "STORAGE_LOW"
-    assert bench.badge("A") == []
+    assert screen(bench.badge("A"))[:2] == ("Refused", "Terminal not ready")
     assert bench.keys("1#x") == []
     bench.site.desk.clear_fault(FaultCode.STORAGE_LOW, "disk")
     assert screen(bench.do(DeviceUp("any")))[0] == "Welcome"

@@ -12,7 +12,7 @@ import click
 
 from tests.behaviour.binding import LATER, Scene, feature_id, shown
 from tests.behaviour.record import Outcome, write_json
-from tests.behaviour.worlds import WORLDS, NoSuchWorld, load_world
+from tests.behaviour.worlds import WIRES, WORLDS, NoSuchWorld, load_world
 from tests.play.jobs import Plays, Told
 from tests.play.run import files_of, play, understand
 from tests.play.table import table
@@ -23,6 +23,7 @@ Examples:
   python -m tests.play F14                                   one of our features, in the virtual world
   python -m tests.play F01 F09 --world rig                   the real program on ptys and HTTPS
   python -m tests.play tests/features --world rig --jobs 3   all of them, three files at a time
+  python -m tests.play F40 --wire lossy                      over a line that loses a twentieth of all it carries
   python -m tests.play ~/station.feature                     a file of your own
   python -m tests.play tests/features --json results.json    all of them, results in a file
   python -m tests.play --table                               what was played last, as a table
@@ -69,6 +70,7 @@ def _left_out(scenes: list[Scene], world: str) -> None:
 @click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("feature", nargs=-1, metavar="[FILE|FOLDER|ID]...")
 @click.option("--world", default="virtual", show_default=True, metavar="virtual|rig", help="Where to play (also module:Class).")
+@click.option("--wire", type=click.Choice(WIRES), help="Play over this wire to the pumps (virtual world only).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
 @click.option("--table", "show_table", is_flag=True, help="Print the table of features (after playing, if a file is named).")
 @click.option(
@@ -80,6 +82,7 @@ def _left_out(scenes: list[Scene], world: str) -> None:
 def main(
     feature: tuple[str, ...],
     world: str,
+    wire: str | None,
     json_file: Path | None,
     show_table: bool,
     jobs: int,
@@ -102,6 +105,10 @@ def main(
         sys.exit(2)
     if world not in WORLDS and ":" not in world:
         raise click.UsageError(f"there is no world {world!r}; known are {', '.join(WORLDS)}")
+    if wire is not None:
+        if world != "virtual":
+            raise click.UsageError("--wire lies in the virtual world only")
+        world = f"{world}/{wire}"
     if built:
         scenes = [scene for scene in scenes if LATER not in scene.tags]
     status = _play(scenes, world, json_file, trace, only) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built, only)

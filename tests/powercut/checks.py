@@ -1,7 +1,8 @@
 """What must be true of a disk after a power cut: nothing that was acknowledged is missing, nothing is there twice, the rest is whole.
 
-Two proofs. Of every disk: SQLite itself recovers the ledger and folds its log, and the file that comes of it is, byte for byte, one that was
-examined before (integrity, chain, every table against what the program saw when it committed that row), with a head that this cut allows.
+Two proofs. Of every disk: SQLite itself recovers the ledger and folds its log, and the file that comes of it is, byte for byte, one
+that was examined before (integrity, chain, every table against what the program saw when it committed that row), with a head that this
+cut allows.
 Of a sample, and of each file that is met for the first time where ``thorough``: the product's own way up, ``verify``, recovery, the books
 against an account of the journal that knows nothing of them, one more commit, and ``verify`` again.
 """
@@ -11,10 +12,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
+from bisect import bisect_left
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from terminal.core.account_book import AccountBook, UseState
 from terminal.core.records import TerminalStarted
@@ -23,10 +27,10 @@ from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, Stamp, StorageFailed, chain_hash, chained_body
 from terminal.store.live_lists import LiveLists
 from terminal.store.pin_keys import FILE as PIN_KEYS
-from terminal.store.pin_keys import PinKeys, PinKeysError
+from terminal.store.pin_keys import PinKeys
 from terminal.store.recovery import cards_file, recover
 from terminal.store.schema import MIGRATIONS
-from tests.powercut.day import Committed, Listed, PinUsed, table_digest
+from tests.powercut.day import PIN_NUMBER, Committed, Listed, PinUsed, table_digest, typed_pin
 from tests.powercut.recorder import Records
 from tests.powercut.states import State
 from tests.simulation.journal_facts import Broken, Facts
@@ -67,24 +71,27 @@ class Acknowledged:
     """What had been acknowledged at each record of the journal, and what came next."""
 
     def __init__(self, records: Records) -> None:
-        self.commits = [(at, what) for at, (kind, what, *_) in _marks(records) if isinstance(what, Committed)]
-        self.lists = [(at, what) for at, (kind, what, *_) in _marks(records) if isinstance(what, Listed)]
-        self.pins = [(at, what.counter) for at, (kind, what, *_) in _marks(records) if isinstance(what, PinUsed)]
-        self.of_row = {what.seq: what for _, what in self.commits}
+        marks = [(at, record[1]) for at, record in enumerate(records) if record[0] == "mark"]
+        self._commits = [(at, what) for at, what in marks if isinstance(what, Committed)]
+        self._lists = [(at, what) for at, what in marks if isinstance(what, Listed)]
+        self._pins = [(at, what.counter) for at, what in marks if isinstance(what, PinUsed)]
+        self._committed_at = [at for at, _ in self._commits]
+        self.of_row = {what.seq: what for _, what in self._commits}
 
     def at(self, cut: int) -> tuple[Committed | None, Committed | None]:
         """The last commit that had returned, and the one that was next."""
-        done = [what for at, what in self.commits if at < cut]
-        return (done[-1] if done else None), (self.commits[len(done)][1] if len(done) < len(self.commits) else None)
+        done = bisect_left(self._committed_at, cut)
+        last = self._commits[done - 1][1] if done else None
+        return last, (self._commits[done][1] if done < len(self._commits) else None)
 
     def list_at(self, cut: int, file: str) -> tuple[str, int]:
         """The newest version that this card file was durably changed to."""
-        found = [(what.epoch, what.version) for at, what in self.lists if at < cut and what.file == file]
+        found = [(what.epoch, what.version) for at, what in self._lists if at < cut and what.file == file]
         return found[-1] if found else ("", 0)
 
     def pin_at(self, cut: int) -> int:
         """The highest counter of a key that had been used."""
-        return max((counter for at, counter in self.pins if at < cut), default=0)
+        return max((counter for at, counter in self._pins if at < cut), default=0)
 
 
 class Checker:
@@ -98,6 +105,7 @@ class Checker:
         self._ledgers: dict[bytes, Known] = {}
         self._disks: dict[bytes, Known] = {}
         self._cards: dict[bytes, tuple[str, int]] = {}
+        self._pins: dict[bytes, int] = {}
 
     def check(self, state: State) -> Broken | None:
         """None, or what is wrong with this disk."""
@@ -117,7 +125,7 @@ class Checker:
         except Broken as broken:
             tally.broken[broken.name] += 1
             return broken
-        except (sqlite3.Error, LedgerError, StorageFailed, CardFileError, PinKeysError) as error:
+        except (sqlite3.Error, LedgerError, StorageFailed, CardFileError) as error:
             tally.broken["does not come up"] += 1
             return Broken("does not come up", f"{type(error).__name__}: {error}")
         return None
@@ -203,25 +211,27 @@ class Checker:
             digest.update(state.files.get(f"/{name}", b"-") + b"\0")
         key = digest.digest()
         if key not in self._cards:
-            with closing(CardFile(self.folder / known.cards, own=True)) as file:
-                if file.content_hash() != file.head.content_hash:
-                    raise Broken("card file", f"{known.cards} is not what its head says")
-                (word,) = file.connection.execute("PRAGMA integrity_check").fetchone()
-                if word != "ok":
-                    raise Broken("card file", f"{known.cards}: {word}")
-                self._cards[key] = file.head.epoch, file.head.version
+            self._cards[key] = _whole_cards(self.folder / known.cards)
         found = self._cards[key]
         for wanted in (known.mark, self.acknowledged.list_at(state.cut, known.cards)):
-            if wanted[0] == found[0] and found[1] < wanted[1]:
-                raise Broken("card file", f"{known.cards} holds {found[1]}, and {wanted[1]} was acknowledged")
+            if wanted[0] and (wanted[0] != found[0] or found[1] < wanted[1]):
+                raise Broken("card file", f"{known.cards} holds {'/'.join(map(str, found))}, and {wanted[0]}/{wanted[1]} was acknowledged")
 
     def _check_pins(self, state: State) -> None:
         """No key for PIN blocks comes a second time."""
         used = self.acknowledged.pin_at(state.cut)
-        if used:
-            reserved = int.from_bytes(PinKeys(self.folder / PIN_KEYS, KEYS[1])._read().next_counter().to_bytes(8, "big"), "big")
-            if reserved <= used:
-                raise Broken("PIN keys", f"key {used} was used, and {reserved} comes next")
+        content = state.files.get(f"/{PIN_KEYS}")
+        if not used:
+            return
+        if content is None:
+            raise Broken("PIN keys", "the file is gone")
+        if content not in self._pins:
+            block = PinKeys(self.folder / PIN_KEYS, KEYS[1]).encipher(PIN_NUMBER, typed_pin())
+            if block is None:
+                raise Broken("PIN keys", "the file cannot be read")
+            self._pins[content] = int(block.ksn[-8:], 16)
+        if self._pins[content] <= used:
+            raise Broken("PIN keys", f"key {used} was used, and {self._pins[content]} comes next")
 
     # --- the product's own way up ---------------------------------------------------------------------------------------------
 
@@ -239,7 +249,11 @@ class Checker:
             held = {use.sale: (use.quantity_ml, use.value_minor) for use in found.uses if use.state is not UseState.DELIVERED}
             if held != facts.held():
                 raise Broken("holds", f"{len(held)} holds in memory, {len(facts.held())} by the journal, or other amounts")
-            told = {use.sale: (use.quantity_ml, use.value_minor) for use in AccountBook(found.uses).snapshot() if use.state is UseState.DELIVERED}
+            told = {
+                use.sale: (use.quantity_ml, use.value_minor)
+                for use in AccountBook(found.uses).snapshot()
+                if use.state is UseState.DELIVERED
+            }
             counted = {sale: one.counted() for sale, one in facts.sales.items() if one.delivered is not None}
             wanted = {sale: (one.quantity_ml, one.value_minor) for sale, one in counted.items() if one.quantity_ml or one.value_minor}
             if told != wanted:
@@ -264,14 +278,19 @@ def _check_verified(path: Path) -> None:
         raise Broken("verify", f"{errors[0].where}: {errors[0].what}")
 
 
+def _whole_cards(path: Path) -> tuple[str, int]:
+    """Epoch and version of a card file of which every row is as its head says."""
+    with closing(CardFile(path, own=True)) as file:
+        (word,) = file.connection.execute("PRAGMA integrity_check").fetchone()
+        if word != "ok":
+            raise Broken("card file", f"{path.name}: {word}")
+        if file.content_hash() != file.head.content_hash:
+            raise Broken("card file", f"{path.name} is not what its head says")
+        return file.head.epoch, file.head.version
+
+
 def _adopted(row: tuple[bytes] | None) -> tuple[str, int]:
     if row is None:
         return "", 0
-    import msgspec
-
     found = msgspec.json.decode(row[0])
     return str(found["epoch"]), int(found["version"])
-
-
-def _marks(records: Records) -> list[tuple[int, tuple[object, ...]]]:
-    return [(at, record) for at, record in enumerate(records) if record[0] == "mark"]

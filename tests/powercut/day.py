@@ -33,6 +33,7 @@ MORE_CARDS = 150
 SHIFTS = (800, 30, 120)
 """Pages of log before it is folded, start by start; the first is the product's own."""
 OFFICE_MS = (20_000, 90_000)
+PIN_NUMBER = "7001000000000000019"
 LIMIT_MS = 6 * 3_600_000
 REST_MS = 30 * 60_000
 
@@ -63,6 +64,14 @@ class PinUsed:
     """A key for PIN blocks left the terminal; its counter must never come again."""
 
     counter: int
+
+
+def typed_pin() -> PinEntry:
+    """Four digits behind ``PIN_NUMBER``."""
+    entry = PinEntry()
+    for digit in "2468":
+        entry.add(digit)
+    return entry
 
 
 def table_digest(db: sqlite3.Connection) -> bytes:
@@ -109,13 +118,16 @@ class Day:
         self.recorder = recorder
         self.plan = draw(seed, fuellings)
         self.badges: tuple[Badge, ...] = self.plan.badges
-        self.forecourt = Forecourt(_with_more_cards(self.plan.scenario), recorder.folder, head_options=HeadOptions(pulse_ml=self.plan.pulse_ml))
+        self.forecourt = Forecourt(
+            _with_more_cards(self.plan.scenario), recorder.folder, head_options=HeadOptions(pulse_ml=self.plan.pulse_ml)
+        )
         self.heap = self.forecourt.heap
         self.heads: dict[int, Head] = self.forecourt.heads
         self.at_terminal: int | None = None
         self.at_pump: dict[int, int] = {}
         self.attempts = self.busy = 0
         self.starts = 0
+        self.facts: dict[str, int] = {}
         self._open = True
         self._rng = fork(seed, "office")
         self.office = HostDays(self, self._later)
@@ -149,6 +161,9 @@ class Day:
         self._open = False
         self.office.whole()
         self._until(REST_MS, self._at_rest)
+        engine = self.forecourt.terminal.engine
+        assert engine is not None
+        self.facts = dict(engine.ledger.connection.execute("SELECT kind, count(*) FROM journal GROUP BY kind ORDER BY kind").fetchall())
         self._end_cleanly()
 
     def _until(self, limit_ms: int, until: Callable[[], bool]) -> None:
@@ -178,7 +193,7 @@ class Day:
         self._later(*OFFICE_MS, self._office_acts)
 
     def _office_acts(self) -> None:
-        rng, office, book = self._rng, self.office, self.forecourt.book
+        rng, office = self._rng, self.office
         card = rng.choice(self.forecourt.scenario["cards"])["number"]
         acts: tuple[Callable[[], object], ...] = (
             lambda: office.publish(rng),
@@ -186,20 +201,21 @@ class Day:
             lambda: office.rebuild(rng),
             lambda: office.correct(rng),
             lambda: office.close(rng),
-            lambda: (book.block(card=card), self._later(5_000, 60_000, lambda: book.unblock(card=card))),
+            lambda: self._block(card),
             self._check_pin_elsewhere,
         )
         rng.choice(acts)()
         self._office_soon()
 
+    def _block(self, card: str) -> None:
+        book = self.forecourt.book
+        book.block(card=card)
+        self._later(5_000, 60_000, lambda: book.unblock(card=card))
+
     def _check_pin_elsewhere(self) -> None:
         """A driver whose PIN the host compares: blocks leave under keys that are never used again."""
-        vault, number = self.forecourt.vault, "7001000000000000019"
         for _ in range(self._rng.randint(1, 60)):
-            entry = PinEntry()
-            for digit in "2468":
-                entry.add(digit)
-            block = vault.pin_block(number, entry)
+            block = self.forecourt.vault.pin_block(PIN_NUMBER, typed_pin())
             assert block is not None
             self.recorder.mark(PinUsed(int(block.ksn[-8:], 16)))
 

@@ -53,14 +53,16 @@ class JournalFs(Operations):  # type: ignore[misc]  # the library has no types
         self._backing = backing
         self._journal = open(journal, "ab", buffering=0)  # noqa: SIM115
         self._armed: _Armed | None = None
+        self._shared: set[str] = set()  # indexes in shared memory: the kernel writes them when it likes, and no start reads them
         for control in CONTROLS:
             open(backing + control, "wb").close()  # noqa: SIM115
 
     def _at(self, path: str) -> str:
         return self._backing + path
 
-    def _note(self, *record: object) -> None:
-        self._journal.write(pickle.dumps(record))
+    def _note(self, kind: str, *record: object) -> None:
+        if record[0] not in self._shared and not (isinstance(record[0], str) and record[0].endswith("-shm")):
+            self._journal.write(pickle.dumps((kind, *record)))
 
     def _may(self, kind: str, path: str) -> None:
         """Count the operation, and fail it when it is its turn."""
@@ -117,7 +119,8 @@ class JournalFs(Operations):  # type: ignore[misc]  # the library has no types
             line = data.decode().strip()
             self._armed = None if line == "off" else _Armed(line)
             return len(data)
-        self._may("write", path)
+        if not path.endswith("-shm"):
+            self._may("write", path)
         self._note("write", path, offset, bytes(data))
         return os.pwrite(fh, data, offset)
 
@@ -155,6 +158,8 @@ class JournalFs(Operations):  # type: ignore[misc]  # the library has no types
             raise FuseOSError(errno.EINVAL)
         self._may("name", old)
         self._note("rename", old, new)
+        if old.endswith("-shm"):
+            self._shared.add(new)  # the name that the library gives to a file that is deleted and still open
         os.rename(self._at(old), self._at(new))
         return 0
 

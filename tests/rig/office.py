@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.behaviour import ledger_view
 from tests.behaviour.setup import Setup
-from tests.behaviour.world import Correction
+from tests.behaviour.world import Correction, GivenOrder
 from tests.rig.books import LedgerCopy
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import TerminalProcess
@@ -46,6 +46,24 @@ class Office:
             self._wait(lambda: any(sale["sale"] == said["sale"] for sale in self._forecourt.do("host")["sales"]), BOOKED_MS)
         self._forecourt.do("correct", publish=False, **said)
         self._heard(self._forecourt.do("host")["corrections"][-1]["event"])
+
+    def order(self, order: GivenOrder) -> str | None:
+        """At the site by the command line, as a person in charge types it; or through the host."""
+        status = self._terminal.status() or {"faults": []}
+        on = [str(fault["subject"]) for fault in status["faults"] if fault["code"] == order.fault]
+        answers = [self._give(order, subject) for subject in ([None] if order.fault is None else on or ["nothing"])]
+        return next((answer for answer in answers if answer is not None), None)
+
+    def _give(self, order: GivenOrder, subject: str | None) -> str | None:
+        if order.by_host:
+            said = {"fuelling_point": order.fuelling_point, "code": order.fault, "subject": subject}
+            about = {name: value for name, value in said.items() if value is not None}
+            self._heard(self._forecourt.do("order", order=order.kind, by="operator", **about)["event"])
+            return None
+        words = {"stop_point": "stop", "acknowledge_fault": "acknowledge", "reset_emergency_stop": "reset-emergency-stop"}
+        about_it = [str(each) for each in (order.fuelling_point, order.fault, subject) if each is not None]
+        done = self._terminal.call(words[order.kind], *about_it, "--by", "manager", "--why", "said by the scenario")
+        return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
     def _all_ended(self) -> bool:
         with self._ledger.reading() as db:

@@ -38,6 +38,7 @@ TIMES = {"lift_ms": LIFT_MS, "same_medium_ms": 2_000, "input_ms": INPUT_MS}
 RESERVE_MIB = 4
 _POLICY = (
     *("terminal_cap_ml", "terminal_cap_minor", "only_terminal", "restricted_products", "max_open", "on_deny", "batch_sales", "bank_cards"),
+    *("host_resets_emergency_stop", "offline_from", "offline_without_pin_from"),
     *(f"exposure_{whose}_{what}" for whose in ("card", "customer", "terminal") for what in ("ml", "minor", "count")),
 )
 
@@ -84,6 +85,7 @@ def forecourt_scenario(setup: Setup, **more: Any) -> dict[str, Any]:
         "restricted_products": _plain(setup.policy.get("restricted_products", ())),
     }
     scenario["stripe"] = {}
+    scenario["emergency_input"] = setup.emergency_input
     scenario["card_reader"] = {} if any(card.medium == "smart card" for card in setup.cards) else None
     decimals = _azt_price_decimals(setup)
     if decimals is not None:
@@ -119,6 +121,7 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         _table("keys", _keys(ready) | (_badge_keys(ready["badges"]) if _proving(setup) else {})),
         _table("times", times),
         _table("storage", {"reserve_mib": RESERVE_MIB}),
+        *([_table("emergency_stop", _button(ready))] if ready["emergency_stop"] is not None else []),
         *_lines(setup, ready),
         *_points(setup, ready),
         "[[side]]",
@@ -129,6 +132,10 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         *(_badge_profiles(ready["badges"]) if _proving(setup) else []),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _button(ready: Mapping[str, Any]) -> dict[str, object]:
+    return {"phys": ready["emergency_stop"]["phys"], "code": ready["emergency_stop"]["code"]}
 
 
 def _proving(setup: Setup) -> bool:
@@ -151,7 +158,9 @@ def _badge_profiles(badges: Mapping[str, Any]) -> list[str]:
 def _keys(ready: Mapping[str, Any]) -> dict[str, object]:
     host, card_reader = ready["host"], ready["card_reader"]
     keys = {"token": host["token_key"], "pin": host["pin_key"], "card": host["card_key"], "list_current": host["list_key"]}
-    return keys | ({"chip": card_reader["key"], "chip_version": card_reader["version"]} if card_reader and card_reader["key"] else {})
+    if not (card_reader and card_reader["key"]):
+        return keys
+    return keys | {"chip": card_reader["key"], "chip_version": card_reader["version"], "chip_ca": card_reader["authority"]}
 
 
 def _card_readers(ready: Mapping[str, Any]) -> list[str]:

@@ -11,18 +11,19 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from terminal.core.screens import Screen
 from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
-from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.badges import BadgeHands
 from tests.rig.books import LedgerCopy
 from tests.rig.cards import CardHands
 from tests.rig.office import Office
 from tests.rig.person import Person
+from tests.rig.prices import PriceHands
 from tests.rig.settings import NotBuilt
 from tests.rig.station import Station
 
@@ -36,13 +37,15 @@ AT_REST_MS = 700
 """... and the world was at rest for so long, by a status file that may be half a second late."""
 
 
-class RigWorld(BadgeHands, CardHands):
+class RigWorld(PriceHands, BadgeHands, CardHands):
     """See ``tests.behaviour.world.World``."""
+
+    station_class: ClassVar[type[Station]] = Station
 
     def __init__(self, setup: Setup) -> None:
         """Raises NotBuilt for what the rig does not have, and whatever keeps the two programs from starting."""
         self.setup = setup
-        self._station = Station(setup)
+        self._station = self.station_class(setup)
         try:
             self._forecourt = self._station.forecourt
             self._terminal = self._station.terminal
@@ -203,7 +206,24 @@ class RigWorld(BadgeHands, CardHands):
 
     def emergency_stop(self, pressed: bool) -> None:
         """See ``World.emergency_stop``."""
-        raise NotBuilt("the rig has no emergency stop of the site yet")
+        self._forecourt.do("emergency_stop", pressed=pressed)
+
+    def head_alarm(self, fp: int, code: int) -> None:
+        """See ``World.head_alarm``."""
+        self._forecourt.do("alarm", fp=fp, code=code)
+
+    def dispense_unreleased(self, fp: int, nozzle: int, volume_ml: int) -> None:
+        """See ``World.dispense_unreleased``."""
+        self._forecourt.do("take", fp=fp, nozzle=nozzle, volume_ml=volume_ml)
+
+    def order(self, order: GivenOrder) -> str | None:
+        """See ``World.order``."""
+        return self._office.order(order)
+
+    def orders_taken(self) -> Sequence[tuple[str, str]]:
+        """See ``World.orders_taken``."""
+        with self._ledger.reading() as db:
+            return ledger_view.orders_taken(db)
 
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
@@ -280,10 +300,6 @@ class RigWorld(BadgeHands, CardHands):
     def exchange_head(self, fp: int) -> None:
         """See ``World.exchange_head``."""
         self._forecourt.do("exchange", fp=fp)
-
-    def change_price(self, product: str, price: int) -> None:
-        """See ``World.change_price``."""
-        raise NotBuilt("prices do not come from the host yet")
 
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 

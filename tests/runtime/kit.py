@@ -15,6 +15,7 @@ from terminal.core.faults import FaultBook
 from terminal.core.host_link import HostTimes
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import FaultRaised, Record
+from terminal.core.rollback import CountedUp
 from terminal.core.step import Desk
 from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
@@ -113,6 +114,11 @@ class Watched:
     def tell_applied(self, epoch: str, version: int, at: int) -> None:
         """See ``Outside``."""
         self._note("applied", (epoch, version, at))
+
+    def count_up(self) -> CountedUp:
+        """See ``Outside``."""
+        self._note("count up", ())
+        return CountedUp(None, "there is no TPM")
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``Outside``."""

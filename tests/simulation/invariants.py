@@ -40,7 +40,7 @@ class WatchedVault(KeyVault):
         self.facts = Facts()
         self.wrong: dict[str, tuple[int, int]] = {}  # account → epoch of its PIN, wrong tries
 
-    def pin_matches(self, rule: Any, account: str, pin: PinEntry) -> bool:
+    def pin_matches(self, rule: Any, account: str, pin: PinEntry) -> bool | None:
         """See ``KeyVault``."""
         epoch, counted = self.facts.tries.get(account, (0, 0))
         known, wrong = self.wrong.get(account, (0, 0))

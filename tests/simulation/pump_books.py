@@ -32,9 +32,8 @@ class PumpBooks:
         self._note = note
         self.local: dict[tuple[int, int], int] = {}  # (fp, nozzle) → what left without a release
         self.through: dict[str, int] = {}  # sale → what its releases let through
-        self._shown: dict[str, set[int]] = {}  # sale → what the register showed of it when the release ended
         self._running: dict[int, tuple[str, int]] = {}  # fp → released sale, all totalisers before, less what left without it
-        self._liars: set[int] = set()
+        self._liars: dict[int, set[int]] = {}  # fp → by how much its register has been off
         self.known = 0  # sales that carry fuel which left without their release
         self.lied = 0  # sales whose register told something else than the totaliser
         self.unattributed = 0
@@ -43,9 +42,9 @@ class PumpBooks:
             if isinstance(head, AztHead):
                 self._guard_price(fp, head)
 
-    def lies(self, fp: int) -> None:
-        """From now on this head's register may tell anything."""
-        self._liars.add(fp)
+    def lies(self, fp: int, off_ml: int) -> None:
+        """From now on this head's register tells so much more than its totaliser; one that is read later than it ended may, too."""
+        self._liars.setdefault(fp, set()).add(off_ml)
 
     def dispense(self, fp: int, nozzle: int, volume_ml: int) -> bool:
         """Fuel leaves without a release; False where nobody could tell afterwards what was whose."""
@@ -85,7 +84,6 @@ class PumpBooks:
         elif head.state in inv.FINISHED and fp in self._running:
             sale, before = self._running.pop(fp)
             self.through[sale] = self.through.get(sale, 0) + sum(head.totals_ml(at).values()) - before
-            self._shown.setdefault(sale, set()).add(head.fill_ml(at) // RESOLUTION_ML * RESOLUTION_ML)
         elif head.state is HeadState.RESET and head.options.reset_clears_fill:
             self._erased(fp, "its record is erased")
 
@@ -131,7 +129,7 @@ class PumpBooks:
         beside = self.local.get((fp, nozzle), 0)
         if told == flowed:
             pass
-        elif fp in self._liars and told in self._shown.get(sale, ()):
+        elif flowed and any(told == max(0, flowed + off) for off in self._liars.get(fp, ())):
             self.lied += 1
         elif told in (moved, flowed + beside) and 0 < told - flowed <= beside:
             self.known += 1  # see simulation.md, "Known"

@@ -74,7 +74,7 @@ class World(Watcher):
         for fp, head in self.heads.items():
             self.plan.makes[fp].apply(head)
             if head.register_off_ml:
-                self.pumps.lies(fp)
+                self.pumps.lies(fp, head.register_off_ml)
 
     # --- the run --------------------------------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class World(Watcher):
     def register_lies(self, fp: int, off_ml: int) -> None:
         """See ``faults.Station``; a head whose make it is goes on lying as it always does."""
         if off_ml:
-            self.pumps.lies(fp)
+            self.pumps.lies(fp, off_ml)
         self.heads[fp].register_off_ml = off_ml or self.plan.makes[fp].register_off_ml
         self.note_fault(f"fp {fp}", f"its register is off by {off_ml} ml" if off_ml else "its register is as before")
 

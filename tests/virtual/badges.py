@@ -102,7 +102,7 @@ class BadgeHands(ABC):
             self.terminal.post(MediumRemoved(SIDE, told.kind))
 
     def _read_badge(self, tag: Tag, tear_after: int) -> MediumPresented | MediumUnreadable:
-        """What the reader's thread says of it (``drivers/badge/reader.py``)."""
+        """What the reader's thread says of it (``drivers/badge/reader_thread.py``)."""
         try:
             found = identify(_Held(tag, tear_after), self._profiles, os.urandom)
         except _Torn:

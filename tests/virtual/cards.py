@@ -10,12 +10,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from drivers.events import DeviceDown, DeviceUp, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable, Trust
+from drivers.events import DeviceDown, DeviceUp, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
 from drivers.magstripe.decode import StripeDecoder
 from drivers.magstripe.wedge import WedgeLayout
+from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import CardRefused, ChipKey, FleetCard, FleetDialogue
 from hal_sim.magstripe import wedge
 from hal_sim.smartcard.card import Card, Habits, make_card
+from hal_sim.smartcard.certified import CERTIFIED_MAKES, CardAuthority, make_certified
 from tests.virtual.forecourt import SIDE
 from tests.virtual.heap import Heap
 from tests.virtual.terminal import VirtualTerminal
@@ -39,6 +41,8 @@ class CardHands(ABC):
     def lay_cards_out(self) -> None:
         """Before the first step: the slot is empty, its service runs."""
         self._master = os.urandom(32)
+        self._authority = CardAuthority()
+        self._pinned = FleetAuthority(self._authority.pem())
         self._card: Card | None = None
         self._heard: list[bytes] = []
         self._announced = False
@@ -62,7 +66,11 @@ class CardHands(ABC):
     def insert(self, number: str, *, make: str = "fleet", tear_at: int = 0) -> None:
         """See ``World.insert``."""
         self.remove_card()
-        self._card = make_card(make, number, Habits(tear_at=tear_at), self._master)
+        habits = Habits(tear_at=tear_at)
+        if make in CERTIFIED_MAKES:
+            self._card = make_certified(make, number, habits, self._authority, os.urandom(8), "2912")
+        else:
+            self._card = make_card(make, number, habits, self._master)
         self._heard = self._card.heard
         if self._service and self.terminal.powered:
             self.read_card()
@@ -73,7 +81,7 @@ class CardHands(ABC):
         if card is None:
             return
         self.pass_time(NOTICE_MS)
-        dialogue = FleetDialogue(False, ChipKey(self._master), os.urandom(16))
+        dialogue = FleetDialogue(False, ChipKey(self._master), os.urandom(16), self._pinned, self.terminal.utc_ms())
         step: bytes | FleetCard = dialogue.start()
         try:
             while isinstance(step, bytes):
@@ -87,7 +95,7 @@ class CardHands(ABC):
             self.terminal.post(MediumUnreadable(SIDE, MediumKind.SMART_CARD, str(refusal), refusal.forged))
             return
         self._announced = True
-        self.terminal.post(MediumPresented(SIDE, MediumKind.SMART_CARD, step.number, Trust.T2, expiry=step.expiry))
+        self.terminal.post(MediumPresented(SIDE, MediumKind.SMART_CARD, step.number, step.trust, expiry=step.expiry))
 
     def remove_card(self) -> None:
         """See ``World.remove_card``."""

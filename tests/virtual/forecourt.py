@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from drivers.events import Trust
 from hal_sim.dispensers.azt import AztPosition
 from hal_sim.dispensers.dart import DartPosition
 from hal_sim.dispensers.head import HeadOptions
 from hal_sim.host.book import HostBook
 from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_data import Nozzle
+from terminal.core.card_desk import OfflineTrust
 from terminal.core.clock import ClockState
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import Cap, ExposureCaps, Policy
@@ -126,6 +128,10 @@ class Forecourt:
             int(self.scenario.get("batch_sales", BATCH_SALES)),
             tuple(self.scenario.get("networks", ())),
             bool(self.scenario.get("bank_cards", False)),
+            host_resets_emergency_stop=bool(self.scenario.get("host_resets_emergency_stop", False)),
+            trust=OfflineTrust(
+                Trust(self.scenario.get("offline_from", "T0")), Trust(self.scenario.get("offline_without_pin_from", "T0"))
+            ),
         )
         return SiteConfig(rules, points, (SIDE,), "fr", point_times, SessionTimes(), host_times, "virtual")
 

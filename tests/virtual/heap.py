@@ -6,17 +6,15 @@ import heapq
 from collections.abc import Callable
 from typing import Protocol
 
-_NEVER = 1 << 62
-
 
 class Actor(Protocol):
     """Something with a time of its own."""
 
-    def next_due(self, now: int, horizon: int | None) -> int | None:
-        """When it wants to act next; it may leap to just before ``horizon``, until which nobody else will act."""
+    def next_due(self, now: int) -> int | None:
+        """When it wants to act next."""
 
-    def quiet_until(self, now: int) -> int | None:
-        """Until when nobody can hear or see anything of it, None for ever: its own business, such as idle polls, may go on before."""
+    def look(self, now: int) -> None:
+        """Something may have been done to it without a word."""
 
     def run(self, now: int, horizon: int) -> None:
         """Act, and go on as long as nobody hears or sees anything of it; before ``horizon`` nobody else will act."""
@@ -45,10 +43,8 @@ class Heap:
         due = self._actions[0][0] if self._actions else None
         horizon = limit
         chosen: Actor | None = None
-        quiet = self._quiet() if len(self.actors) > 2 else None
-        for place, actor in enumerate(self.actors):
-            known = limit if due is None else min(due, limit)
-            at = actor.next_due(self.now, known if quiet is None else min([known, *quiet[:place], *quiet[place + 1 :]]))
+        for actor in self.actors:
+            at = actor.next_due(self.now)
             if at is not None and (due is None or at < due):
                 horizon = limit if due is None else min(due, limit)
                 due, chosen = at, actor
@@ -63,14 +59,16 @@ class Heap:
             chosen.run(self.now, horizon)
         else:
             heapq.heappop(self._actions)[2]()
+            self._look()
         return True
 
-    def _quiet(self) -> list[int]:
-        """Of each actor, until when the others hear nothing of it. Two that leap must not pass by each other's business; one cannot."""
-        return [_NEVER if at is None else at for at in (actor.quiet_until(self.now) for actor in self.actors)]
+    def _look(self) -> None:
+        for actor in self.actors:
+            actor.look(self.now)
 
     def run_until(self, limit: int, until: Callable[[], bool] | None = None) -> bool:
         """Let time run to ``limit`` or until ``until()`` holds, asked before and after every step; what it said last."""
+        self._look()
         if until is not None and until():
             return True
         while self.step(limit):

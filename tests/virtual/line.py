@@ -1,4 +1,8 @@
-"""One pump line in virtual time: the real line master on one end of the wire, the emulated dispensers on the other."""
+"""One pump line in virtual time: the real line master on one end of the wire, the emulated dispensers on the other.
+
+An idle line sleeps: its polls are not played but reckoned when something needs them, to the millisecond as if they had been played.
+What wakes it: a command, a change of a head, of a drop or of the wire, and the time at which master or heads do more than idle polls.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from typing import Protocol
 
 from drivers.commands import PumpCommand
 from drivers.dispenser.line_thread import LineMaster
-from hal_sim.dispensers.azt import AztBus
-from hal_sim.dispensers.dart import DartBus
+from hal_sim.dispensers import azt_codec, dart_codec
+from hal_sim.dispensers.azt import AztBus, AztPosition
+from hal_sim.dispensers.dart import DartBus, DartPosition
 from hal_sim.wire import LineRate
 from tests.virtual.heap import Heap
 from tests.virtual.quick_wire import QuickWire
@@ -33,7 +38,7 @@ class Master(LineMaster, Protocol):
 
 
 class VirtualLine:
-    """Joins master and wire; ``master`` is None while the terminal has no power. Leaps over idle polls when both ends allow it."""
+    """Joins master and wire; ``master`` is None while the terminal has no power. Sleeps through idle polls unless ``leap`` is off."""
 
     def __init__(
         self, name: str, bus: DartBus | AztBus, make: Callable[[], Master], heap: Heap, *, rate: LineRate | None = None, leap: bool = True
@@ -49,65 +54,114 @@ class VirtualLine:
         self.exchanges = 0
         self._heap = heap
         self._noticed = False
+        self._asleep = False
+        self._wakes: int | None = None  # an idle line's next business of its own
+        self._period = 0
+        self._mark: tuple[object, ...] = ()  # how the pumps' ends were when it fell asleep
+        self._replies: dict[bytes, bytes | None] = {}  # what each idle poll is answered with; None: not at all
+        azt = isinstance(bus, AztBus)
+        self._polls = {azt_codec.request(at, ord("1")) if azt else bytes((at, dart_codec.POLL, dart_codec.SF)): at for at in bus.positions}
+        self._positions: dict[DartPosition | AztPosition, list[int]] = {}
+        for address, position in bus.positions.items():
+            self._positions.setdefault(position, []).append(address)
         self._eot = False  # the answer of the last turn is the EOT to a poll
-        for position in tuple(dict.fromkeys(bus.positions[address] for address in bus.positions)):
+        for position in self._positions:
             position.head.listeners.append(self._notice)
 
     def power_on(self, post: Post) -> None:
         """A fresh master, as after a start of the program."""
         self._post = post
+        self._asleep = False
         self.master = self._make()
 
     def power_off(self) -> None:
         """Nobody polls any more; the pumps live on."""
+        self._asleep = False
         self.master = None
 
     def submit(self, command: PumpCommand, now: int) -> None:
         """A command from the terminal."""
+        self._wake(now)
         if self.master is not None:
             self.master.submit(command, now)
             self._collect()
 
-    def next_due(self, now: int, horizon: int | None) -> int | None:
+    def next_due(self, now: int) -> int | None:
         """See ``heap.Actor``."""
+        if self._asleep:
+            return self._wakes
         own = None if self.master is None else self.master.next_wakeup()
-        if self.leap and horizon is not None and own is not None and not self.wire.in_transit:
-            own = self._leap(now, own, horizon)
+        if own is not None and self.leap and self._falls_asleep(now, own):
+            return self._wakes
         wire = self.wire.next_event()
         if wire is None or own is None:
             return own if wire is None else wire
         return min(wire, own)
 
-    def quiet_until(self, now: int) -> int | None:
-        """See ``heap.Actor``: idle polls are heard by nobody."""
-        master = self.master
-        if master is None or not self.leap or self.wire.in_transit or not self._idle_ms(master):
-            return self.next_due(now, None)
-        ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now)) if at is not None]
-        return min(ends) if ends else None
+    def look(self, now: int) -> None:
+        """See ``heap.Actor``: drops, wires and flows change without a word."""
+        if self._asleep and self._marks() != self._mark:
+            self._wake(now)
 
-    def _idle_ms(self, master: Master) -> int | None:
-        """The length of an idle round; None when something is going on, or a lost position answers again and will be noticed."""
+    # --- asleep ---------------------------------------------------------------------------------------------------------------
+
+    def _marks(self) -> tuple[object, ...]:
+        wire = self.wire
+        busy = [each.can_next for each in self._positions if isinstance(each, AztPosition)]
+        return (wire.disturbed, self.bus.lead_in, *busy, *((each.connected, each.head.next_change()) for each in self._positions))
+
+    def _falls_asleep(self, now: int, own: int) -> bool:
+        """Nothing but idle polls to come for a while."""
+        master = self.master
+        if master is None or self.wire.in_transit or self.wire.disturbed:
+            return False
         period = master.idle_period()
-        if not period or any(not self.bus.positions[address].silent for address in master.lost_addresses()):
-            return None
-        return period
+        if not period:
+            return False
+        lost = master.lost_addresses()
+        wakes = master.skippable_until()
+        for position, addresses in self._positions.items():
+            changes = position.head.next_change()
+            if changes is not None and (wakes is None or changes < wakes):
+                wakes = changes
+            # One that does not answer is lost already, or will be: that takes polls. One that answers is not lost any more, the same.
+            silent = position.silent
+            if (not silent and position.has_something) or any((address in lost) is not silent for address in addresses):
+                return False
+        if (wakes is not None and wakes <= own) or self.bus.lead_in or not self._usual(lost):
+            return False
+        self._asleep, self._wakes, self._period, self._mark = True, wakes, period, self._marks()
+        return True
 
-    def _leap(self, now: int, own: int, horizon: int) -> int:
-        """Skip whole rounds that would change nothing, up to the next thing that does."""
+    def _usual(self, lost: list[int]) -> bool:
+        """What each poll is answered with from now on, None for not at all; False where that is not certain."""
+        bus, self._replies = self.bus, {}
+        for poll, address in self._polls.items():
+            self._replies[poll] = None if address in lost else bus.idle_answer(address)
+            if self._replies[poll] is None and address not in lost:
+                return False
+        return True
+
+    def _wake(self, now: int) -> None:
+        """Be where polling would have led by ``now``; what changes at ``now`` is heard after this."""
         master = self.master
-        period = None if master is None else self._idle_ms(master)
-        if master is None or not period:
-            return own
-        ends = [at for at in (master.skippable_until(), self.bus.quiet_until(now), horizon) if at is not None]
-        rounds = (min(ends) - own) // period if ends else 0
+        if not self._asleep or master is None:
+            return
+        self._asleep = False
+        rounds = (now - (master.next_wakeup() or now)) // self._period
         if rounds > 0:
             master.skip(rounds)
-            return master.next_wakeup() or own
-        return own
+        while (own := master.next_wakeup()) is not None and own < now:
+            poll = master.next_transmission(own)
+            if poll is None:
+                return
+            answer = self.wire.reckoned(poll, self._replies[poll], own, now)
+            if answer is not None:
+                master.receive(answer[1], answer[0])
 
     def run(self, now: int, horizon: int) -> None:
         """See ``heap.Actor``. Exchanges that the terminal hears nothing of and that change no pump follow each other without the heap."""
+        self._wake(now)
         arrived = self._arrivals(now)
         while True:
             answer = self._turn(arrived, now, horizon)
@@ -121,10 +175,11 @@ class VirtualLine:
                     if now >= horizon:
                         return
                 continue
-            due = self.next_due(self._heap.now, horizon)
+            due = self.next_due(self._heap.now)
             if due is None or due >= horizon:
                 return
             self._heap.now = now = max(self._heap.now, due)
+            self._wake(now)
             arrived = self._arrivals(now)
 
     def _after_eot(self, eot: tuple[int, bytes], horizon: int) -> tuple[int, list[tuple[int, bytes]]]:
@@ -140,9 +195,9 @@ class VirtualLine:
         own = master.next_wakeup()
         if self._noticed or self.master is not master or own is None or own <= at:
             return at, []
+        if self.leap and self._falls_asleep(at, own):
+            return at, []
         waking = self.bus.next_wakeup()
-        if self.leap:
-            own = self._leap(at, own, horizon)
         due = own if waking is None or own < waking else waking
         if due >= horizon:
             return horizon, []
@@ -193,4 +248,5 @@ class VirtualLine:
 
     def _notice(self, change: object, at: int) -> None:
         """A pump has changed: whoever waits for it must be asked."""
+        self._wake(self._heap.now)
         self._noticed = True

@@ -17,6 +17,27 @@ class QuickWire(Wire):
         super().__init__(bus, rate)
         self._bus = bus
 
+    @property
+    def disturbed(self) -> bool:
+        """Not every transmission arrives as it was sent."""
+        return self.cut or self._down.faults is not None or self._up.faults is not None
+
+    def reckoned(self, data: bytes, reply: bytes | None, sent: int, until: int) -> tuple[int, bytes] | None:
+        """An idle poll of the past: its answer and when it was here. None: there is none, or it is still on its way at ``until``."""
+        down, up = self._down, self._up
+        heard = sent + down.duration_ms(len(data))
+        if heard >= until:
+            self.send(data, sent)
+            return None
+        down.busy_until = heard
+        if reply is None:
+            return None
+        here = up.busy_until = heard + self._bus.answer_delay_ms + up.duration_ms(len(reply))
+        if here >= until:
+            up.arrivals.append((here, reply))
+            return None
+        return here, reply
+
     def idle_poll(self, data: bytes, now: int, until: int) -> tuple[int, bytes] | None:
         """The usual answer to a poll and when it is here, when nothing else can happen before; None: it must go the long way."""
         down, up = self._down, self._up

@@ -14,6 +14,7 @@ from terminal.core.card_lists import ListDelta, ListMark
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
+from terminal.core.rollback import CountedUp
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site, SiteConfig
 from terminal.core.terminal_state import TerminalState
@@ -41,10 +42,31 @@ class Space:
 
     def __init__(self) -> None:
         self.full = False
+        self.ballast = True
+        self.given: Callable[[], None] = lambda: None
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Full, and the ballast is still there."""
+        return self.full and self.ballast
 
     def ready(self) -> bool:
-        """See ``core.ports.Storage``."""
+        """See ``core.ports.Storage`` and ``terminal.store.disk_room``, which this stands for."""
+        if self.full:
+            self.give()
         return not self.full
+
+    def give(self) -> bool:
+        """See ``terminal.store.disk_room.DiskRoom.give``."""
+        if not self.takes_nothing:
+            return False
+        self.ballast = False
+        self.given()
+        return True
+
+    def set_full(self, full: bool) -> None:
+        """The disk is full, or has room again, and then the ballast is made anew."""
+        self.full, self.ballast = full, self.ballast or not full
 
 
 def _refuse_writes(connection: sqlite3.Connection, full: bool) -> None:
@@ -66,6 +88,7 @@ class VirtualTerminal:
         self.host = host
         self.lines = lines
         self.space = Space()
+        self.space.given = self._apply_space
         self.engine: Engine | None = None
         self.powered = False
         self.boots = 0
@@ -95,7 +118,7 @@ class VirtualTerminal:
         except StorageFailed:
             self._wait_for_storage()
             return
-        if self.space.full:
+        if self.space.takes_nothing:
             _refuse_writes(ledger.connection, True)
         try:
             ledger.probe()
@@ -111,7 +134,7 @@ class VirtualTerminal:
                 self.post(refused)
         except StorageFailed:
             self.crash(ledger)
-            self._wait_for_storage()
+            self._storage_failed()
         except PowerLost:
             self.powered = False
             self.crash(ledger)
@@ -146,6 +169,13 @@ class VirtualTerminal:
                 ledger.connection.set_progress_handler(None, 0)
                 ledger.close()
 
+    def _storage_failed(self) -> None:
+        """As the program does: up again at once in the ballast's place, or when a write succeeds."""
+        if self.space.give():
+            self.start()
+        else:
+            self._wait_for_storage()
+
     def _wait_for_storage(self) -> None:
         self._show(render(Screen.OUT_OF_SERVICE, self.config.language, code="STORAGE_FAILED"))
         boots = self.boots
@@ -158,9 +188,12 @@ class VirtualTerminal:
 
     def set_full(self, full: bool) -> None:
         """The ledger's disk takes no further byte, or has room again."""
-        self.space.full = full
+        self.space.set_full(full)
+        self._apply_space()
+
+    def _apply_space(self) -> None:
         if self.engine is not None:
-            _refuse_writes(self.engine.ledger.connection, full)
+            _refuse_writes(self.engine.ledger.connection, self.space.takes_nothing)
 
     # --- events -----------------------------------------------------------------------------------------------------------
 
@@ -192,18 +225,17 @@ class VirtualTerminal:
             action(engine)
         except StorageFailed:
             self.crash(engine.ledger)
-            self._wait_for_storage()
+            self._storage_failed()
         except PowerLost:
             self.power_off()
         self.after_step()
 
-    def next_due(self, now: int, horizon: int | None) -> int | None:
+    def next_due(self, now: int) -> int | None:
         """See ``heap.Actor``."""
         return None if self.engine is None else self.engine.deadlines.next_due()
 
-    def quiet_until(self, now: int) -> int | None:
-        """See ``heap.Actor``."""
-        return self.next_due(now, None)
+    def look(self, now: int) -> None:
+        """See ``heap.Actor``: nothing is done to it without a word."""
 
     def run(self, now: int, horizon: int) -> None:
         """See ``heap.Actor``: one deadline at a time."""
@@ -259,6 +291,16 @@ class VirtualTerminal:
         """See ``runtime.engine.Outside``."""
         self.host.tell_applied(epoch, version, at)
 
+    def utc_ms(self) -> int | None:
+        """The terminal's time, as the card reader is told it; None where it has none."""
+        if self.engine is None:
+            return None
+        return self.engine.site.desk.clock.known_utc(Instant(self.heap.now))
+
+    def count_up(self) -> CountedUp:
+        """See ``runtime.engine.Outside``."""
+        return CountedUp(None, "there is no TPM")
+
     def _live(self) -> LiveLists:
         if self._lists is None:
             raise AssertionError("the terminal has no power")
@@ -277,7 +319,7 @@ class VirtualTerminal:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The ledger for reading, with or without power."""
         if self.engine is not None:
-            handler = self.space.full
+            handler = self.space.takes_nothing
             if handler:
                 self.engine.ledger.connection.set_progress_handler(None, 0)
             yield self.engine.ledger.connection

@@ -10,7 +10,8 @@ from drivers.events import PumpSurveyed
 from hal_sim.dispensers.azt import AztHead
 from hal_sim.wire import Faults
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
-from tests.virtual.world import NOISE, VirtualWorld
+from tests.virtual.pump_hands import NOISE
+from tests.virtual.world import VirtualWorld
 
 CARD = "04A1B2C3D4E5F6"
 SETUP = Setup(

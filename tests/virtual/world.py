@@ -6,13 +6,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from drivers.events import Key, KeyPressed
-from hal_sim.dispensers.head import HeadState
 from hal_sim.views import book_view
-from hal_sim.wire import FaultRates, Faults
 from terminal.core.host_link import HostTimes
 from terminal.core.point_config import PointTimes
 from terminal.core.prompts import PromptDesk
@@ -20,25 +17,27 @@ from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
-from tests.behaviour.world import Amount, Books, Correction, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, SaleSeen, Setup, Subject, SubjectKind
 from tests.virtual.badges import BadgeHands
 from tests.virtual.cards import CardHands
 from tests.virtual.forecourt import SIDE, Forecourt, NotBuilt
 from tests.virtual.host import Conduct
+from tests.virtual.office import Office
+from tests.virtual.prices import PriceHands
+from tests.virtual.pump_hands import READ_MS, PumpHands
+from tests.virtual.wires import WireKind
 
-READ_MS = 100
 KEY_MS = 60
 LISTS_MS = 1_000
-NOISE_MS = 5_000
 BOOKED_MS = 60_000
-NOISE = FaultRates(drop=20_000, flip=150_000, duplicate=20_000, split=100_000, noise=150_000)
-FLOW_LIMIT_MS = 3_600_000
+RULES = ("on_deny", "batch_sales", "bank_cards", "host_resets_emergency_stop", "offline_from", "offline_without_pin_from")
 
 
-class VirtualWorld(BadgeHands, CardHands):
+class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
     """See ``tests.behaviour.world.World``."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, wire: str = "") -> None:
+        """``wire``: one of ``wires.WIRES`` to every pump; none named is a perfect one on which idle polls are skipped."""
         self.setup = setup
         self._folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
         policy = dict(setup.policy)
@@ -48,11 +47,12 @@ class VirtualWorld(BadgeHands, CardHands):
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
         tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
         restricted = {"restricted_products": policy["restricted_products"]} if "restricted_products" in policy else {}
-        rules: dict[str, Any] = {name: policy.pop(name) for name in ("on_deny", "batch_sales", "bank_cards") if name in policy}
+        rules: dict[str, Any] = {name: policy.pop(name) for name in RULES if name in policy}
         scenario: dict[str, Any] = {**setup.as_scenario(), **tries, **restricted, **rules, "policy": policy}
         self.station = Forecourt(scenario, self._folder, point_times=point_times, host_times=host_times)
         self.heap = self.station.heap
         self.terminal = self.station.terminal
+        self.wire = WireKind(wire, list(dict.fromkeys(self.station.lines.values()))) if wire else None
         self.station.begin()
         self._baseline()
         self.set_host(setup.host)
@@ -63,6 +63,7 @@ class VirtualWorld(BadgeHands, CardHands):
         self._start_totals = {fp: head.totals_ml(self.heap.now) for fp, head in self.station.heads.items()}
         self.lay_cards_out()
         self.lay_badges_out()
+        self._office = Office(self.station)
         self._unjournaled: list[tuple[int, str]] = []
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -120,23 +121,6 @@ class VirtualWorld(BadgeHands, CardHands):
         """See ``World.press_key``."""
         self._press(Key(key))
 
-    def lift(self, fp: int, nozzle: int) -> None:
-        """See ``World.lift``."""
-        self.station.heads[fp].lift(nozzle, self.heap.now)
-
-    def flow(self, fp: int, volume_ml: int) -> None:
-        """See ``World.flow``."""
-        head = self.station.heads[fp]
-        if not head.valve_open:
-            return
-        head.squeeze(volume_ml, self.heap.now)
-        self.heap.run_until(self.heap.now + FLOW_LIMIT_MS, lambda: not head.delivering)
-        head.release_trigger(self.heap.now)
-
-    def hang_up(self, fp: int) -> None:
-        """See ``World.hang_up``."""
-        self.station.heads[fp].hang_up(self.heap.now)
-
     # -- power, wires, buttons -----------------------------------------------------------------------------------------
 
     def cut_power(self) -> None:
@@ -147,6 +131,7 @@ class VirtualWorld(BadgeHands, CardHands):
         """See ``World.return_power``."""
         if not self.terminal.powered:
             self.terminal.power_on()
+            self.look_at_button()
             self.wait(self._up, 60_000)
             self.read_card()
 
@@ -160,27 +145,14 @@ class VirtualWorld(BadgeHands, CardHands):
         live = [p for p in site.points.values() if self.station.position(p.number).connected]
         return asked and all(point.available or point.sale is not None for point in live)
 
-    def cut_line(self, fp: int) -> None:
-        """See ``World.cut_line``."""
-        self.station.position(fp).connected = False
+    def order(self, order: GivenOrder) -> str | None:
+        """See ``World.order``."""
+        return self._office.order(order)
 
-    def restore_line(self, fp: int) -> None:
-        """See ``World.restore_line``."""
-        self.station.position(fp).connected = True
-
-    def noise(self, fp: int) -> None:
-        """See ``World.noise``."""
-        wire = self.station.lines[fp].wire
-        wire.set_faults(Faults(NOISE, Random(f"down {fp}")), Faults(NOISE, Random(f"up {fp}")))  # noqa: S311 - a seeded fault
-        self.heap.after(NOISE_MS, lambda: wire.set_faults(None, None))
-
-    def press_stop(self, fp: int) -> None:
-        """See ``World.press_stop``."""
-        self.station.heads[fp].press_stop(self.heap.now)
-
-    def emergency_stop(self, pressed: bool) -> None:
-        """See ``World.emergency_stop``."""
-        raise NotBuilt("the site's emergency stop is not observed yet")
+    def orders_taken(self) -> Sequence[tuple[str, str]]:
+        """See ``World.orders_taken``."""
+        with self.terminal.reading() as db:
+            return ledger_view.orders_taken(db)
 
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
@@ -258,14 +230,6 @@ class VirtualWorld(BadgeHands, CardHands):
         with self.terminal.reading() as db:
             return ledger_view.all_ended(db)
 
-    def exchange_head(self, fp: int) -> None:
-        """See ``World.exchange_head``."""
-        self.station.heads[fp].exchange(self.heap.now)
-
-    def change_price(self, product: str, price: int) -> None:
-        """See ``World.change_price``."""
-        raise NotBuilt("prices do not come from the host yet")
-
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 
     def settled(self) -> bool:
@@ -298,15 +262,6 @@ class VirtualWorld(BadgeHands, CardHands):
     def screens(self) -> Sequence[str]:
         """See ``World.screens``."""
         return self.terminal.screens
-
-    def release(self, fp: int) -> Release | None:
-        """See ``World.release``."""
-        head = self.station.heads[fp]
-        nozzle = head.nozzle_out
-        if head.state not in (HeadState.AUTHORIZED, HeadState.FILLING) or nozzle is None:
-            return None
-        volume_ml, amount_minor = head.preset
-        return Release(nozzle, Amount(volume_ml, amount_minor), head.prices[nozzle])
 
     def faults(self) -> Collection[str]:
         """See ``World.faults``."""
@@ -372,6 +327,8 @@ class VirtualWorld(BadgeHands, CardHands):
         """See ``World.close``."""
         self.terminal.power_off()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self.wire is not None:
+            self.wire.check()
 
     def _session(self) -> CustomerSession | None:
         engine = self.terminal.engine

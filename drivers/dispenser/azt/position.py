@@ -9,31 +9,28 @@ themselves, and the record is read before anything else happens to it. The trans
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 
-from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
+from drivers.commands import PumpCommand, StopFuellingPoint
 from drivers.dispenser.azt import mapping
 from drivers.dispenser.azt.codec import encode
 from drivers.dispenser.azt.frames import Answer, Command, Request, Short
 from drivers.dispenser.azt.mapping import State, StatusReply
 from drivers.dispenser.azt.procedures import Anchor, Ask, Desk, Picture, Procedure, cancel_local_dose, judge, procedure, survey
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
+from drivers.dispenser.line_position import LinePosition
 from drivers.events import (
-    CommandFailed,
     FillProgressed,
     NozzleLifted,
     NozzleReturned,
     PumpAlarmed,
     PumpEvent,
-    PumpLineLost,
     PumpStatus,
     PumpStatusChanged,
     PumpSurveyed,
 )
 
-MAX_COMMANDS = 16
 OVER_ALARM = "more flowed than the dose, or something that nobody released"
 LOCAL_DOSE_ALARM = "a dose was entered at the head"
 
@@ -47,32 +44,21 @@ class _Asked(Enum):
     NOTHING = auto()  # any more: whoever asked was withdrawn
 
 
-class Position:
+class Position(LinePosition):
     """The master's side of one hose. All times are ``now`` in milliseconds."""
 
     def __init__(self, profile: PositionProfile, line: LineProfile, post: Callable[[PumpEvent], None]) -> None:
+        super().__init__(profile.fp, line, post)
         self.profile = profile
-        self.fp = profile.fp
         self.poll = encode(Request(profile.address, Command.STATUS.value))
-        self.dead = False
-        """Silent for so long that the line asks it more rarely."""
-        self.gap: int | None = None
-        """The line's note: time from the last idle poll of this position to the next request on the line."""
-        self.queued = False
-        """The line's note: this position waits for its turn to be asked something."""
         self.idle_answer = b""
         """The last answer to a poll, as it comes on the wire; the same again changes nothing while the position is quiet."""
         self._line = line
-        self._post = post
         self._live = encode(Request(profile.address, Command.CURRENT.value))
         self._anchor = Anchor()
         self._asked = _Asked.POLL
         self._command_asked = Command.STATUS.value
         self._tries = 0
-        self._misses = 0
-        self._told_lost = False
-        self._queue: deque[PumpCommand] = deque()
-        self._command: PumpCommand | None = None
         self._procedure: Procedure | None = None
         self._want: Ask | None = None
         self._begin()
@@ -154,54 +140,10 @@ class Position:
             self._resume(None, now)
             self._next(now)
 
-    def lose(self, why: str, now: int) -> None:
-        """Nothing is known any more: say so once, fail what was asked, and begin anew at the next answer."""
-        asked = [*([self._command] if self._command is not None else []), *self._queue]
-        self._queue.clear()
-        self._drop_procedure()
-        self._begin()
-        if not self._told_lost:
-            self._told_lost = True
-            self._post(PumpLineLost(self.fp, why))
-        for command in asked:
-            self._fail(command, f"the position was lost: {why}")
-
-    def reconnected(self) -> None:
-        """The port was opened again: ask as if nothing had been missed."""
-        self.dead = False
-        self._misses = 0
-
     # --- commands ---
 
-    def submit(self, command: PumpCommand, now: int) -> None:
-        """Take a command. A stop goes before everything and withdraws releases that wait; what cannot be done is answered CommandFailed."""
-        if not self.surveyed and not (isinstance(command, StopFuellingPoint) and self._answering):
-            self._fail(command, "the position is not connected")
-        elif isinstance(command, StopFuellingPoint):
-            self._stop_first(command)
-        elif len(self._queue) >= MAX_COMMANDS:
-            self._fail(command, f"{MAX_COMMANDS} commands are waiting already")
-        else:
-            self._queue.append(command)
-        self._next(now)
-
-    def _stop_first(self, command: StopFuellingPoint) -> None:
-        running = self._command
-        withdrawn = [waiting for waiting in self._queue if isinstance(waiting, AuthorizeFuellingPoint)]
-        self._queue = deque(waiting for waiting in self._queue if not isinstance(waiting, AuthorizeFuellingPoint | StopFuellingPoint))
-        if isinstance(running, AuthorizeFuellingPoint):
-            self._drop_procedure()
-            withdrawn.insert(0, running)
-        elif not isinstance(running, ConfirmFill | StopFuellingPoint):
-            self._drop_procedure()
-            if running is not None:
-                self._queue.appendleft(running)  # asking again does no harm, nor does a price that is set already
-        self._queue.appendleft(command)
-        for waiting in withdrawn:
-            self._fail(waiting, "withdrawn by a stop")
-
-    def _fail(self, command: PumpCommand, why: str) -> None:
-        self._post(CommandFailed(self.fp, type(command).__name__, why))
+    def _step_aside(self) -> None:
+        self._drop_procedure()
 
     def _drop_procedure(self) -> None:
         if self._procedure is not None:
@@ -251,11 +193,6 @@ class Position:
                     self._survey_done(now)
             elif end.value is not None and command is not None:
                 self._fail(command, end.value)
-
-    def _alive(self) -> None:
-        self._misses = 0
-        self.dead = False
-        self._answering = True
 
     # --- what the head says ---
 

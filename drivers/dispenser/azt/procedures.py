@@ -17,7 +17,7 @@ from drivers.dispenser.azt.frames import Answer, Command, Request, Short, Word
 from drivers.dispenser.azt.mapping import RELEASED, RESTING, Digits, Register, State
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
 from drivers.dispenser.units import Unsendable
-from drivers.events import FillProgressed, FillReported, PumpEvent, TotalReported
+from drivers.events import FillProgressed, FillReported, PricesReported, PumpEvent, TotalReported
 
 _AUTHORIZE_TRIES = 2
 _STOP_TRIES = 5
@@ -363,7 +363,10 @@ def set_prices(desk: Desk, values: tuple[int, ...]) -> Procedure:
         return f"the head is {named(state)}: no price change now"
     if desk.anchor.unconfirmed:
         return "the last fill is not confirmed: no price change now"
-    return (yield from _price(desk, values))
+    why = yield from _price(desk, values)
+    if why is None and desk.picture.register is not None:
+        desk.post(PricesReported(desk.position.fp, (desk.picture.register.price,)))
+    return why
 
 
 def _price(desk: Desk, values: tuple[int, ...]) -> Procedure:

@@ -3,7 +3,8 @@
 Sans-IO: bytes and ``now`` in, bytes and events out. Times are integer milliseconds. Round, lost positions, noise and skipping are those of
 every polled line (``drivers/dispenser/polled_line.py``).
 
-Turns: ACKs that are owed, then DATA, then a position from which more is expected (every second turn at most), then the round.
+Turns: ACKs that are owed, then commands, then a position from which more is expected (every second turn at most), then the round, in which
+a position that is fuelling is sent a request for its reading instead of a poll now and then.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class DartLine(PolledLine[PositionProfile, Position]):
                 return position, False
         self._eager_had_turn = False
         position = self._in_turn()
-        return position, position.survey_due
+        return position, position.due(now)
 
     def _fire_timers(self, now: int) -> None:
         for position in self._positions:

@@ -72,10 +72,11 @@ class FillReply:
 
 @dataclass(frozen=True, slots=True)
 class NozzleReply:
-    """DC3. ``nozzle`` is the one that is out, None when all hang."""
+    """DC3. ``nozzle`` is the one that is out, None when all hang. ``named``: whose price it is, at rest the last one used; 0: none."""
 
     nozzle: int | None
     price: int
+    named: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +183,4 @@ def _nozzle_reply(profile: PositionProfile, data: bytes) -> NozzleReply | None:
     nozzle, out = data[3] & 0x0F, data[3] & 0x10
     if price is None or (out and nozzle == 0):
         return None  # "a nozzle is out" without saying which: never guess one
-    return NozzleReply(nozzle if out else None, rounded(price, profile.price_decimals, PRICE_DECIMALS))
+    return NozzleReply(nozzle if out else None, rounded(price, profile.price_decimals, PRICE_DECIMALS), nozzle)

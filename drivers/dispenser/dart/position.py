@@ -6,31 +6,28 @@ speak; the position decides what is said to it and what its words mean.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 
-from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
+from drivers.commands import StopFuellingPoint
 from drivers.dispenser.dart import mapping
 from drivers.dispenser.dart.codec import encode
 from drivers.dispenser.dart.frames import Ack, Data, Eot, Poll, Transaction
 from drivers.dispenser.dart.mapping import AlarmReply, FillReply, NozzleReply, StatusReply, TotalReply
 from drivers.dispenser.dart.procedures import RUNNING, Desk, Picture, Procedure, Send, Until, procedure
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
+from drivers.dispenser.line_position import LinePosition
 from drivers.events import (
-    CommandFailed,
     FillProgressed,
     NozzleLifted,
     NozzleReturned,
     PumpAlarmed,
     PumpEvent,
-    PumpLineLost,
     PumpStatus,
     PumpStatusChanged,
     PumpSurveyed,
 )
 
-MAX_COMMANDS = 16
 _MAX_EARLY_ALARMS = 8
 
 
@@ -42,35 +39,23 @@ class _Source(Enum):
     SURVEY = auto()
 
 
-class Position:
+class Position(LinePosition):
     """The master's side of one position. All times are ``now`` in milliseconds."""
 
     def __init__(self, profile: PositionProfile, line: LineProfile, post: Callable[[PumpEvent], None]) -> None:
+        super().__init__(profile.fp, line, post)
         self.profile = profile
-        self.fp = profile.fp
         self.poll = encode(Poll(profile.address))
         self.eot = encode(Eot(profile.address, 0))
         self.acks = tuple(encode(Ack(profile.address, number)) for number in range(16))
-        self.dead = False
-        """Silent for so long that the line polls it more rarely."""
-        self.gap: int | None = None
-        """The line's note: time from the last idle poll of this position to the next poll on the line."""
-        self.queued = False
-        """The line's note: this position waits for its turn to be sent DATA."""
         self._line = line
-        self._post = post
         self._number = 0
         self._payload: tuple[Transaction, ...] | None = None
         self._source = _Source.COMMAND
         self._tries = 0
-        self._misses = 0
-        self._told_lost = False
-        self._queue: deque[PumpCommand] = deque()
-        self._command: PumpCommand | None = None
         self._procedure: Procedure | None = None
         self._want: Send | Until | None = None
         self._until = 0
-        self._in_doubt = False
         self._begin()
 
     def _begin(self) -> None:
@@ -80,6 +65,7 @@ class Position:
         self._desk = Desk(self.picture, self.profile, self._line, self._post)
         self._answering = False
         self._live_at: int | None = None
+        self._only_live = False  # what the head still has to say is a live reading that was asked for
         self._last_data: Data | None = None
         self._survey_asked = False
         self._survey_statuses = 0
@@ -96,13 +82,21 @@ class Position:
 
     @property
     def eager(self) -> bool:
-        """Something is expected from the head: poll it soon."""
-        return self._answering and not self._misses and (not self.picture.drained or isinstance(self._want, Until))
+        """Something is expected from the head: poll it soon. A live reading is no such thing; it is taken when its turn comes."""
+        waits = isinstance(self._want, Until) or not (self.picture.drained or self._only_live)
+        return self._answering and not self._misses and waits
 
-    @property
-    def survey_due(self) -> bool:
-        """At its own turn this position is sent a request for its status instead of a poll."""
-        return self._answering and not self.surveyed and not self._survey_asked and self.picture.drained and self._payload is None
+    def due(self, now: int) -> bool:
+        """At its own turn this position is sent DATA of the master's own instead of a poll: a live reading, or a request for its status.
+
+        Never before its turn, nor before the last reading was fetched: with every position fuelling, requests alone would otherwise fill
+        the line, and nobody would be polled.
+        """
+        if self._payload is not None:
+            return True
+        picture = self.picture
+        survey = self._answering and not self.surveyed and not self._survey_asked and picture.drained
+        return survey or (self._live_at is not None and now >= self._live_at and (picture.drained or not picture.live_asked))
 
     @property
     def live_at(self) -> int | None:
@@ -117,8 +111,8 @@ class Position:
         return self._live_at
 
     def wants(self, now: int) -> bool:
-        """There is DATA to send now."""
-        return self._payload is not None or isinstance(self._want, Send) or (self._live_at is not None and now >= self._live_at)
+        """There is a command's DATA to send now, or a command waits for the frame under way."""
+        return isinstance(self._want, Send) or (self._payload is not None and bool(self._queue))
 
     def frame(self, now: int) -> bytes:
         """The DATA frame to send: the unacknowledged one again under its number, else the next."""
@@ -141,10 +135,11 @@ class Position:
         if self._payload is None or number != self._number:
             return False
         self._alive()
-        self.picture.drained = False
+        drained, self.picture.drained = self.picture.drained, False
         self._number = 1 if number == 0xF else number + 1
         self._payload = None
         if self._source is _Source.LIVE:
+            self._only_live = drained or self._only_live
             self.picture.live_asked = True
         elif self._source is _Source.SURVEY:
             self._survey_asked = True
@@ -169,6 +164,7 @@ class Position:
         """A poll was answered with EOT: the head's queue is empty."""
         self._alive()
         self.picture.drained = True
+        self._only_live = False
         self._last_data = None
         if self._survey_asked:
             self._survey_asked = False
@@ -192,7 +188,9 @@ class Position:
         repeated = data == self._last_data
         self._last_data = data
         for transaction in data.transactions:
-            match mapping.reply(self.profile, transaction):
+            reply = mapping.reply(self.profile, transaction)
+            self._only_live = self._only_live and isinstance(reply, FillReply)
+            match reply:
                 case StatusReply(status):
                     self._on_status(status, now)
                 case NozzleReply() as reply:
@@ -213,55 +211,12 @@ class Position:
         """Time has passed."""
         self._check(now)
 
-    def lose(self, why: str, now: int) -> None:
-        """Nothing is known any more: say so once, fail what was asked, and begin anew at the next answer."""
-        asked = [*([self._command] if self._command is not None else []), *self._queue]
-        self._queue.clear()
-        self._drop_procedure()
-        self._begin()
-        if not self._told_lost:
-            self._told_lost = True
-            self._post(PumpLineLost(self.fp, why))
-        for command in asked:
-            self._fail(command, f"the position was lost: {why}")
-
     def reconnected(self) -> None:
-        """The port was opened again: poll as if nothing had been missed, and restart the numbers."""
-        self.dead = False
-        self._misses = 0
+        """Poll as if nothing had been missed, and restart the numbers."""
+        super().reconnected()
         self._number = 0
 
     # --- commands ---
-
-    def submit(self, command: PumpCommand, now: int) -> None:
-        """Take a command. A stop goes before everything and withdraws releases that wait; what cannot be done is answered CommandFailed."""
-        if not self.surveyed and not (isinstance(command, StopFuellingPoint) and self._answering):
-            self._fail(command, "the position is not connected")
-        elif isinstance(command, StopFuellingPoint):
-            self._stop_first(command)
-        elif len(self._queue) >= MAX_COMMANDS:
-            self._fail(command, f"{MAX_COMMANDS} commands are waiting already")
-        else:
-            self._queue.append(command)
-        self._next(now)
-
-    def _stop_first(self, command: StopFuellingPoint) -> None:
-        running = self._command
-        withdrawn = [waiting for waiting in self._queue if isinstance(waiting, AuthorizeFuellingPoint)]
-        self._queue = deque(waiting for waiting in self._queue if not isinstance(waiting, AuthorizeFuellingPoint | StopFuellingPoint))
-        if isinstance(running, AuthorizeFuellingPoint):
-            self._drop_procedure()
-            self._in_doubt = True
-            withdrawn.insert(0, running)
-        elif running is not None and not isinstance(running, ConfirmFill | StopFuellingPoint):
-            self._drop_procedure()
-            self._queue.appendleft(running)  # asking again does no harm
-        self._queue.appendleft(command)
-        for waiting in withdrawn:
-            self._fail(waiting, "withdrawn by a stop")
-
-    def _fail(self, command: PumpCommand, why: str) -> None:
-        self._post(CommandFailed(self.fp, type(command).__name__, why))
 
     def _drop_procedure(self) -> None:
         if self._procedure is not None:
@@ -317,11 +272,6 @@ class Position:
 
     # --- the link ---
 
-    def _alive(self) -> None:
-        self._misses = 0
-        self.dead = False
-        self._answering = True
-
     def _unacknowledged(self, now: int) -> None:
         if self._payload is None:
             return
@@ -369,7 +319,8 @@ class Position:
         before = self.picture.nozzle
         self.picture.nozzle_known = True
         self.picture.nozzle = reply.nozzle
-        self.picture.price = reply.price
+        self.picture.price, self.picture.priced = reply.price, reply.named
+        self.picture.prices += 1
         if not self.surveyed or reply.nozzle == before:
             return
         if before is not None:

@@ -17,7 +17,7 @@ from drivers.dispenser.dart.frames import Transaction
 from drivers.dispenser.dart.mapping import FillReply, TotalReply
 from drivers.dispenser.dart.profile import LineProfile, PositionProfile
 from drivers.dispenser.units import Unsendable
-from drivers.events import FillReported, PumpEvent, PumpStatus, TotalReported
+from drivers.events import FillReported, PricesReported, PumpEvent, PumpStatus, TotalReported
 
 RELEASED = (PumpStatus.AUTHORIZED, PumpStatus.FILLING, PumpStatus.SUSPENDED)
 """States in which fuel can flow, or can flow again, without another command of ours."""
@@ -60,6 +60,8 @@ class Picture:
     nozzle: int | None = None
     nozzle_known: bool = False
     price: int | None = None
+    priced: int = 0  # the nozzle whose price that is; 0: the head did not name one
+    prices: int = 0
     fill: FillReply | None = None
     total: TotalReply | None = None
     statuses: int = 0
@@ -235,10 +237,14 @@ def confirm_fill(desk: Desk) -> Procedure:
 
 
 def set_prices(desk: Desk, values: tuple[int, ...]) -> Procedure:
-    """CD5 for all nozzles. Refused while fuel can flow: a price that changes under a running fill belongs to no sale."""
+    """CD5 for all nozzles, then what the head shows. Refused while fuel can flow, because a price that changes under a fill belongs to no
+    sale, and over a fill that is not confirmed, because a head may lose it.
+    """
     picture = desk.picture
     if picture.status in RELEASED:
         return f"the position is {_named(picture.status)}: no price change now"
+    if picture.status in FINISHED:
+        return "the last fill is not confirmed: no price change now"
     try:
         words = (mapping.prices(desk.position, values),)
     except Unsendable as error:
@@ -250,4 +256,19 @@ def set_prices(desk: Desk, values: tuple[int, ...]) -> Procedure:
         yield from _effect(desk, lambda: picture.status is not PumpStatus.NOT_PROGRAMMED)
     ):
         return "the position is not programmed in spite of the prices"
+    yield from _prices_shown(desk, len(values))
     return None
+
+
+def _prices_shown(desk: Desk, nozzles: int) -> Part:
+    """Read back and post what the head shows. DC3 has one price, of the nozzle that it names; the others come with their lifts."""
+    picture = desk.picture
+    told: dict[int, int] = {}
+    for _ in range(_READ_TRIES):
+        yield Until(lambda: picture.drained, desk.line.effect_query_ms)  # a DC3 from before the prices may still be queued in the head
+        arrived = _after(lambda: picture.prices)
+        if (yield Send((mapping.RETURN_STATUS,))) and (yield Until(arrived, desk.line.effect_limit_ms)) and picture.price is not None:
+            told[picture.priced or (1 if nozzles == 1 else 0)] = picture.price
+            break
+    desk.post(PricesReported(desk.position.fp, tuple(told.get(nozzle) for nozzle in range(1, nozzles + 1))))
+    return True

@@ -1,0 +1,87 @@
+"""Runs inside the unit's fence in the program's place and says, as one JSON object, what it could do there: True is bad."""
+
+import ctypes
+import json
+import mmap
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def can(action: Callable[[], object]) -> bool:
+    """It did not fail."""
+    try:
+        action()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def call(name: str, *arguments: object) -> None:
+    """A function of the C library. Raises OSError."""
+    if getattr(LIBC, name)(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def write(path: str) -> Callable[[], object]:
+    """Make a file."""
+    return lambda: Path(path).write_text("x")
+
+
+def suid() -> None:
+    """A file of ours that makes others us."""
+    file = Path("suid")
+    file.write_text("x")
+    file.chmod(0o4755)
+
+
+TRIES: dict[str, Callable[[], object]] = {
+    "write to /etc": write("/etc/x"),
+    "write to /usr": write("/usr/x"),
+    "write to the configuration": write("/etc/forecourt-terminal/x"),
+    "write to the program": write("/opt/forecourt-terminal/x"),
+    "write to /var": write("/var/lib/x"),
+    "look into /root": lambda: os.listdir("/root"),
+    "look into /home": lambda: os.listdir("/home/x"),
+    "read the sealed keys": lambda: os.listdir("/etc/credstore.encrypted"),
+    "read the seal": lambda: Path("/var/lib/systemd/credential.secret").read_bytes(),
+    "see process 1": lambda: os.stat("/proc/1"),
+    "see the kernel's settings": lambda: Path("/proc/sys/kernel/hostname").read_text(),
+    "see the shared /tmp": lambda: os.stat("/tmp/everybodys"),
+    "become root": lambda: os.setuid(0),
+    "mount": lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "unshare": lambda: call("unshare", 0x10000000),
+    "trace": lambda: call("ptrace", 0, 0, None, None),
+    "set the clock": lambda: call("settimeofday", ctypes.byref(ctypes.create_string_buffer(16)), None),
+    "set the host's name": lambda: call("sethostname", b"x", 1),
+    "make a file that is run as us": suid,
+    "run written memory": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+    "send raw packets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "talk to the kernel's network": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+    "be scheduled before all": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
+}
+NEEDED: dict[str, Callable[[], object]] = {
+    "write its state": write("x"),
+    "write its status": write("/run/forecourt-terminal/x"),
+    "write to its own /tmp": write("/tmp/x"),
+    "read its configuration": lambda: Path("/etc/forecourt-terminal/terminal.toml").read_text(),
+    "read its keys": lambda: Path(os.environ["CREDENTIALS_DIRECTORY"], "pin.key").read_text(),
+    "open a pump line": lambda: os.close(os.open("/dev/forecourt/pump-line-1", os.O_RDWR | os.O_NOCTTY)),
+    "talk over IP": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
+}
+
+
+if __name__ == "__main__":
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    print(
+        json.dumps(
+            {
+                "can": [name for name, action in TRIES.items() if can(action)],
+                "cannot": [name for name, action in NEEDED.items() if not can(action)],
+                "status": {name: status[name] for name in ("Uid", "Groups", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")},
+            }
+        )
+    )

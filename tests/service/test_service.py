@@ -1,0 +1,265 @@
+"""The installed service under real systemd: ready, fed, watched, restarted, fenced in, refused its start without its keys.
+
+Everything is the real thing but the devices (the rig's) and the kernel, which the container shares with this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
+from tests.behaviour.told import books_differ
+from tests.rig.process import wait_for
+from tests.service import installation
+from tests.service.container import Container
+from tests.service.freeze import freeze, reap, thread_id
+from tests.service.installation import UNIT
+from tests.service.station import CREDENTIALS, FAST, Service, ServiceStation, ServiceWorld
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a container needs root")
+
+BADGE = "04A1B2C3D4E5F6"
+SETUP = Setup(
+    fuelling_points=(NozzleRow(1, "dart", 1, "GAZOLE", 17290), NozzleRow(2, "dart", 1, "GAZOLE", 17290)),
+    customers=(CustomerRow("C1"),),
+    cards=(CardRow(BADGE, BADGE, "badge", "C1"),),
+)
+PATIENCE_S = 30.0
+AGAIN_S = 45.0
+EXPOSURE_MAX_TENTHS = "15"
+
+
+class Fast(ServiceStation):
+    """The shipped unit, with a watchdog that tests can wait for."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup, drop_ins={"fast.conf": FAST})
+
+
+class FastWorld(ServiceWorld):
+    """The people of it."""
+
+    station_class = Fast
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[FastWorld]:
+    """One container for all; each test leaves the service running."""
+    made = FastWorld(SETUP)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def station(world: FastWorld) -> ServiceStation:
+    found = world._station
+    assert isinstance(found, ServiceStation)
+    return found
+
+
+@pytest.fixture
+def box(station: ServiceStation) -> Container:
+    return station.box
+
+
+@pytest.fixture
+def service(station: ServiceStation) -> Service:
+    """Serving, with all its ten starts in ten minutes before it."""
+    station.box.run("systemctl", "reset-failed", UNIT)
+    assert wait_for(station.ready, PATIENCE_S), station.service.last_words()
+    return station.service
+
+
+def back(service: Service, restarts: int) -> bool:
+    """It was started again and serves."""
+    return wait_for(lambda: int(service.show("NRestarts")) > restarts and service.show("ActiveState") == "active", AGAIN_S, 0.2)
+
+
+# --- the installed unit ------------------------------------------------------------------------------------------------------------
+
+
+def test_ready(box: Container, service: Service) -> None:
+    """systemd heard READY from the program itself, and nothing else in the container failed either."""
+    assert service.show("ActiveState") == "active"
+    assert service.show("SubState") == "running"
+    assert service.show("StatusText") == "serving 2 fuelling points"
+    assert service.show("User") == "forecourt-terminal"
+    assert service.show("NRestarts") == "0"
+    assert box.run("systemctl", "--failed", "--no-legend").stdout == ""
+
+
+def test_the_installed_unit_is_understood_without_a_word(box: Container) -> None:
+    judged = box.run("systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{UNIT}", check=False)
+    assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
+
+
+def test_the_installed_unit_is_fenced_in(box: Container) -> None:
+    judged = box.run("systemd-analyze", "security", "--no-pager", f"--threshold={EXPOSURE_MAX_TENTHS}", UNIT, check=False)
+    assert judged.returncode == 0, judged.stdout[-200:]
+
+
+def test_the_fence_holds(box: Container, service: Service) -> None:
+    """The shipped unit with a probe in the program's place: what it could do, and what it could not though the program must."""
+    unit = (box.root / installation.PLACES[UNIT]).read_text()
+    lines = [line for line in unit.splitlines() if not line.startswith(("Type=", "NotifyAccess=", "Restart", "WatchdogSec=", "StartLimit"))]
+    text = "\n".join(lines).replace(" -m terminal run --config /etc/forecourt-terminal/terminal.toml", " /usr/lib/probe.py")
+    text = text.replace("[Service]\n", "[Service]\nType=oneshot\n")
+    (box.root / "usr/lib/probe.py").write_text((Path(__file__).parent / "probe.py").read_text())
+    (box.root / "etc/systemd/system/probe.service").write_text(text)
+    box.shell("touch /tmp/everybodys; mkdir -p /home/x; systemctl daemon-reload")
+    pid = service.show("MainPID")
+    box.run("systemctl", "stop", UNIT)  # both units have the same folders
+    done = box.run("systemctl", "start", "probe.service", check=False)
+    said = box.run("journalctl", "--no-pager", "--output=cat", "--unit=probe.service").stdout
+    assert done.returncode == 0, said
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    box.run("systemctl", "start", UNIT)
+    assert pid != "0"
+    assert found["can"] == []
+    assert found["cannot"] == []
+    status = found["status"]
+    assert (status["CapEff"], status["CapBnd"]) == ("0" * 16, "0" * 16)
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert "0" not in status["Uid"].split()
+    groups = {installation.group_id(box.root, name) for name in ("dialout", "input")}
+    assert groups <= {int(number) for number in status["Groups"].split()}
+
+
+def test_credentials_are_decrypted_for_the_service_alone(station: ServiceStation, box: Container) -> None:
+    """What was sealed is there in clear, for its user only and not on the disk; no file of the root holds a secret in clear."""
+    folder = box.inside(f"/run/credentials/{UNIT}")
+    mounted = next(line.split() for line in box.inside("/proc/1/mounts").read_text().splitlines() if f"/run/credentials/{UNIT}" in line)
+    assert mounted[2] in ("ramfs", "tmpfs")
+    assert "ro" in mounted[3].split(",")
+    for field, name in CREDENTIALS.items():
+        clear = Path(station.forecourt.ready["host"][field]).read_bytes()
+        assert (folder / name).read_bytes() == clear
+        assert (folder / name).stat().st_mode & 0o077 & ~0o040 == 0
+        if name in installation.SECRETS:
+            found = subprocess.run(
+                ["grep", "-rlF", clear.decode().splitlines()[-2 if name == "tls.key" else 0], str(box.root / "etc"), str(box.root / "var")],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert found.stdout == ""
+
+
+def test_the_log_is_kept_in_memory_and_bounded(box: Container) -> None:
+    """Sixty megabytes of lines, by a program of no unit, which no rate limits: the oldest go, and nothing is on the disk."""
+    box.shell("yes \"$(printf '%0600d' 0)\" | head -n 100000 | systemd-cat -t flood; journalctl --sync")
+    used = sum(file.stat().st_size for file in box.inside("/run/log/journal").rglob("*.journal"))
+    assert 8 << 20 < used <= 32 << 20
+    assert not list((box.root / "var/log").glob("journal/*/*"))
+
+
+# --- restarts ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_program_comes_back_by_itself(service: Service) -> None:
+    restarts = int(service.show("NRestarts"))
+    service.kill()
+    assert back(service, restarts)
+    assert service.show("NRestarts") == str(restarts + 1)
+
+
+def test_a_hung_core_is_ended_by_the_watchdog(service: Service) -> None:
+    """Every thread stopped, the core with them: nothing can say that it hangs, and the watchdog hears nothing."""
+    restarts = int(service.show("NRestarts"))
+    os.kill(service.main_pid(), signal.SIGSTOP)
+    assert back(service, restarts)
+    assert "Watchdog timeout" in service.logged()
+
+
+@pytest.mark.parametrize("name", ["line-pumps", "badge-1"])
+def test_a_hung_device_thread_is_ended_by_the_watchdog(service: Service, name: str) -> None:
+    """One thread stopped where it stands, the core and all others running: the terminal says who, and starves its own watchdog."""
+    restarts = int(service.show("NRestarts"))
+    thread = thread_id(service.main_pid(), name)
+    freeze(thread)
+
+    def over() -> bool:
+        reap(thread)
+        return int(service.show("NRestarts")) > restarts and service.show("ActiveState") == "active"
+
+    assert wait_for(over, AGAIN_S, 0.2)
+    logged = service.logged()
+    assert f"event=Silent who='{name}'" in logged, logged
+
+
+def test_a_stop_in_mid_fuelling_leaves_the_fuel_to_the_next_start(world: FastWorld, station: ServiceStation, service: Service) -> None:
+    """systemctl stop while fuel flows: a clean end in time; the pump goes on; at the next start the sale is completed and booked."""
+    world.present_badge(BADGE)
+    world.choose(2)
+    assert wait_for(lambda: world.asked() is None, PATIENCE_S)
+    world.lift(2, 1)
+    assert wait_for(lambda: world.release(2) is not None, PATIENCE_S), (world.screens(), service.last_words())
+    station.forecourt.do("squeeze", fp=2, volume_ml=30_000)
+    station.forecourt.do("wait_flow", fp=2, volume_ml=1_000)
+    begun = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - begun < 10
+    assert service.show("Result") == "success"
+    station.forecourt.do("release", fp=2)
+    world.hang_up(2)
+    station.power_on()
+    assert wait_for(lambda: world.host_sales() == 1 and world.settled(), PATIENCE_S)
+    sale = world.ledger_sales()[0]
+    assert sale.volume_ml >= 1_000
+    assert books_differ(world.books(), SETUP) == ""
+
+
+# --- what only a person can mend ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["pin.key", "tls.crt"])
+def test_without_a_credential_it_does_not_start_and_says_which(box: Container, service: Service, name: str) -> None:
+    """Exit 2, one clear line, and no second try."""
+    service.stop()
+    store = "credstore" if name == "tls.crt" else "credstore.encrypted"
+    file = box.root / f"etc/{store}/forecourt-terminal.{name}"
+    kept = file.read_bytes()
+    file.unlink()
+    before = len(service.logged())
+    refused = box.run("systemctl", "start", UNIT, check=False)
+    assert refused.returncode != 0
+    time.sleep(1)  # five times RestartSec
+    assert (service.show("ActiveState"), service.show("ExecMainStatus"), service.show("NRestarts")) == ("failed", "2", "0")
+    said = service.logged()[before:]
+    assert name in said
+    assert "Traceback" not in said
+    file.write_bytes(kept)
+    service.start()
+    assert service.show("ActiveState") == "active"
+
+
+def test_a_credential_sealed_on_another_machine_is_not_tried_again(box: Container, service: Service) -> None:
+    """Only systemd can say that: 243/CREDENTIALS. Tried again and again it would restart the machine every few seconds for ever."""
+    service.stop()
+    file = box.root / "etc/credstore.encrypted/forecourt-terminal.pin.key"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-8] + b"AAAAAAA=")
+    assert box.run("systemctl", "start", UNIT, check=False).returncode != 0
+    time.sleep(1)
+    assert (service.show("ActiveState"), service.show("ExecMainStatus"), service.show("NRestarts")) == ("failed", "243", "0")
+    file.write_bytes(kept)
+    service.start()
+    assert service.show("ActiveState") == "active"
+
+
+def test_ten_deaths_in_ten_minutes_start_the_machine_anew(station: ServiceStation, box: Container, service: Service) -> None:
+    """Last, for it ends the container: 133 is nspawn's word for a machine that wants to be started again."""
+    folder = box.inside(f"/run/systemd/system/{UNIT}.d")
+    folder.mkdir(parents=True)
+    (folder / "deaths.conf").write_text("[Service]\nRestartSec=20ms\nExecStart=\nExecStart=/bin/false\n")
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "restart", UNIT, check=False)
+    assert box.wait_for_end(PATIENCE_S) == 133
