@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format play features oracle swarm replay planted powercut canary fuzz bench diagrams lock setup clean
+.PHONY: machine help demo test lint format play features oracle swarm replay planted powercut canary fuzz bench diagrams lock setup clean
 
 PYTHON ?=
 WORLD ?= virtual
@@ -70,6 +70,9 @@ canary: setup ## drivers with canary PINs, numbers and tracks, then a search of 
 
 fuzz: setup ## inputs of others' making through every reader and line master: INPUTS=100000 SEED=1
 	@$(RUN) tests.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
+
+machine: setup ## the service in a virtual machine: udev, USB, hardware watchdog, power cuts (needs root; makes its Debian first, some 10 minutes in all)
+	@.ci/machine $(RUN)
 
 bench: setup ## figures beside their floors, also in build/bench.json
 	@$(RUN) tests.bench

@@ -17,6 +17,7 @@ from drivers.commands import DeviceCommand, ShowLines
 from drivers.events import MediumPresented
 from terminal.config import Config, ConfigError, resolve
 from terminal.core.card_lists import ListDelta, ListMark
+from terminal.core.clock import ClockState
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
@@ -27,11 +28,13 @@ from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.devices import Devices
+from terminal.host.certificates import KnownTime, Pair, PairShelf, known_time
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
 from terminal.host.list_head import KeyFileError as ListKeyFileError
 from terminal.host.list_head import ListKeys
 from terminal.host.list_sync import ListSync
+from terminal.host.renewal import Renewal
 from terminal.host.workers import HostDesk
 from terminal.runtime import loop
 from terminal.runtime.clock import SystemClock
@@ -89,11 +92,16 @@ class Terminal:
             tpm=config.keys.tpm or "",
             previous=self._live_file,
         )
-        self.host = HostDesk(
-            self.lane, lambda: HostClient(endpoint, clock.instant), inbox.post, sync, config.host.authorize_ms, config.host.upload_ms
-        )
         self._utc_ms: int | None = None
-        self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms)
+        self._known_time: KnownTime | None = None
+        self._pairs = PairShelf(self.state_dir / "tls", Pair(0, endpoint.certificate, endpoint.key))
+
+        def connect(pair: Callable[[], Pair] = lambda: self._pairs.current) -> HostClient:
+            return HostClient(endpoint, clock.instant, lambda: self._known_time, pair)
+
+        renewal = Renewal(self.lane, self._pairs, connect, lambda: self._known_time, clock.instant, config.host.upload_ms)
+        self.host = HostDesk(self.lane, connect, inbox.post, sync, config.host.authorize_ms, config.host.upload_ms, renewal)
+        self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms, self.vault.token)
         self.orders = OrderSocket(Path(config.terminal.runtime_dir), inbox.post)
 
     def _live_file(self) -> str:
@@ -149,6 +157,8 @@ class Terminal:
             store.beat(now)
             status.update(site, now)
             self._utc_ms = site.desk.clock.known_utc(now)
+            trusted = site.desk.clock.state(now) is ClockState.TRUSTED
+            self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate)
             self.orders.answer(site.orders.take_answers())
 
         loop.run(engine, self.inbox, self.clock, notifier, between_steps)

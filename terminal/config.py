@@ -146,7 +146,7 @@ class Config(Table, frozen=True):
             points,
             tuple(side.number for side in self.side),
             self.terminal.language,
-            PointTimes(times.lift_ms, times.flow_ms, times.record_ms, times.settle_ms),
+            PointTimes(times.lift_ms, times.flow_ms, times.record_ms, times.settle_ms, times.longest_ms),
             SessionTimes(times.input_ms, times.notice_ms, times.same_medium_ms),
             HostTimes(host.authorize_ms, host.probe_ms, host.lists_ms, host.retry_first_ms, host.retry_cap_ms, host.state_ms),
             version,
@@ -207,7 +207,7 @@ def _plain(text: str) -> str:
 
 def _problems(config: Config) -> list[str]:
     found = [*_terminal_problems(config), *_line_problems(config), *_point_problems(config), *_side_problems(config)]
-    return found + badge_problems(config.badge_profile, config.keys)
+    return found + badge_problems(config.badge_profile, config.keys) + _bank_problems(config)
 
 
 def _terminal_problems(config: Config) -> list[str]:
@@ -293,6 +293,11 @@ def _protocol_problems(point: FuellingPointTable, protocol: PumpProtocol) -> lis
                 f"{protocol.price_digits} digits, {point.price_decimals} of them decimals (price_decimals)"
             )
     return found
+
+
+def _bank_problems(config: Config) -> list[str]:
+    asked = any(side.card_reader is not None and side.card_reader.bank_cards for side in config.side)
+    return ["side.card_reader.bank_cards: needs policy.bank_cards"] if asked and not config.policy.bank_cards else []
 
 
 def _side_problems(config: Config) -> list[str]:

@@ -50,7 +50,8 @@ class PolicyTable(Table, frozen=True):
     ``bank_cards``: those of the card table may be used as identifiers; a PIN is never asked for them.
     ``price_jump_percent``: how far the host may move a price at once without confirming that somebody has looked at it.
     ``offline_from``: media that are easier to copy (T0 to T3) are never decided without the host; ``offline_without_pin_from``: those
-    that are easier need a PIN that is checked here. ``exposure_…``: how much may be let go offline that the host has not answered for yet; what is left out does not bind.
+    that are easier need a PIN that is checked here. ``exposure_…``: how much may be let go offline that the host has not answered for
+    yet; what is left out does not bind.
     """
 
     terminal_cap_ml: Millilitre = 990_000
@@ -133,6 +134,7 @@ class TimesTable(Table, frozen=True):
     flow_ms: Ms = 90_000
     record_ms: Ms = 3_000
     settle_ms: Ms = 2_000
+    longest_ms: Ms = 3_600_000
     input_ms: Ms = 30_000
     notice_ms: Ms = 6_000
     same_medium_ms: Ms = 3_000
@@ -233,9 +235,13 @@ class StripeReaderTable(Table, frozen=True):
 
 
 class CardReaderTable(Table, frozen=True):
-    """A chip card reader by its PC/SC name, in which * and ? stand for what varies."""
+    """A chip card reader by its PC/SC name, in which * and ? stand for what varies.
+
+    ``bank_cards``: a bank card is asked for its number, of which only a keyed token leaves the reader; needs ``policy.bank_cards``.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
+    bank_cards: bool = False
 
 
 class DisplayTable(Table, frozen=True):

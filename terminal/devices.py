@@ -33,9 +33,18 @@ from terminal.store.vault import KeyFileError, read_key
 class Devices:
     """All threads of the hardware; ``lines`` by fuelling point and ``displays`` by side take commands."""
 
-    def __init__(self, config: Config, post: Callable[[object], None], clock: Callable[[], int], utc_ms: Callable[[], int | None] = lambda: None) -> None:
-        """``post`` takes what the devices tell, ``clock`` gives milliseconds, ``utc_ms`` the terminal's time (None: unknown). Raises ``ValueError`` for bounds of a driver,
-        ``ConfigError`` for a key that cannot be read.
+    def __init__(
+        self,
+        config: Config,
+        post: Callable[[object], None],
+        clock: Callable[[], int],
+        utc_ms: Callable[[], int | None] = lambda: None,
+        token: Callable[[str], str] | None = None,
+    ) -> None:
+        """``post`` takes what the devices tell, ``clock`` gives milliseconds, ``utc_ms`` the terminal's time (None: unknown),
+        ``token`` a number's keyed token.
+
+        Raises ``ValueError`` for bounds of a driver, ``ConfigError`` for a key that cannot be read.
         """
         self._config = config
         self._post = post
@@ -46,6 +55,7 @@ class Devices:
         self._chip_key = _chip_key(config.keys)
         self._chip_ca = _chip_ca(config.keys)
         self._utc_ms = utc_ms
+        self._token = token
         for line in config.line:
             self._add_line(line, config)
         for side in config.side:
@@ -90,8 +100,10 @@ class Devices:
             # reader need not have it.
             from drivers.smartcard.reader import CardReader
 
-            name, pattern, number = f"card-{side.number}", side.card_reader.name, side.number
-            self.threads.append(CardReader(name, number, pattern, post, clock, self._chip_key, self._chip_ca, self._utc_ms))
+            name, reader, token = f"card-{side.number}", side.card_reader, self._token if side.card_reader.bank_cards else None
+            self.threads.append(
+                CardReader(name, side.number, reader.name, post, clock, self._chip_key, self._chip_ca, self._utc_ms, token)
+            )
 
 
 def _chip_key(keys: KeysTable) -> ChipKey | None:

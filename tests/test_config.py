@@ -91,7 +91,7 @@ def test_the_examples_defaults_are_the_defaults() -> None:
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
     assert len(spoken["times"]) == 7
-    assert len(spoken["policy"]) == 7
+    assert len(spoken["policy"]) == 8
     assert msgspec.convert(spoken, Config) == load(EXAMPLE)
 
 

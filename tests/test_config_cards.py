@@ -67,3 +67,14 @@ def test_the_chip_key_reaches_the_card_reader_or_is_named(tmp_path: Path) -> Non
     file.write_text("0123" * 16, encoding="ascii")
     names = [thread.name for thread in Devices(config, lambda event: None, lambda: 0).threads]
     assert [name for name in names if name.startswith("card-")] == ["card-1"]
+
+
+def test_the_authority_of_card_certificates_is_read_at_the_start(tmp_path: Path) -> None:
+    config = load(written(tmp_path, keys={"chip_ca": str(tmp_path / "chip-ca.pem")}))
+    with pytest.raises(ConfigError, match=r"keys\.chip_ca: .*chip-ca\.pem: No such file"):
+        Devices(config, lambda event: None, lambda: 0)
+    (tmp_path / "chip-ca.pem").write_bytes(b"not a certificate")
+    with pytest.raises(ConfigError, match=r"keys\.chip_ca: .* not one to four certificates of authorities"):
+        Devices(config, lambda event: None, lambda: 0)
+    (tmp_path / "chip-ca.pem").write_bytes(CardAuthority().pem())
+    Devices(config, lambda event: None, lambda: 0)

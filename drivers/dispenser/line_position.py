@@ -12,6 +12,8 @@ from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, S
 from drivers.dispenser.line_timing import LineTiming
 from drivers.events import CommandFailed, PumpEvent, PumpLineLost
 
+Post = Callable[[PumpEvent], None]
+"""Where a position tells what happens at it."""
 MAX_COMMANDS = 16
 """Commands that may wait at one position; more are refused."""
 
@@ -19,7 +21,7 @@ MAX_COMMANDS = 16
 class LinePosition:
     """The protocol-independent half of a position. All times are ``now`` in milliseconds."""
 
-    def __init__(self, fp: int, timing: LineTiming, post: Callable[[PumpEvent], None]) -> None:
+    def __init__(self, fp: int, timing: LineTiming, post: Post) -> None:
         self.fp = fp
         self.dead = False
         """Silent for so long that the line asks it more rarely."""

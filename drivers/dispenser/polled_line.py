@@ -14,13 +14,14 @@ periods without asking. Everything that decides a turn is the same after a perio
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from drivers.commands import PumpCommand
-from drivers.dispenser.line_position import LinePosition
+from drivers.dispenser.joint_point import JointPoint
+from drivers.dispenser.line_position import LinePosition, Post
 from drivers.dispenser.line_timing import LineTiming
-from drivers.events import CommandFailed, DeviceEvent, LineNoise, PumpEvent
+from drivers.events import CommandFailed, DeviceEvent, LineNoise
 
 _NEVER = 1 << 62
 
@@ -36,6 +37,10 @@ class Place(Protocol):
     def address(self) -> int:
         """The address on the wire."""
 
+    @property
+    def own(self) -> Mapping[int, int]:
+        """The point's logical nozzles and the numbers by which this address knows them; of use where the point has several addresses."""
+
 
 L = TypeVar("L", bound=Place)
 P = TypeVar("P", bound=LinePosition)
@@ -48,19 +53,26 @@ class PolledLine(Generic[L, P]):
     MOST: ClassVar[int] = 255
     """Most positions that the protocol's addresses allow."""
 
-    def __init__(self, name: str, places: Iterable[L], timing: LineTiming, make: Callable[[L, Callable[[PumpEvent], None]], P]) -> None:
-        """A line that has said nothing yet. Raises ValueError when there is no position, or two share an address or a fuelling point."""
+    def __init__(self, name: str, places: Iterable[L], timing: LineTiming, make: Callable[[L, Post], P]) -> None:
+        """A line that has said nothing yet. Raises ValueError when there is no position, two share an address, or a point's
+        addresses share a nozzle.
+        """
         seats = tuple(places)
         if not 1 <= len(seats) <= self.MOST:
             raise ValueError(f"{self.KIND} line carries 1 to {self.MOST} positions, not {len(seats)}")
         if len({each.address for each in seats}) < len(seats):
             raise ValueError(f"two positions of line {name} share an address")
-        if len({each.fp for each in seats}) < len(seats):
-            raise ValueError(f"two positions of line {name} share a fuelling point")
         self.name = name
         self._timing = timing
         self._events: list[DeviceEvent] = []
-        self._positions = [make(each, self._events.append) for each in seats]
+        self._joint = _joint(seats, self._events.append)
+        self._positions: list[P] = []
+        for seat in seats:
+            point, place = self._joint.get(seat.fp), [each for each in seats if each.fp == seat.fp].index(seat)
+            position = make(seat, self._events.append if point is None else point.listener(place))
+            if point is not None:
+                point.join(place, position)
+            self._positions.append(position)
         self._by_address = {seat.address: position for seat, position in zip(seats, self._positions, strict=True)}
         self._by_fp = {seat.fp: position for seat, position in zip(seats, self._positions, strict=True)}
         # the exchange under way
@@ -99,8 +111,17 @@ class PolledLine(Generic[L, P]):
             why = f"line {self.name} has no fuelling point {command.fp}"
             self._events.append(CommandFailed(command.fp, type(command).__name__, why))
             return
-        position.submit(command, now)
-        self._refresh(position, now)
+        point = self._joint.get(command.fp)
+        if point is None:
+            position.submit(command, now)
+            self._refresh(position, now)
+            return
+        told = point.targets(command)
+        for part in self._positions:
+            for one, its in told:
+                if one is part:
+                    part.submit(its, now)
+                    self._refresh(part, now)
 
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call, in order."""
@@ -253,3 +274,10 @@ class PolledLine(Generic[L, P]):
         living = len(self._positions) - len(self._lost)
         self._steady_needed = living * self._rounds_to_lost() * max(1, len(self._lost)) + len(self._lost)
         self._disturbed()
+
+
+def _joint(seats: Sequence[Place], post: Post) -> dict[int, JointPoint]:
+    """The fuelling points that have several addresses. Raises ValueError when two of them share a nozzle."""
+    numbers = [seat.fp for seat in seats]
+    several = [fp for fp in dict.fromkeys(numbers) if numbers.count(fp) > 1]
+    return {fp: JointPoint(fp, [seat.own for seat in seats if seat.fp == fp], post) for fp in several}

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 CERTIFICATE_MAX: Final = 1_024
@@ -24,8 +25,12 @@ CERTIFICATE_MAX: Final = 1_024
 SIGNATURE_BYTES: Final = 64
 AUTHORITIES_MAX: Final = 4
 _HALF: Final = SIGNATURE_BYTES // 2
-_READING = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.ExtensionNotFound, x509.InvalidVersion)
-"""What the library raises for certificates that it cannot make sense of, some of it only when a part is looked at."""
+_READING = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.ExtensionNotFound, x509.InvalidVersion),
+    CryptographyDeprecationWarning,
+)
+"""What the library raises for certificates that it cannot make sense of, some of it only when a part is looked at; and its warning of
+what it will refuse one day, which is an error where somebody made it one."""
 
 
 class CertificateRefused(Exception):
@@ -71,6 +76,8 @@ class FleetAuthority:
         """
         try:
             leaf = x509.load_der_x509_certificate(der)
+            if leaf.serial_number <= 0:
+                raise ValueError  # RFC 5280, 4.1.2.2
             issuer = self._issuer_of(leaf)
             self._in_force(leaf, issuer, now_utc_ms)
             _is_this_card(leaf, number, serial)

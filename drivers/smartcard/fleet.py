@@ -48,11 +48,13 @@ _EXPIRIES: Final = re.compile(r"[0-9]{2}(0[1-9]|1[0-2])", re.ASCII)
 
 
 class CardRefused(Exception):
-    """The card gives no number. The text is a phrase for the event; ``forged`` says that it could not prove itself."""
+    """The card gives no number. The text is a phrase for the event; ``forged``: it could not prove itself, ``foreign``: it has no
+    application of ours."""
 
-    def __init__(self, why: str, *, forged: bool = False) -> None:
+    def __init__(self, why: str, *, forged: bool = False, foreign: bool = False) -> None:
         super().__init__(why)
         self.forged = forged
+        self.foreign = foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class FleetDialogue:
             return step.apdu
         if not self._selected:
             if step.status != _OK:
-                raise CardRefused("no card of this fleet")
+                raise CardRefused("no card of this fleet", foreign=True)
             self._selected = True
             return self._next(Command(0x00, 0xB0, _SFI_ID, 0x00, le=0x100))
         if self._identity is None:

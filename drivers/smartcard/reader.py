@@ -19,7 +19,8 @@ from smartcard import scard
 from drivers.device_thread import DeviceThread
 from drivers.events import DeviceEvent, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
 from drivers.smartcard.certificate import FleetAuthority
-from drivers.smartcard.fleet import CHALLENGE_BYTES, CardRefused, ChipKey, FleetCard, FleetDialogue
+from drivers.smartcard.dialogue import CardDialogue
+from drivers.smartcard.fleet import CHALLENGE_BYTES, CardRefused, ChipKey, FleetCard
 
 EXCHANGE_LIMIT_MS = 2_000
 """Longest wait for one answer of a card."""
@@ -46,7 +47,7 @@ _NO_ANSWER = (scard.SCARD_W_UNRESPONSIVE_CARD, scard.SCARD_W_UNPOWERED_CARD)
 _STRANGE = (scard.SCARD_E_PROTO_MISMATCH, scard.SCARD_W_UNSUPPORTED_CARD)
 
 
-Dialogues = Callable[[bool], FleetDialogue]
+Dialogues = Callable[[bool], CardDialogue]
 """One card's conversation; True over T=0."""
 
 
@@ -165,8 +166,11 @@ class CardReader(DeviceThread):
         key: ChipKey | None = None,
         authority: FleetAuthority | None = None,
         utc_ms: Callable[[], int | None] = lambda: None,
+        token: Callable[[str], str] | None = None,
     ) -> None:
-        """``utc_ms``: the terminal's time, by which certificates are judged; None where nobody knows it."""
+        """``utc_ms``: the terminal's time, by which certificates are judged; None where nobody knows it. ``token``: bank cards are named by
+        the token that this makes of their number; None: they are asked for nothing."""
+        self._token = token
         super().__init__(name, post, clock, longest_pause_ms=LONGEST_PAUSE_MS)
         if not pattern:
             raise ValueError("a card reader is found by its name")
@@ -313,8 +317,8 @@ class CardReader(DeviceThread):
             return outcome
         return None
 
-    def _dialogue(self, t0: bool) -> FleetDialogue:
-        return FleetDialogue(t0, self._key, secrets.token_bytes(CHALLENGE_BYTES), self._authority, self._utc_ms())
+    def _dialogue(self, t0: bool) -> CardDialogue:
+        return CardDialogue(t0, self._key, secrets.token_bytes(CHALLENGE_BYTES), self._authority, self._utc_ms(), self._token)
 
     def _refuse(self, why: str, *, forged: bool = False) -> None:
         self.post(MediumUnreadable(self.side, MediumKind.SMART_CARD, why, forged))

@@ -12,7 +12,7 @@ from typing import Final
 
 from hal_sim.dispensers import azt_codec as codec
 from hal_sim.dispensers.azt_head import MAX_DOSE_ML, AztHead
-from hal_sim.dispensers.head import Change, HeadState
+from hal_sim.dispensers.head import WRONG_BY_MINOR, Change, HeadState
 
 TYPES: Final = {
     0x3A: (6, 4, 6), 0x3C: (6, 4, 6), 0x3D: (6, 4, 6), 0x3E: (6, 4, 6),
@@ -209,9 +209,12 @@ class AztPosition:
         record = self.head.record(nozzle, now)
         return codec.answer(
             codec.digits(record.volume_ml // self._unit_ml, self._litre_digits)
-            + codec.digits(self._amount(record.amount_minor(self.head.options.currency_decimals)), self._cost_digits)
+            + codec.digits(self._amount(record.amount_minor(self.head.options.currency_decimals) + self._wrong_by()), self._cost_digits)
             + codec.digits(record.price // self._price_unit, self._price_digits)
         )
+
+    def _wrong_by(self) -> int:
+        return WRONG_BY_MINOR if self.head.reckons_wrong else 0
 
     def _totals(self, nozzle: int, data: bytes, now: int) -> bytes:
         step, count = self.settings.totals_step_ml, self.settings.totals_digits

@@ -16,6 +16,9 @@ from hal_sim.dispensers.hydraulics import Flow, amount_of, volume_within
 __all__ = ["ALARM_EMERGENCY_STOP", "ALARM_POWER_FAILURE", "Change", "Head", "HeadOptions", "HeadState", "Listener"]
 
 
+WRONG_BY_MINOR = 500
+
+
 class Head:
     """A fuelling point. Public attributes may be read at will; only the methods change it.
 
@@ -54,6 +57,7 @@ class Head:
         self.allowed: frozenset[int] | None = None
         self.acks_and_does_nothing = False
         self.never_leaves_5 = False
+        self.reckons_wrong = False
         self.keeps_prices = False
         self.register_off_ml = 0
         self.emergency = False
@@ -96,7 +100,7 @@ class Head:
 
     def fill_minor(self, now: int) -> int:
         """Amount of the current or kept fill, by the price that was in force when it started."""
-        return self._charged(self.fill_ml(now))
+        return self._charged(self.fill_ml(now)) + (WRONG_BY_MINOR if self.reckons_wrong else 0)
 
     def total_ml(self, nozzle: int, now: int) -> int:
         """Non-resettable volume totaliser, running while fuel flows. Raises ``KeyError`` for a nozzle that is not there."""

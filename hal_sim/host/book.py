@@ -90,6 +90,9 @@ class HostBook(Reporting):
             case ["events", event, "ack"]:
                 self._for_terminal(terminal, method, "POST", "ack")
                 return self._acknowledge(event, body)
+            case ["certificate"]:
+                self._for_terminal(terminal, method, "POST", "certificate")
+                return self._certify(terminal, body)
             case ["state"]:
                 self._for_terminal(terminal, method, "PUT", "state")
                 return self._state(terminal, body)

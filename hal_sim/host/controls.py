@@ -16,6 +16,15 @@ from hal_sim.host.usage import Shares
 from hal_sim.host.world import Card, Meter, Subject
 
 KINDS = ("cancel", "refund", "settle", "amend")
+TEST = "TEST"
+"""The mark of a record that is no sale: fuel of a test, which went back into the tank."""
+
+
+def is_test(record: dict[str, Any]) -> bool:
+    """Whether it counts for nobody."""
+    return TEST in (record.get("marks") or ())
+
+
 _WITH_AMOUNTS = ("refund", "settle")
 ORDERS = {"stop_point": (True, False), "acknowledge_fault": (False, True), "reset_emergency_stop": (False, False)}
 """Order → whether it names a fuelling point, whether it names a fault."""
@@ -327,7 +336,7 @@ class Controls(HostState):
         record = entry.record
         card = self._world.cards.get(record["card"]["token"])
         exceeded: list[str] = []
-        if card is not None and record["quantity_ml"] > 0:
+        if card is not None and record["quantity_ml"] > 0 and not is_test(record):
             entry.shares, exceeded = self._usage.book(
                 card, entry.instant_ms, record["product"], record["quantity_ml"], record["value_minor"], self._second_of(record)
             )

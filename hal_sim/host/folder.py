@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hal_sim.host.pki import Authority, Issued
-from hal_sim.host.server import Papers
+from hal_sim.host.papers import Papers
 from hal_sim.host.sqlite_book import FILE, Keys
 
 AUTHORITY_NAME = "Fleet host CA"
@@ -110,7 +110,7 @@ class Folder:
             (self.path / "server.crt").unlink()
         server = self._pair("server", lambda: authority.server(*names))
         keys = [str(self.path / name) for name in ("token.key", "pin.key", "card.key", "list.pub")]
-        return Papers(str(self.path / "ca.crt"), *client, *server, *keys)
+        return Papers(authority, str(self.path / "ca.crt"), *client, *server, *keys)
 
     def _authority(self) -> Authority:
         certificate, key = self.path / "ca.crt", self.path / "ca.key"

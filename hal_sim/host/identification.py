@@ -17,7 +17,10 @@ from hal_sim.host.pin_opening import counter_of, initial_key, opened
 Row = dict[str, Any]
 _RANGE = ("first", "last", "kind", "routing", "lengths", "luhn")
 _RANGE_MORE = ("media", "number", "restriction", "prompts", "pin", "expiry", "service_code")
-_PROMPT_MORE = ("min_digits", "max_digits", "min_step", "max_step", "most_per_100km_ml", "wrong")
+_PROMPT_MORE = (
+    *("min_digits", "max_digits", "min_step", "max_step", "wrong"),
+    *("most_per_100km_ml", "least_per_100km_ml", "most_per_hour_ml", "least_per_hour_ml", "implausible"),
+)
 _LONG_AGO = 946_684_800_000
 PIN_BASE = b"fleet/pin-base/v1\0"
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -62,6 +62,12 @@ def _body(lines: list[bytes]) -> tuple[bytes, str]:
     rows = b"".join(line + b"\n" for line in lines)
     digest = hashlib.sha256(rows).hexdigest()
     return rows + canonical({"row": "end", "rows": len(lines), "sha256": digest}) + b"\n", digest
+
+
+@cache
+def _bomb() -> bytes:
+    """Few bytes that unpack to many."""
+    return gzip.compress(bytes(BOMB_BYTES), mtime=0)
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,7 @@ class ListShelf:
     def bytes_of(self, edition: Edition, *, packed: bool) -> bytes:
         """What travels of a whole list."""
         if self.fault == "bomb":
-            return gzip.compress(bytes(BOMB_BYTES), mtime=0)
+            return _bomb()
         body = edition.whole[0]
         if self.fault == "wrong hash":
             body = body.replace(b'"offline":"ALLOWED"', b'"offline":"ALWAYS" ', 1) if b"ALLOWED" in body else body.replace(b"1", b"2", 1)

@@ -71,29 +71,50 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.certificate = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self,
+        subject: x509.Name,
+        public_key: ec.EllipticCurvePublicKey,
+        begins: dt.datetime = NOT_BEFORE,
+        ends: dt.datetime = NOT_AFTER,
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(NOT_BEFORE)
-            .not_valid_after(NOT_AFTER)
+            .not_valid_before(begins)
+            .not_valid_after(ends)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         )
 
-    def _issue(self, common: str, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> Issued:
+    def _issue(
+        self,
+        common: str,
+        usage: x509.ObjectIdentifier,
+        names: list[x509.GeneralName],
+        valid: tuple[dt.datetime, dt.datetime] = (NOT_BEFORE, NOT_AFTER),
+    ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(common), key.public_key())
+        return Issued(self._sign(common, key.public_key(), usage, names, valid), _pem(key))
+
+    def _sign(
+        self,
+        common: str,
+        public_key: ec.EllipticCurvePublicKey,
+        usage: x509.ObjectIdentifier,
+        names: list[x509.GeneralName],
+        valid: tuple[dt.datetime, dt.datetime],
+    ) -> bytes:
+        builder = self._builder(_name(common), public_key, *valid)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(issuer, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        return Issued(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def keep(self) -> Issued:
         """The authority's own certificate and key, for ``kept``."""
@@ -104,6 +125,19 @@ class Authority:
         wanted = dict.fromkeys(("localhost", "127.0.0.1", *others))
         return self._issue("localhost", ExtendedKeyUsageOID.SERVER_AUTH, [_general(name) for name in wanted])
 
-    def client(self, terminal: str) -> Issued:
+    def client(self, terminal: str, begins: dt.datetime = NOT_BEFORE, ends: dt.datetime = NOT_AFTER) -> Issued:
         """A client certificate in the terminal's name."""
-        return self._issue(terminal, ExtendedKeyUsageOID.CLIENT_AUTH, [])
+        return self._issue(terminal, ExtendedKeyUsageOID.CLIENT_AUTH, [], (begins, ends))
+
+    def renew(self, terminal: str, request: bytes, begins: dt.datetime, ends: dt.datetime) -> bytes:
+        """The next certificate for a terminal that asks with a request (PEM) for its own name.
+
+        Raises ``ValueError`` when it is no request, is for another name or of another kind of key, or was not signed by that key.
+        """
+        asked = x509.load_pem_x509_csr(request)
+        key = asked.public_key()
+        if asked.subject != _name(terminal):
+            raise ValueError("the request is for another name")
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1) or not asked.is_signature_valid:
+            raise ValueError("the request is not signed by a P-256 key of its own")
+        return self._sign(terminal, key, ExtendedKeyUsageOID.CLIENT_AUTH, [], (begins, ends))

@@ -82,6 +82,7 @@ STATE: Table = {
     "pin_key": one_of("software", "tpm", "rolled back", "unavailable"),
     "prices": nested(PRICES),
 }
+CERTIFICATE: Table = {"request": text(r"(?s:.{1,4096})", "a certificate request in PEM")}
 APPLIED: Table = {"epoch": NAME, "version": whole(1, 2**53 - 1), "at": instant}
 TOTAL: Table = {
     "product": nullable(text(r"(?s:.{1,32})", "a product")),

@@ -5,6 +5,7 @@ Source: firmware_notes/host-api.md, sections "Batches", "State", "Shares" and "P
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 from hal_sim.host import messages, report_messages
@@ -16,6 +17,8 @@ from hal_sim.host.recording import Recording
 from hal_sim.host.records import Entry
 
 EVENT_STREAM = "text/event-stream"
+VALID = dt.timedelta(days=365)
+"""Of a certificate that a terminal asked for."""
 
 
 class Reporting(Recording):
@@ -62,6 +65,18 @@ class Reporting(Recording):
         self._share_book.applied(terminal, edition)
         self._share_book.settle(terminal, self._journal.place(terminal))
         return self._reply({})
+
+    def _certify(self, terminal: str, body: bytes) -> Answer:
+        message = messages.parse(body)
+        messages.verify(message, report_messages.CERTIFICATE, "")
+        if self.authority is None:
+            raise Refusal(500, "internal", "this host has no authority to sign with")
+        begins = dt.datetime.fromtimestamp(self._now() // 1000, dt.UTC)
+        try:
+            signed = self.authority.renew(terminal, message["request"].encode("ascii"), begins, begins + VALID)
+        except ValueError as error:
+            raise Refusal(400, "bad_request", f"request: {error}") from error
+        return self._reply({"certificate": signed.decode("ascii")})
 
     # --- events -------------------------------------------------------------------------------------------------------
 

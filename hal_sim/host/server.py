@@ -21,7 +21,7 @@ from typing import Any
 from hal_sim.host.book import EVENT_STREAM, HostBook
 from hal_sim.host.faults import ERRORS, Faults
 from hal_sim.host.messages import MAX_BODY, encode
-from hal_sim.host.pki import Authority, Issued
+from hal_sim.host.papers import Papers, make_papers
 from hal_sim.host.push import HEARTBEAT, HELLO
 
 HANDSHAKE_S = 5.0
@@ -31,8 +31,6 @@ LINGER_S = 0.5
 LINGER_READS = 128
 GLANCE_S = 0.2
 GARBAGE = b"<html><body>Welcome! Please log in.</body></html>\x00\xff\xfe"
-INITIAL_KEY = "pin-initial.key"
-"""The initial key for PIN blocks and its id, in hex with a blank between, as a terminal loads it."""
 
 
 class _Dropped(Exception):
@@ -173,21 +171,6 @@ class _Listener(ThreadingHTTPServer):
             self.owner.errors.append(repr(type(error)))
 
 
-@dataclass(frozen=True, slots=True)
-class Papers:
-    """Where a host's certificates and keys lie, as paths of files."""
-
-    ca: str
-    client_certificate: str
-    client_key: str
-    server_certificate: str
-    server_key: str
-    token_key: str
-    pin_key: str
-    card_key: str
-    list_key: str
-
-
 class HostServer:
     """Serves a book. ``lock`` guards it: a test that controls or reads the book while calls may come holds it too.
 
@@ -222,7 +205,8 @@ class HostServer:
         self._placeholder: socket.socket | None = None
         self._connections: set[Any] = set()
         self._connections_lock = threading.Lock()
-        papers = papers or _make_papers(book, Path(directory))
+        papers = papers or make_papers(book, Path(directory))
+        book.authority = papers.authority
         self.ca_path, self.client_cert_path, self.client_key_path = papers.ca, papers.client_certificate, papers.client_key
         self.token_key_path, self.pin_key_path, self.card_key_path = papers.token_key, papers.pin_key, papers.card_key
         self.list_key_path = papers.list_key
@@ -372,26 +356,3 @@ class HostServer:
     def _pause(self, pause_ms: int) -> None:
         if pause_ms > 0 and self.stopping.wait(pause_ms / 1000):
             raise _Dropped
-
-
-def _write(path: Path, content: bytes) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    return str(path)
-
-
-def _write_pair(folder: Path, name: str, issued: Issued) -> tuple[str, str]:
-    return _write(folder / f"{name}.crt", issued.certificate), _write(folder / f"{name}.key", issued.key)
-
-
-def _make_papers(book: HostBook, folder: Path) -> Papers:
-    folder.mkdir(parents=True, exist_ok=True)
-    authority = Authority()
-    server, client = authority.server(), authority.client(book.terminal)
-    ca = _write(folder / "ca.crt", authority.certificate)
-    keys = {"token.key": book.token_key, "pin.key": book.pin_key, "card.key": book.card_key, "list.pub": book.shelf.public}
-    paths = [_write(folder / name, key.hex().encode()) for name, key in keys.items()]
-    _write(folder / INITIAL_KEY, " ".join(each.hex() for each in book.pin_initial_key()).encode())
-    return Papers(ca, *_write_pair(folder, "client", client), *_write_pair(folder, "server", server), *paths)

@@ -15,6 +15,7 @@ from hal_sim.host.crypto import Sealer, token_of
 from hal_sim.host.identification import PinChecks
 from hal_sim.host.list_shelf import ListShelf
 from hal_sim.host.lists import DenyList, Publisher
+from hal_sim.host.pki import Authority
 from hal_sim.host.push import Acknowledged, Cursor, PushLog, Word
 from hal_sim.host.records import Entry, Journal
 from hal_sim.host.shares import ShareBook
@@ -95,6 +96,7 @@ class HostState:
         self.applied: dict[tuple[str, int], Acknowledged] = {}
         self.batches: list[dict[str, Any]] = []
         self.listeners: list[Callable[[], None]] = []
+        self.authority: Authority | None = None  # the server's, which signs terminals' requests
         self._push = PushLog()
         self._now = now_utc_ms
         self._calendar = Calendar()

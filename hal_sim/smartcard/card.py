@@ -134,15 +134,56 @@ class FleetCard(Card):
 
 
 class BankCard(Card):
-    """An EMV card: a payment directory and one application, both of which it would gladly show."""
+    """An EMV card: a payment directory, one application and two records with a number, all of which it gladly shows; and a PIN to try."""
+
+    def __init__(self, number: str, habits: Habits, *, directory: bool = True, expiry: str = "2912") -> None:
+        """``directory`` False: it must be asked for its application by name."""
+        self._number = number or "9999999999999999"
+        self._directory = directory
+        self._expiry = expiry
+        super().__init__(habits)
+
+    def power(self) -> None:
+        """See ``Card``."""
+        super().power()
+        self._selected = b""
+        self._begun = False
 
     def execute(self, ins: int, p1: int, p2: int, data: bytes) -> bytes:
-        """SELECT of the directory or the application, and one record with a number of no bank."""
+        """SELECT, GET PROCESSING OPTIONS, READ RECORD, and VERIFY, which nobody must ever send."""
         if ins == _SELECT:
-            return b"\x6f\x05\x84\x03\xa0\x00\x00\x90\x00" if data in (BANK_PSE, BANK_AID) else _NOT_FOUND
+            return self._select(data)
+        if ins == 0xA8:
+            self._begun = self._selected == BANK_AID and data[:1] == b"\x83" and len(data) == 2 + data[1] == 9
+            return bytes.fromhex("80063900100102009000") if self._begun else _WRONG_ORDER
         if ins == 0xB2:
-            return bytes.fromhex("700C5A0899999999999999995F3400") + b"\x90\x00"
-        return _NOT_SUPPORTED
+            return self._record(p2 >> 3, p1)
+        return b"\x90\x00" if ins == 0x20 else _NOT_SUPPORTED
+
+    def _select(self, name: bytes) -> bytes:
+        known = name == BANK_AID or (self._directory and name == BANK_PSE)
+        self._selected, self._begun = name if known else b"", False
+        if not known:
+            return _NOT_FOUND
+        own = b"\x88\x01\x01" if name == BANK_PSE else tlv(0x50, b"SCHEME") + tlv(0x9F38, bytes.fromhex("9F1A025F2A029A03"))
+        return tlv(0x6F, tlv(0x84, name) + tlv(0xA5, own)) + b"\x90\x00"
+
+    def _record(self, file: int, number: int) -> bytes:
+        digits = self._number + "F" * (len(self._number) % 2)
+        track = f"{self._number}D{self._expiry}2010000000000"
+        found = {
+            (BANK_PSE, 1, 1): tlv(0x61, tlv(0x4F, BANK_AID) + tlv(0x50, b"SCHEME")),
+            (BANK_AID, 2, 1): tlv(0x5F20, b"A DRIVER") + tlv(0x9F1F, b"0000"),
+            (BANK_AID, 2, 2): tlv(0x57, bytes.fromhex(track + "F" * (len(track) % 2))) + tlv(0x5A, bytes.fromhex(digits)),
+        }.get((self._selected, file, number))
+        if found is None or (self._selected == BANK_AID and not self._begun):
+            return b"\x6a\x83"
+        return tlv(0x70, found) + b"\x90\x00"
+
+
+def tlv(tag: int, value: bytes) -> bytes:
+    """BER-TLV with a short length."""
+    return tag.to_bytes(1 if tag < 0x100 else 2, "big") + bytes((len(value),)) + value
 
 
 def cmac(key: bytes, message: bytes) -> bytes:
@@ -158,7 +199,7 @@ def diversified(master: bytes, serial: bytes, version: int) -> bytes:
     return cmac(master, b"\x41" + text) + cmac(master, b"\x42" + text)
 
 
-MAKES = ("fleet", "copy", "no proof", "foreign", "bank")
+MAKES = ("fleet", "copy", "no proof", "foreign", "bank", "bank without directory")
 """Words for ``make_card``; ``certified`` has more. A copy has everything of the card but its key."""
 
 
@@ -168,8 +209,10 @@ def make_card(make: str, number: str, habits: Habits, master: bytes, *, expiry: 
         raise ValueError(f"the makes are {', '.join(MAKES)}")
     if make == "foreign":
         return Card(habits)
+    if make == "bank without directory":
+        return BankCard(number, habits, directory=False, expiry=expiry)
     if make == "bank":
-        return BankCard(habits)
+        return BankCard(number, habits, expiry=expiry)
     if not number.isascii() or not 1 <= len(number) <= 32:
         raise ValueError("a card's number has 1 to 32 characters of ASCII")
     if not (expiry.isascii() and expiry.isdigit() and len(expiry) == 4):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drivers.events import MediumPresented
+
+TEST = "TEST"
+"""The mark of a test fuelling (meter_tests.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class MediumRef:
@@ -25,3 +30,9 @@ class SaleExtra:
     second_account: str | None = None
     marks: tuple[str, ...] = ()
     most_ml: int | None = None
+
+
+def medium_ref(medium: MediumPresented, token: str, sealed: str | None) -> MediumRef:
+    """A medium as it may be written down."""
+    last4 = medium.number[-4:] if len(medium.number) > 10 else medium.number[-3:]
+    return MediumRef(token=token, last4=last4, medium=medium.kind.value, trust=medium.trust.value, sealed=sealed)

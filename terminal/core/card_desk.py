@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from drivers.events import MediumPresented, Trust
+from drivers.events import MediumKind, MediumPresented, Trust
 from terminal.core.authorization import PinResult, Request
 from terminal.core.card_data import Card, Nozzle, Offline, PinRule, Status
-from terminal.core.card_table import PinAt, Reading, read
+from terminal.core.card_table import PinAt, Reading, is_bank_name, read, token_of_name
 from terminal.core.hours import read_hours, week_minute
 from terminal.core.ports import Lists, Vault
 from terminal.core.reasons import Reason
@@ -91,16 +91,27 @@ class CardDesk:
         found = read(self.lists.ranges(), event, self.today(at), bank_cards=self.bank_cards)
         if isinstance(found, Reason):
             return found
-        token = self.vault.token(found.number)
+        token = token_of_name(found.number) if self._is_bank_name(event) else self.vault.token(found.number)
         return Half(replace(event, number=found.number), token, self.lists.card(token), found)
+
+    @staticmethod
+    def _is_bank_name(event: MediumPresented) -> bool:
+        return event.kind is MediumKind.SMART_CARD and is_bank_name(event.number)
 
     def second(self, first: Card | None, other: Half, at: Instant) -> Reason | None:
         """Why this medium cannot be the second one."""
+        if first is None or other.card is None or not is_pair(first, other.card):
+            return Reason.SECOND_CARD_WRONG
+        reason = self.alone(other, at)
+        return Reason.SECOND_CARD_WRONG if reason is Reason.CARD_BLOCKED else reason
+
+    def alone(self, other: Half, at: Instant) -> Reason | None:
+        """Why this card is not in order by itself, whatever anybody's limits say."""
         card = other.card
-        if first is None or card is None or not is_pair(first, card):
-            return Reason.SECOND_CARD_WRONG
+        if card is None:
+            return Reason.CARD_UNKNOWN
         if not self._in_order(card, other, self.today(at)):
-            return Reason.SECOND_CARD_WRONG
+            return Reason.CARD_BLOCKED
         if card.sites is not None and card.sites.isdisjoint(self.places):
             return Reason.SITE_NOT_ALLOWED
         if card.hours and not read_hours(card.hours).hold(week_minute(self.desk.clock.utc(at), self.zone)):

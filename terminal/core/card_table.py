@@ -9,6 +9,7 @@ them as mere identifiers they are unknown here, and their PIN is never asked for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,8 @@ from enum import Enum
 from drivers.events import MediumKind, MediumPresented
 from terminal.core.reasons import Reason
 
+_BANK = "EMV-"
+_BANK_NAME = re.compile(r"EMV-[0-9a-f]{32}-[0-9]{4}", re.ASCII)
 OTHERWISE = "*"
 """The code that stands for every code that is not named."""
 
@@ -26,6 +29,7 @@ class RangeKind(Enum):
 
     FLEET = "fleet"
     BANK = "bank"
+    TECHNICIAN = "technician"
     OTHER = "other"
 
 
@@ -107,7 +111,7 @@ class CardRange:
 class Reading:
     """A medium as the card table reads it. ``products`` and ``prompts`` stand beside what the card's row says.
 
-    ``online_only``: the track says that only the issuer decides. ``local``: the host is not asked.
+    ``online_only``: the track says that only the issuer decides. ``local``: the host is not asked. ``technician``: it tests meters.
     """
 
     number: str = field(repr=False)
@@ -116,6 +120,7 @@ class Reading:
     pin: PinAt | None = None
     online_only: bool = False
     local: bool = False
+    technician: bool = False
 
 
 def luhn_holds(number: str) -> bool:
@@ -144,6 +149,11 @@ def range_of(ranges: Iterable[CardRange], medium: MediumPresented) -> CardRange 
 
 def read(ranges: Iterable[CardRange], medium: MediumPresented, today: date, *, bank_cards: bool = False) -> Reading | Reason:
     """What this medium is, or why it is none that can be served. ``today`` is the site's date."""
+    if medium.kind is MediumKind.SMART_CARD and is_bank_name(medium.number):
+        if not bank_cards:
+            return Reason.CARD_UNKNOWN
+        gone = None if medium.expiry is None else _expired(medium, today)
+        return gone or Reading(medium.number, pin=PinAt.NONE)
     row = range_of(ranges, medium)
     if row is None:
         return Reading(medium.number)
@@ -162,8 +172,19 @@ def read(ranges: Iterable[CardRange], medium: MediumPresented, today: date, *, b
         prompts=_prompts(row.prompts, prompts),
         pin=PinAt.NONE if row.kind is RangeKind.BANK else row.pin,
         online_only=row.service_code and (medium.service_code or "")[1:2] == "2",
-        local=row.routing is Routing.LOCAL,
+        local=row.routing is Routing.LOCAL or row.kind is RangeKind.TECHNICIAN,
+        technician=row.kind is RangeKind.TECHNICIAN,
     )
+
+
+def is_bank_name(number: str) -> bool:
+    """A bank card that was read by its chip: the reader has made its number a token, nobody here ever had it."""
+    return _BANK_NAME.fullmatch(number) is not None
+
+
+def token_of_name(number: str) -> str:
+    """The token within such a name."""
+    return number[len(_BANK) : len(_BANK) + 32]
 
 
 def _has_track(medium: MediumPresented) -> bool:

@@ -14,6 +14,10 @@ from terminal.core.card_lists import ListDelta, ListOffer
 from terminal.core.deny_subject import DenySubject
 from terminal.core.host_events import AppliedDue, StateDue
 from terminal.core.ids import MessageKey, SaleId
+from terminal.core.point_deadlines import FlowOverdue as FlowOverdue
+from terminal.core.point_deadlines import LiftOverdue as LiftOverdue
+from terminal.core.point_deadlines import LongestOverdue as LongestOverdue
+from terminal.core.point_deadlines import RecordOverdue as RecordOverdue
 from terminal.core.units import UtcMs
 
 # --- the host ---------------------------------------------------------------------------------------------------------
@@ -232,27 +236,6 @@ class HostOverdue:
 
 
 @dataclass(frozen=True, slots=True)
-class LiftOverdue:
-    """The armed point's nozzle was not lifted in time."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class FlowOverdue:
-    """Nothing has flowed for too long at a released point."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecordOverdue:
-    """The pump's record (fill and totals) is due, or due again."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
 class UploadDue:
     """The wait before the next try of the outbox's first message is over."""
 
@@ -301,6 +284,7 @@ Deadline = (
     | HostOverdue
     | LiftOverdue
     | FlowOverdue
+    | LongestOverdue
     | RecordOverdue
     | PricesOverdue
     | PriceStartDue

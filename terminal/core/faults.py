@@ -28,6 +28,7 @@ class FaultCode(Enum):
     PRICE_MISMATCH = "PRICE_MISMATCH"
     UNATTRIBUTED_DELIVERY = "UNATTRIBUTED_DELIVERY"
     HOST_UNREACHABLE = "HOST_UNREACHABLE"
+    CERTIFICATE_ENDS = "CERTIFICATE_ENDS"
     MESSAGE_QUARANTINED = "MESSAGE_QUARANTINED"
     BATCH_UNBALANCED = "BATCH_UNBALANCED"
     OUTBOX_FULL = "OUTBOX_FULL"
@@ -41,6 +42,7 @@ class FaultCode(Enum):
     STORAGE_LOW = "STORAGE_LOW"
     STORAGE_FAILED = "STORAGE_FAILED"
     STORAGE_DAMAGED = "STORAGE_DAMAGED"
+    LEDGER_RESTORED = "LEDGER_RESTORED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         "The fleet-card host does not answer; cards are decided offline.",
         "Check the line. Sales are kept and sent later.",
     ),
+    FaultCode.CERTIFICATE_ENDS: FaultKind(
+        Severity.WARNING,
+        "The terminal's own certificate ends within 30 days, or has ended, and was not renewed.",
+        "See the cause in the fault's text; give the terminal a new pair with systemd-creds. Without it only offline service is left.",
+    ),
     FaultCode.MESSAGE_QUARANTINED: FaultKind(
         Severity.WARNING, "The host refuses a message for good.", "It is kept. Give its key to the host's operator."
     ),
@@ -145,7 +152,14 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         Severity.STOPPED, "The ledger cannot be written.", "Check disk space and the disk; nothing is released until a write succeeds."
     ),
     FaultCode.STORAGE_DAMAGED: FaultKind(
-        Severity.STOPPED, "The ledger's chain or file is damaged.", "Keep the file, restore the last backup, let the host confirm."
+        Severity.DEGRADED,
+        "The ledger was damaged and its newest rows are lost; cards are decided by the host only.",
+        "Compare the sales with the host's operator, who then confirms the ledger; give him the damaged file; replace the disk.",
+    ),
+    FaultCode.LEDGER_RESTORED: FaultKind(
+        Severity.WARNING,
+        "The ledger was damaged and made anew without a loss.",
+        "The damaged file is kept beside it. Replace the disk; the host's operator confirms the ledger.",
     ),
 }
 

@@ -33,7 +33,7 @@ from terminal.core.internal_events import (
     SaleWithdrawn,
 )
 from terminal.core.point_config import STOPS_BEFORE_FAULT, PointConfig, PointState, PointTimes
-from terminal.core.pump_record import RecordReader, settle
+from terminal.core.pump_record import RecordReader, makes_sense, settle
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
 from terminal.core.step import Desk
@@ -50,7 +50,7 @@ class FuellingPoint:
         self.times = times
         self.desk = desk
         self.decimals = decimals
-        self.reader = RecordReader(self.number, self.subject, desk, times.record_ms)
+        self.reader = RecordReader(self.number, self.subject, desk, times.record_ms, lambda *fill: makes_sense(self, *fill))
         self.state = PointState.INOPERATIVE
         self.sale: SaleId | None = None
         self.nozzle_out: int | None = None
@@ -59,7 +59,7 @@ class FuellingPoint:
         self.releasing = False  # told to authorize, status not yet seen
         self.stops = 0  # told to stop, end not yet seen
         self.switched_off = False  # at the dispenser, while a delivery was still to be read
-        self.flowed_ml = 0  # highest live reading of this delivery
+        self.flowed_ml = self.flowed_minor = 0  # highest live reading of this delivery
         self.end = EndCause.NOZZLE
         self.totals = dict(totals)  # last values that the ledger knows
 
@@ -131,7 +131,7 @@ class FuellingPoint:
 
     def _lose_track(self) -> None:
         self.releasing = False
-        self.flowed_ml = 0
+        self.flowed_ml = self.flowed_minor = 0
         self.reader.take()
         self.prices.unknown()
         self.desk.cancel(FlowOverdue(self.number))
@@ -226,7 +226,7 @@ class FuellingPoint:
 
     def progressed(self, event: FillProgressed, at: Instant) -> None:
         """Flow puts the no-flow deadline off."""
-        self.flowed_ml = event.volume_ml
+        self.flowed_ml, self.flowed_minor = event.volume_ml, event.amount_minor
         self.runs(event, at)
 
     def runs(self, event: object, at: Instant) -> None:
@@ -357,7 +357,7 @@ class FuellingPoint:
             return
         self.releasing = False
         self.stops = 0
-        self.flowed_ml = 0
+        self.flowed_ml = self.flowed_minor = 0
         self.desk.cancel(RecordOverdue(self.number))
         self.desk.cancel(FlowOverdue(self.number))
         for code in (FaultCode.PUMP_RECORD_UNREADABLE, FaultCode.PUMP_UNEXPECTED_FLOW):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ANSWER_MS = 10_000
 """A head at rest has told its prices long before this; the line's own time for an effect is 3 s."""
-AGAIN_MS = 30_000
+AGAIN_MS = 10_000
 """A head that shows other prices is told ours again, for ever: somebody may be working at it."""
 SILENT_TRIES = 3
 """Tries to have prices read back before somebody is told."""
@@ -102,9 +102,11 @@ class HeadPrices:
         for nozzle, price in enumerate(event.prices, 1):
             if price is not None:
                 self.shown[nozzle] = price
+        if self.due:
+            self.tell()  # other prices have come into force meanwhile: this answer is to the ones before
+            return
         self._judge()
         if not self.differing():
-            self.tell()  # other prices may have come into force meanwhile
             self._consider_release()
 
     def lifted(self, event: NozzleLifted) -> bool:

@@ -29,6 +29,14 @@ class ClosingScope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateSeen:
+    """Our own certificate ends then (None: it cannot be read). ``why``: a renewal that was due did not work."""
+
+    ends: UtcMs | int | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CorrectionPushed:
     """The host corrects a sale. ``correction`` is the correction's own name, which comes once; amounts are None where it has none.
 

@@ -104,6 +104,15 @@ class ServiceResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class ProverRead:
+    """Meter desk → session: a test's volume was compared with the prover's."""
+
+    side: int
+    volume_ml: int
+    prover_ml: int
+
+
+@dataclass(frozen=True, slots=True)
 class SaleArmed:
     """Site → fuelling point: this sale waits for its nozzle here."""
 

@@ -62,9 +62,11 @@ class PointConfig:
 
 @dataclass(frozen=True, slots=True)
 class PointTimes:
-    """How long a point waits: for the lift, for flow, for a pump's record, for the last drops behind a reached preset."""
+    """How long a point waits: for the lift, for flow, for a pump's record, for the last drops behind a reached preset; and how long a
+    fuelling may take from its release on."""
 
     lift_ms: int = 60_000
     flow_ms: int = 90_000
     record_ms: int = 3_000
     settle_ms: int = 2_000
+    longest_ms: int = 3_600_000

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from terminal.core import events as ev
+from terminal.core.clock import ClockState
 from terminal.core.internal_events import PriceRefused
 from terminal.core.price_records import NozzlePrice, PricesPlanned, PricesTaken
 from terminal.core.prices import PriceBook, PriceMemory, PricesPushed, PricesRefused, with_prices
@@ -61,9 +62,10 @@ class PriceDesk:
         try:
             prices = self.book.spread(word, self._places())
             if word.version <= self.book.newest:
-                self._again(word, prices, waiting, now)
+                self._again(word, prices, waiting)
                 return
-            self.book.check(word, prices, self._places(), now)
+            timeless = self.desk.clock.state(at) is ClockState.UNTRUSTED
+            self.book.check(word, prices, self._places(), None if timeless else now)
         except PricesRefused as error:
             push.passed(word.event, str(error), now, refused=True)
             return
@@ -73,7 +75,7 @@ class PriceDesk:
         self.book.newest = word.version
         push.last_event = word.event
 
-    def _again(self, word: PricesPushed, prices: tuple[NozzlePrice, ...], waiting: PricesPlanned | None, now: int) -> None:
+    def _again(self, word: PricesPushed, prices: tuple[NozzlePrice, ...], waiting: PricesPlanned | None) -> None:
         """A version that is not a new one. Raises ``PricesRefused`` when it says something that was never said under it."""
         if waiting is not None:
             if waiting.prices != prices or (word.starts_at is not None and word.starts_at != waiting.starts_at):
@@ -84,7 +86,7 @@ class PriceDesk:
         since = self.book.has_said(word.version, prices)
         if since is None:
             raise PricesRefused(f"version {word.version} is not above {self.book.newest}")
-        self.site.push.passed(word.event, "known" if since else "a later version has said it", since or now)
+        self.site.push.passed(word.event, "known", since)
 
     # --- in force -----------------------------------------------------------------------------------------------------------------
 

@@ -103,9 +103,9 @@ class PriceBook:
             self._take(row, places, found)
         return tuple(price for _, (_, price) in sorted(found.items()))
 
-    def check(self, word: PricesPushed, prices: tuple[NozzlePrice, ...], places: Places, now: int) -> None:
-        """Raises ``PricesRefused`` for a change that may not be."""
-        if word.starts_at is not None and word.starts_at > now + FARTHEST_MS:
+    def check(self, word: PricesPushed, prices: tuple[NozzlePrice, ...], places: Places, now: int | None) -> None:
+        """Raises ``PricesRefused`` for a change that may not be. ``now`` None: the terminal does not know the time."""
+        if word.starts_at is not None and now is not None and word.starts_at > now + FARTHEST_MS:
             raise PricesRefused("the start lies more than a year ahead")
         if len(self.planned) >= MOST_PLANNED:
             raise PricesRefused(f"{MOST_PLANNED} changes wait for their starts already")
@@ -155,13 +155,16 @@ class PriceBook:
         return price
 
     def has_said(self, version: int, prices: tuple[NozzlePrice, ...]) -> int | None:
-        """Since when a change is in force that comes once more under its version; None when this is not what that version said."""
-        since = 0
+        """Since when a change is in force that comes once more under its version; None when that version said something else, or nothing that
+        still holds.
+        """
+        since = None
         for price in prices:
             known = self.in_force.get((price.fp, price.nozzle))
             if known is None or known.version < version or (known.version == version and known.price != price.price):
                 return None
-            since = max(since, known.effective_at if known.version == version else 0)
+            if known.version == version:
+                since = max(since or 0, known.effective_at)
         return since
 
     # --- taking effect --------------------------------------------------------------------------------------------------------
@@ -198,9 +201,7 @@ class PriceBook:
 
 def with_prices(point: PointConfig, prices: Mapping[int, int]) -> PointConfig:
     """The point with other prices at these nozzles."""
-    return replace(
-        point, nozzles=tuple(Nozzle(each.nozzle, each.product, prices.get(each.nozzle, each.price)) for each in point.nozzles)
-    )
+    return replace(point, nozzles=tuple(Nozzle(each.nozzle, each.product, prices.get(each.nozzle, each.price)) for each in point.nozzles))
 
 
 def _text(price: int) -> str:

@@ -27,12 +27,21 @@ class WrongAnswers(Enum):
     MARK = "mark"
 
 
+class Implausible(Enum):
+    """What happens to an odometer of which the fuel since its last reading cannot tell: asked again, marked, or the end of the attempt."""
+
+    ASK = "ask"
+    MARK = "mark"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class PromptRule:
     """How the answers of an account, or of all of a customer's cards, to one prompt are judged. None does not bind.
 
     ``answers``: keyed hashes of those that are right. ``min_step``, ``max_step``: how far an odometer may have gone since its last
-    reading. ``most_per_100km_ml``: more than this for the distance is marked.
+    reading. ``most_per_100km_ml``: more than this for the distance is marked; ``least_per_100km_ml``: so much must have been taken, or have
+    been in the tank, for the distance, else ``implausible`` counts. Of an hour meter both are per 100 hours.
     """
 
     subject: Subject
@@ -44,14 +53,20 @@ class PromptRule:
     max_step: int | None
     most_per_100km_ml: int | None
     wrong: WrongAnswers
+    least_per_100km_ml: int | None = None
+    implausible: Implausible = Implausible.MARK
 
 
 @dataclass(frozen=True, slots=True)
 class Odometer:
-    """A reading and since when it is known. The later one counts: a host that enters an exchanged instrument's zero is believed."""
+    """A reading and since when it is known. The later one counts: a host that enters an exchanged instrument's zero is believed.
+
+    ``since_ml``: what this account has taken here with that reading and after it; None where the host entered it, who knows what elsewhere.
+    """
 
     reading: int
     at: UtcMs
+    since_ml: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,13 @@ def believable(rule: PromptRule | None, answer: str, hashed: str, last: Odometer
         return True
     step = int(answer) - last.reading
     return (rule.min_step is None or step >= rule.min_step) and (rule.max_step is None or step <= rule.max_step)
+
+
+def plausible(rule: PromptRule | None, reading: int, last: Odometer | None, tank_ml: int | None) -> bool:
+    """Can the vehicle have come so far on what it has taken since its last reading, with a full tank then (``tank_ml``) on top of that?"""
+    if rule is None or rule.least_per_100km_ml is None or last is None or last.since_ml is None or reading <= last.reading:
+        return True
+    return rule.least_per_100km_ml * (reading - last.reading) <= 100 * (last.since_ml + (tank_ml or 0))
 
 
 def most_for(rule: PromptRule | None, reading: int, last: Odometer | None) -> int | None:

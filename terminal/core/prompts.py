@@ -7,6 +7,7 @@ list, whichever is later. A reading that was believed is written down with the r
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.events import Key, KeyPressed
@@ -15,8 +16,10 @@ from terminal.core.card_desk import Half
 from terminal.core.internal_events import AttemptRefused, PromptNeeded
 from terminal.core.ports import Lists, Vault
 from terminal.core.prompt_rules import (
+    CONSUMPTION,
     ODOMETER,
     TRIES,
+    Implausible,
     Odometer,
     OdometerRead,
     PromptRule,
@@ -24,6 +27,7 @@ from terminal.core.prompt_rules import (
     believable,
     later,
     most_for,
+    plausible,
     rule_of,
 )
 from terminal.core.reasons import Reason
@@ -32,9 +36,10 @@ from terminal.core.step import Desk
 from terminal.core.units import Instant, UtcMs
 
 if TYPE_CHECKING:
+    from terminal.core.sale import Sale
     from terminal.core.session import CustomerSession
 
-NUMBER = "NUMBER"
+NUMBER, PROVER = "NUMBER", "PROVER"
 
 
 class PromptDesk:
@@ -48,7 +53,9 @@ class PromptDesk:
 
     @staticmethod
     def open_prompt(session: CustomerSession) -> tuple[str, Half] | None:
-        """The first prompt without an answer, and the card that asks for it."""
+        """The first prompt without an answer, and the card that asks for it; a technician is asked for his prover's reading alone."""
+        if session.technician:
+            return (PROVER, session.halves[0]) if session.teller.meters.unread(session) is not None else None
         for half in session.halves:
             for name in (*(half.card.prompts if half.card is not None else ()), *half.reading.prompts):
                 if name.upper() not in session.prompts:
@@ -57,13 +64,22 @@ class PromptDesk:
 
     def answered(self, session: CustomerSession, name: str, half: Half) -> None:
         """ENTER: believe the answer, ask again, or end it."""
+        if name == PROVER:
+            session.teller.meters.answered(session)
+            return
         answer = session.digits
         rule, last = self._rule(name, half), self._last(half.account) if name == ODOMETER else None
         hashed = "" if rule is None else self.vault.answer(f"{rule.subject.kind.value} {rule.subject.id}", name, answer)
-        if believable(rule, answer, hashed, last):
+        doubt = self._doubt(rule, answer, last, half) if believable(rule, answer, hashed, last) else Implausible.ASK
+        if doubt is Implausible.REFUSE:
+            self.desk.tell(AttemptRefused(session.side, Reason.PROMPT_INVALID))
+            return
+        if doubt is not Implausible.ASK:
             if name == ODOMETER:
                 session.odometer = half.account, int(answer)
                 session.most_ml = most_for(rule, int(answer), last)
+            if doubt is Implausible.MARK:
+                session.marks.append(CONSUMPTION)
         else:
             session.wrong_answers += 1
             if session.wrong_answers < TRIES:
@@ -77,12 +93,27 @@ class PromptDesk:
         session.prompts[name] = answer
         session.go_on()
 
+    @staticmethod
+    def _doubt(rule: PromptRule | None, answer: str, last: Odometer | None, half: Half) -> Implausible | None:
+        """What an odometer that the fuel does not explain leads to; None: nothing is to be said."""
+        tank_ml = None if half.card is None else half.card.tank_ml
+        if rule is None or rule.prompt != ODOMETER or plausible(rule, int(answer), last, tank_ml):
+            return None
+        return rule.implausible
+
+    def delivered(self, sale: Sale, volume_ml: int) -> None:
+        """What was taken counts for the next reading of both cards' accounts; the ledger counts it in the same way."""
+        for account in {sale.account, sale.extra.second_account}:
+            last = self.odometers.get(account or "")
+            if last is not None and account is not None:
+                self.odometers[account] = replace(last, since_ml=(last.since_ml or 0) + volume_ml)
+
     def reserved(self, session: CustomerSession, at: Instant) -> None:
         """With the reservation: the reading that the next one is compared with."""
         if session.odometer is not None:
             account, reading = session.odometer
             now = self.desk.clock.utc(at)
-            self.odometers[account] = Odometer(reading, UtcMs(now))
+            self.odometers[account] = Odometer(reading, UtcMs(now), 0)
             self.desk.persist(OdometerRead(account, reading, now))
 
     def _last(self, account: str) -> Odometer | None:

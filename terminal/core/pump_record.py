@@ -7,7 +7,7 @@ dispenser-protocols 1.10 and 8.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RESOLUTION_ML = 10
 """One display unit of a head with two decimals: fill and totaliser may round apart by this much."""
 TRIES_BEFORE_FAULT = 3
+READINGS = 3
+"""So often a fill is read whose amount is not its volume at the price of the sale, before it is believed that the head says so."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class PumpRecord:
     amount_minor: int | None = None
     totals: dict[int, int] = field(default_factory=dict)
     tries: int = 0
+    doubted: int = 0
 
     @property
     def complete(self) -> bool:
@@ -48,7 +51,9 @@ class PumpRecord:
 class RecordReader:
     """Asks one position for its fill and totals until every answer is there. ``record`` is the reading under way, if any."""
 
-    def __init__(self, number: int, subject: str, desk: Desk, record_ms: int) -> None:
+    def __init__(self, number: int, subject: str, desk: Desk, record_ms: int, makes_sense: Callable[[int, int], bool]) -> None:
+        """``makes_sense``: whether volume (ml) and amount (minor units) of a fill can belong together."""
+        self._makes_sense = makes_sense
         self.number = number
         self.subject = subject
         self.desk = desk
@@ -73,6 +78,10 @@ class RecordReader:
         """The pump's record of its last fill; one that was not asked for means nothing."""
         record = self.record
         if record is not None and record.fill_wanted:
+            if not self._makes_sense(volume_ml, amount_minor) and record.doubted < READINGS - 1:
+                record.doubted += 1
+                self.desk.send(ReadFill(self.number))
+                return
             record.volume_ml, record.amount_minor, record.fill_wanted = volume_ml, amount_minor, False
             self._tell_when_complete(record)
 
@@ -134,6 +143,11 @@ def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: i
         volume, amount = 0, 0  # the totaliser denies it: a record left over from before
     elif abs(moved - volume) > RESOLUTION_ML:
         point.desk.raise_fault(FaultCode.PUMP_RECORD_MISMATCH, point.subject, f"sale {sale.id}: fill {volume} ml, totaliser {moved} ml")
+    if not _fits(volume, amount, price, point.decimals):
+        ours = cost_of(volume, price, point.decimals)
+        detail = f"sale {sale.id}: {volume} ml cost {ours}, the head says {amount}"
+        point.desk.raise_fault(FaultCode.PUMP_RECORD_MISMATCH, point.subject, detail)
+        amount = ours
     if volume > 0:
         if moved >= 0:
             # What the sale explains is off the books; a rest shows up as a difference in ``_reconcile``.
@@ -142,6 +156,18 @@ def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: i
         point.desk.tell(FillRecorded(sale.id, volume, amount, now, point.end))
     else:
         point.desk.tell(NothingDelivered(sale.id, point.end))
+
+
+def makes_sense(point: FuellingPoint, volume_ml: int, amount_minor: int) -> bool:
+    """Whether a fill's amount is its volume at the price of the sale that runs here. (Reference dispenser-protocols 1.7, "Decimals".)"""
+    sale = point.delivering()
+    return sale is None or sale.price is None or _fits(volume_ml, amount_minor, sale.price, point.decimals)
+
+
+def _fits(volume_ml: int, amount_minor: int, price: int, decimals: int) -> bool:
+    """A head may reckon from more digits of the volume than it tells, and round in its own way: one display unit and one coin apart."""
+    step = cost_of(RESOLUTION_ML, price, decimals) + 1
+    return abs(amount_minor - cost_of(volume_ml, price, decimals)) <= step
 
 
 def _reconcile(point: FuellingPoint, nozzle: int, now: int) -> None:

@@ -13,10 +13,10 @@ from terminal.core.attempt import SaleExtra
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKey, SaleId
-from terminal.core.orders import OrderTaken
 from terminal.core.price_records import PriceRecord
 from terminal.core.prompt_rules import OdometerRead
-from terminal.core.rollback_mark import RollbackMarked
+from terminal.core.rollback_mark import LedgerRecord
+from terminal.core.site_records import SiteRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +378,7 @@ Record = (
     | PinCleared
     | BadgeCounter
     | OdometerRead
-    | RollbackMarked
+    | LedgerRecord
     | Refused
     | TotalRead
     | Unattributed
@@ -390,7 +390,7 @@ Record = (
     | SaleCorrected
     | ClosingSet
     | PriceRecord
-    | OrderTaken
+    | SiteRecord
     | BatchSent
     | BatchSettled
     | EventPassed

@@ -1,4 +1,4 @@
-"""The ledger's fact about the counter that only goes up (core/rollback.py)."""
+"""The ledger's facts about itself: the counter that only goes up (core/rollback.py), and what damage and repair left of it."""
 
 from __future__ import annotations
 
@@ -12,3 +12,21 @@ class RollbackMarked:
     value: int
     event: int = 0
     effective_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRestored:
+    """The ledger was found damaged, kept aside, and made anew from what was whole of it and of its backup (store/salvage.py).
+
+    ``rows``: the newest row that was saved. ``lost``: rows behind it are gone, so that sales have had ids from ``first`` on that nobody here
+    knows of: new ones are numbered in ``epoch``.
+    """
+
+    why: str
+    rows: int
+    lost: bool
+    epoch: int
+    first: int
+
+
+LedgerRecord = RollbackMarked | LedgerRestored

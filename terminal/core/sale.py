@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from terminal.core.account_book import SaleUse, UseState
-from terminal.core.attempt import SaleExtra
+from terminal.core.attempt import TEST, SaleExtra
 from terminal.core.facts import Judged
 from terminal.core.ids import MessageKind, SaleId
 from terminal.core.internal_events import (
@@ -101,6 +101,11 @@ class Sale:
     extra: SaleExtra = SaleExtra()
     pin_block: PinBlock | None = None  # for the question only: never written down
 
+    @property
+    def is_test(self) -> bool:
+        """Fuel that goes back into the tank: it is recorded like a sale and is nobody's."""
+        return TEST in self.extra.marks
+
     # --- questions ------------------------------------------------------------------------------------------------------
 
     def may_use(self, nozzle: int) -> Allowed | None:
@@ -157,8 +162,13 @@ class Sale:
             cost_centre=self.cost_centre,
             driver=self.driver,
             second=self.extra.second,
-            marks=self.extra.marks + ((CONSUMPTION,) if self.extra.most_ml is not None and quantity_ml > self.extra.most_ml else ()),
+            marks=self._marks(quantity_ml),
         )
+
+    def _marks(self, quantity_ml: int) -> tuple[str, ...]:
+        marks = self.extra.marks
+        more = self.extra.most_ml is not None and quantity_ml > self.extra.most_ml
+        return (*marks, CONSUMPTION) if more and CONSUMPTION not in marks else marks
 
     def held(self) -> SaleUse:
         """The hold as the account book counts it now."""
@@ -218,7 +228,7 @@ class Sale:
     def expose(self) -> None:
         """What the book has of a sale is exposure until the host answers for it, unless the host has decided it."""
         use = self.desk.book.get(self.id)
-        if use is None or self.decided_by == "host":
+        if use is None or self.decided_by == "host" or self.is_test:
             self.desk.exposure.drop(self.id)
         else:
             self.desk.exposure.put(use)
@@ -272,20 +282,21 @@ class Sale:
 
     def _deliver(self, event: FillRecorded, at: Instant) -> None:
         ended_at = self.desk.utc(at)
-        self.desk.book.settle(self.id, product=self.product, quantity_ml=event.volume_ml, value_minor=event.amount_minor)
+        amount = 0 if self.is_test else event.amount_minor
+        self.desk.book.settle(self.id, product=self.product, quantity_ml=event.volume_ml, value_minor=amount)
         self.expose()
         self.desk.persist(
             SaleDelivered(
                 sale=self.id,
                 volume_ml=event.volume_ml,
-                amount_minor=event.amount_minor,
+                amount_minor=amount,
                 total_end_ml=event.total_ml,
                 end=event.end.value,
                 ended_at=ended_at,
             )
         )
         clock = self.desk.clock.state(at).value
-        self.desk.enqueue(self.booking(event.volume_ml, event.amount_minor, event.total_ml, event.end.value, ended_at, clock))
+        self.desk.enqueue(self.booking(event.volume_ml, amount, event.total_ml, event.end.value, ended_at, clock))
 
     def _end_empty(self, event: NothingDelivered, at: Instant) -> None:
         self.desk.book.drop(self.id)

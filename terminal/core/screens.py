@@ -33,9 +33,18 @@ class Screen(Enum):
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
     CLOSED = "CLOSED"
     EMERGENCY_STOP = "EMERGENCY_STOP"
+    TEST_POINT = "TEST_POINT"
+    TEST_PUMP = "TEST_PUMP"
+    PROVER = "PROVER"
+    DEVIATION = "DEVIATION"
 
 
-PROMPT_SCREENS: dict[str, Screen] = {"ODOMETER": Screen.ODOMETER, "VEHICLE": Screen.VEHICLE, "DRIVER": Screen.DRIVER}
+PROMPT_SCREENS: dict[str, Screen] = {
+    "ODOMETER": Screen.ODOMETER,
+    "VEHICLE": Screen.VEHICLE,
+    "DRIVER": Screen.DRIVER,
+    "PROVER": Screen.PROVER,
+}
 
 
 def reason_text(reason: Reason, language: str) -> str:

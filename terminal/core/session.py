@@ -25,10 +25,12 @@ from terminal.core.internal_events import (
     PinNeeded,
     PointArmed,
     PromptNeeded,
+    ProverRead,
     SecondMediumNeeded,
     ServiceResumed,
     ServiceStopped,
 )
+from terminal.core.meter_tests import deviation_text, litres_text
 from terminal.core.pin import PinBlock, PinEntry
 from terminal.core.prompt_rules import MAX_DIGITS
 from terminal.core.prompts import PromptDesk
@@ -110,6 +112,7 @@ class CustomerSession:
         self.odometer: tuple[str, int] | None = None
         self.most_ml: int | None = None
         self.second: str | None = None
+        self.technician = False
         self.digits = ""
         self.wish_mode = WishMode.NONE
         self.wish: Wish | None = None
@@ -145,6 +148,7 @@ class CustomerSession:
             self.desk.tell(AttemptRefused(self.side, half))
             return
         self.medium, self.token, self.card, self.halves = half.medium, half.token, half.card, (half,)
+        self.technician = half.reading.technician
         refused = self.teller.first_look(self, at)
         if refused is not None:
             self.desk.tell(refused)
@@ -222,7 +226,7 @@ class CustomerSession:
 
     def _show_choice(self) -> None:
         if self.wish_mode is WishMode.NONE:
-            self.await_input(Screen.FUELLING_POINT)
+            self.await_input(Screen.TEST_POINT if self.technician else Screen.FUELLING_POINT)
         else:
             self.await_input(Screen.WISH_MONEY if self.wish_mode is WishMode.MONEY else Screen.WISH_VOLUME)
 
@@ -236,7 +240,14 @@ class CustomerSession:
         self._cancel_input()
         self.desk.start(NoticeOver(self.side), self.times.notice_ms)
         amount, products = self.teller.promise(self.sale)
-        self.show(Screen.GO_TO_PUMP, fp=event.fp, amount=amount, products=products)
+        self.show(Screen.TEST_PUMP if self.technician else Screen.GO_TO_PUMP, fp=event.fp, amount=amount, products=products)
+
+    def show_deviation(self, event: ProverRead, at: Instant) -> None:
+        """What a technician came for."""
+        self._cancel_input()
+        self.desk.start(NoticeOver(self.side), self.times.notice_ms)
+        texts = litres_text(event.volume_ml), litres_text(event.prover_ml), deviation_text(event.volume_ml, event.prover_ml)
+        self.show(Screen.DEVIATION, **dict(zip(("meter", "prover", "deviation"), texts, strict=True)))
 
     def withdraw_armed(self, event: KeyPressed, at: Instant) -> None:
         """CANCEL while the notice stands: the driver has changed his mind before lifting the nozzle."""

@@ -13,6 +13,7 @@ from terminal.core.internal_events import (
     PinNeeded,
     PointArmed,
     PromptNeeded,
+    ProverRead,
     SecondMediumNeeded,
     ServiceResumed,
     ServiceStopped,
@@ -55,6 +56,7 @@ TABLE: tuple[Rule[SessionState], ...] = (
     # The decision.
     Rule(HostAsked, (_S.CHOOSING,), _S.AUTHORIZING, CS.wait_for_host),
     Rule(PointArmed, (_S.CHOOSING, _S.AUTHORIZING), _S.ARMED, CS.armed),
+    Rule(ProverRead, (_S.PROMPTS,), _S.ARMED, CS.show_deviation),
     Rule(AttemptRefused, (_S.AUTHORIZING,), _S.PIN, pin_desk.ask_again, guard=pin_desk.host_says_wrong),
     Rule(AttemptRefused, _ATTEMPT, _S.REFUSED, CS.refuse),
     Rule(MediumDenied, (*_ATTEMPT, _S.ARMED), _S.REFUSED, CS.refuse),
@@ -97,6 +99,7 @@ IGNORED: tuple[Ignored[SessionState], ...] = (
     Ignored(
         (PointArmed,), tuple(s for s in _ALL if s not in (_S.CHOOSING, _S.AUTHORIZING)), "the driver left; the site withdraws the sale"
     ),
+    Ignored((ProverRead,), tuple(s for s in _ALL if s is not _S.PROMPTS), "told only behind the answer to a prompt, in the same step"),
     Ignored((AttemptRefused,), (_S.IDLE, *_NOTICES, *_CLOSED), "the attempt is over"),
     Ignored((MediumDenied,), (_S.IDLE, _S.REFUSED, *_CLOSED), "nobody's attempt is under way; the next decision knows it"),
     Ignored(
@@ -120,6 +123,7 @@ EVENTS: tuple[type, ...] = (
     PinWaitOver,
     HostAsked,
     PointArmed,
+    ProverRead,
     AttemptRefused,
     MediumDenied,
     SessionTimedOut,

@@ -43,6 +43,7 @@ from terminal.core.host_events import ClosingPushed, CorrectionPushed, LedgerCon
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
+from terminal.core.longest import LongestFuelling
 from terminal.core.order_desk import OrderDesk
 from terminal.core.orders import OrderAsked, OrderPushed
 from terminal.core.pin_desk import PinDesk, PinTries
@@ -53,7 +54,7 @@ from terminal.core.prices import PRICE_JUMP_PERCENT, PriceMemory
 from terminal.core.prompt_rules import Odometer
 from terminal.core.prompts import PromptDesk
 from terminal.core.push_desk import PushDesk
-from terminal.core.records import TerminalStarted
+from terminal.core.records import SaleDelivered, TerminalStarted
 from terminal.core.refusals import at_nozzle
 from terminal.core.rollback import CountedUp, CounterFound, RollbackGuard
 from terminal.core.sale import Sale, SaleState
@@ -170,6 +171,7 @@ class Site:
         self.teller.pins = PinDesk(self.desk, self.link, dict(recovered.pin_tries), recovered.pin_wrong)
         self.rollback = self.teller.pins.guard = RollbackGuard(self.desk, recovered.rollback_mark, recovered.counter)
         self.teller.prompt_desk = PromptDesk(self.desk, self.lists, vault, dict(recovered.odometers))
+        self.teller.meters.past = recovered.past
         self.closings = self.teller.closings = Closings(recovered.closings)
         self.sessions = {
             side: CustomerSession(side, self.desk, self.teller, config.session_times, config.language, config.languages)
@@ -181,6 +183,7 @@ class Site:
         )
         self.corrections = CorrectionDesk(self.desk, self.push, recovered.past)
         self.closing_desk = ClosingDesk(self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver)
+        self.longest = LongestFuelling(self.desk, self.points, config.point_times.longest_ms)
         self.emergency = EmergencyDesk(self.desk, self.sessions)
         self.orders = OrderDesk(self.desk, self.push, self.emergency, self.points, host_resets=config.rules.host_resets_emergency_stop)
         self.prices = PriceDesk(self, recovered.prices)
@@ -272,6 +275,7 @@ class Site:
         for kind in sale.GRID.events:
             routes[kind] = self._to_sale
         routes[PumpAlarmed] = self._alarmed
+        routes[ev.LongestOverdue] = self.longest.overdue
         for kind in (*session_table.EVENTS, MediumPresented, MediumRemoved, MediumUnreadable, KeyPressed):
             routes[kind] = self._to_session
         return routes
@@ -293,11 +297,13 @@ class Site:
             fuelling_point_table.GRID.fire(point, event, at)
             self.push.point_heard(point, event)
             self.emergency.point_heard(point, event)
+            self.longest.point_heard(point, event, at)
 
     def _to_sale(self, event: Any, at: Instant) -> None:
         one = self.desk.sales.get(event.sale)
         if one is not None:
             sale.GRID.fire(one, event, at)
+            self.longest.sale_heard(one, event, at)
 
     def _to_session(self, event: Any, at: Instant) -> None:
         session = self.sessions.get(event.side)
@@ -351,11 +357,18 @@ class Site:
         self.batches.look(at)
         self._count_messages()  # a batch may be full
         self._counted = 0
+        self._count_taken()
         self.prices.look(at)
         self.state.step_ended(tuple(self.desk.effects), at)
         if any(isinstance(effect, Persist | Enqueue) for effect in self.desk.effects):
             self.uploads.write_acknowledgements()  # this step has a commit of its own to go with
         return self.desk.take()
+
+    def _count_taken(self) -> None:
+        for effect in self.desk.effects:
+            fact = effect.record if isinstance(effect, Persist) else None
+            if isinstance(fact, SaleDelivered) and fact.sale in self.desk.sales:
+                self.teller.prompt_desk.delivered(self.desk.sales[fact.sale], fact.volume_ml)
 
     def _count_messages(self) -> None:
         queued = [effect for effect in self.desk.effects if isinstance(effect, Enqueue)][self._counted :]

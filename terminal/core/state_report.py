@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from terminal.core import events as ev
 from terminal.core.effects import Effect, Enqueue, Persist, ReportState, TellApplied
+from terminal.core.faults import FaultCode
 from terminal.core.host_events import (
     AppliedAnswered,
     AppliedDue,
     AppliedFailed,
+    CertificateSeen,
     StateAnswered,
     StateDue,
     StateFailed,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 SOON_MS = 1_000
 """After a change: what changes together is told together, and within the two seconds of the contract."""
+DAY_MS = 24 * 3_600_000
+CERTIFICATE_ENDS_MS = 30 * DAY_MS
 _CHANGES = (FaultRaised, FaultCleared, ListsAdopted, ClosingSet, PricesPlanned, PriceSet, PricesTaken)
 
 
@@ -60,6 +64,7 @@ class StateDesk:
             AppliedDue: lambda event, at: self._tell_applied(),
             AppliedAnswered: self._applied_answered,
             AppliedFailed: lambda event, at: self._applied_failed(),
+            CertificateSeen: self._certificate_seen,
         }
 
     # --- when -------------------------------------------------------------------------------------------------------------------
@@ -116,6 +121,15 @@ class StateDesk:
         self.desk.start(StateDue(), self.every_ms)
         if not self.link.down:
             self.desk.do(ReportState(self.state(at)))
+
+    def _certificate_seen(self, event: CertificateSeen, at: Instant) -> None:
+        """Near its end, and over it, somebody must know: what renews it did not."""
+        left = None if event.ends is None else event.ends - self.desk.utc(at)
+        if left is not None and left > CERTIFICATE_ENDS_MS:
+            self.desk.clear_fault(FaultCode.CERTIFICATE_ENDS, "terminal")
+            return
+        when = "it cannot be read" if left is None else "it has ended" if left <= 0 else f"{left // DAY_MS} days are left"
+        self.desk.raise_fault(FaultCode.CERTIFICATE_ENDS, "terminal", f"{when}; {event.why}".removesuffix("; "))
 
     def _failed(self) -> None:
         """As with the stream: whether the host is away is the probe's to say."""

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drivers.events import MediumPresented
-from terminal.core.attempt import SaleExtra
+from terminal.core.attempt import SaleExtra, medium_ref
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
 from terminal.core.backlog import host_unaware
 from terminal.core.card_data import Card, HostAnswer, HostDecision, Nozzle, Wish
@@ -35,6 +34,7 @@ from terminal.core.internal_events import (
     SaleGranted,
     SaleWithdrawn,
 )
+from terminal.core.meter_tests import MeterDesk
 from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.ports import Lists, Storage, Vault
 from terminal.core.prompts import PromptDesk
@@ -87,6 +87,7 @@ class Teller:
         self.prompt_desk = PromptDesk(desk, lists, vault, {})
         self.refusals = Refusals(desk, rules.terminal, refusals)
         self.closings = Closings()
+        self.meters = MeterDesk(desk, self, points)
         self.genuine = Genuineness(desk, {})
         self.lists_checked: UtcMs | None = None
         self._floor = replace(rules.policy, min_dispense_ml=min((p.config.minimum_ml for p in points.values()), default=0))
@@ -157,6 +158,8 @@ class Teller:
 
     def first_look(self, session: CustomerSession, at: Instant) -> AttemptRefused | None:
         """What is certain right after identification: nothing at this terminal could be released to this card."""
+        if session.technician:
+            return self.meters.first_look(session, at)
         if not self.storage.ready() or self.closings.site:
             return AttemptRefused(session.side, Reason.TERMINAL_NOT_READY)
         if session.medium is not None and not self.genuine.believed(session.medium, session.token, session.card):
@@ -213,6 +216,9 @@ class Teller:
 
     def choose(self, session: CustomerSession, number: int, at: Instant) -> None:
         """The driver chose a fuelling point: reserve, then ask the host or decide alone."""
+        if session.technician:
+            self.meters.choose(session, number, at)
+            return
         point = self.points.get(number)
         if point is None or not point.available or not self.nozzles(point):
             self.desk.tell(AttemptRefused(session.side, Reason.FUELLING_POINT_NOT_AVAILABLE))
@@ -370,12 +376,6 @@ class Teller:
         if medium is None:
             return None
         return medium_ref(medium, session.token, self.vault.seal(medium.number, sale) if sale is not None else None)
-
-
-def medium_ref(medium: MediumPresented, token: str, sealed: str | None) -> MediumRef:
-    """A medium as it may be written down."""
-    last4 = medium.number[-4:] if len(medium.number) > 10 else medium.number[-3:]
-    return MediumRef(token=token, last4=last4, medium=medium.kind.value, trust=medium.trust.value, sealed=sealed)
 
 
 def _ref(nozzle: Nozzle) -> NozzleRef:

@@ -30,6 +30,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "OUT_OF_SERVICE": ("Hors service", "", "Terminal en panne", "{code}"),
         "CLOSED": ("Fermé", "", "Station fermée", "Revenez plus tard"),
         "EMERGENCY_STOP": ("ARRÊT D'URGENCE", "Pompes arrêtées", "Raccrochez pistolet", "Éloignez-vous"),
+        "TEST_POINT": ("TEST, pompe n° :", "{entry}", "{wish}", "C = montant/litres"),
+        "TEST_PUMP": ("TEST, pompe {fp}", "Max. {amount}", "{products}", "Retour en cuve"),
+        "PROVER": ("Étalon, en ml :", "{entry}", "{hint}", "0 = non relevé"),
+        "DEVIATION": ("Étalonnage", "Compteur {meter}", "Étalon {prover}", "{deviation}"),
     },
     "en": {
         "WELCOME": ("Welcome", "", "Present your badge", "{languages}"),
@@ -52,6 +56,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "OUT_OF_SERVICE": ("Out of service", "", "Terminal is down", "{code}"),
         "CLOSED": ("Closed", "", "The site is closed", "Please come later"),
         "EMERGENCY_STOP": ("EMERGENCY STOP", "All pumps stopped", "Hang up the nozzle", "Keep away"),
+        "TEST_POINT": ("TEST, pump no.:", "{entry}", "{wish}", "C = amount/litres"),
+        "TEST_PUMP": ("TEST, pump {fp}", "Max. {amount}", "{products}", "Back to the tank"),
+        "PROVER": ("Prover, in ml:", "{entry}", "{hint}", "0 = not read"),
+        "DEVIATION": ("Calibration", "Meter {meter}", "Prover {prover}", "{deviation}"),
     },
     "de": {
         "WELCOME": ("Willkommen", "Ausweis bitte", "vorhalten", "{languages}"),
@@ -74,6 +82,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "OUT_OF_SERVICE": ("Außer Betrieb", "", "Terminal gestört", "{code}"),
         "CLOSED": ("Geschlossen", "", "Station geschlossen", "Bitte später kommen"),
         "EMERGENCY_STOP": ("NOT-HALT", "Alle Säulen stehen", "Schlauch einhängen", "Abstand halten"),
+        "TEST_POINT": ("TEST, Zapfpunkt:", "{entry}", "{wish}", "C = Betrag/Liter"),
+        "TEST_PUMP": ("TEST, Zapfpunkt {fp}", "Max. {amount}", "{products}", "Zurück in den Tank"),
+        "PROVER": ("Eichgefäß, in ml:", "{entry}", "{hint}", "0 = nicht gelesen"),
+        "DEVIATION": ("Eichung", "Zähler {meter}", "Gefäß {prover}", "{deviation}"),
     },
     "uk": {
         "WELCOME": ("Вітаємо", "", "Прикладіть картку", "{languages}"),
@@ -96,6 +108,10 @@ SCREENS: dict[str, dict[str, tuple[str, ...]]] = {
         "OUT_OF_SERVICE": ("Не працює", "", "Термінал несправний", "{code}"),
         "CLOSED": ("Зачинено", "", "АЗС зачинена", "Приїжджайте пізніше"),
         "EMERGENCY_STOP": ("АВАРІЙНА ЗУПИНКА", "Колонки зупинено", "Поверніть пістолет", "Відійдіть"),
+        "TEST_POINT": ("ТЕСТ, колонка №:", "{entry}", "{wish}", "C = сума/літри"),
+        "TEST_PUMP": ("ТЕСТ, колонка {fp}", "Макс. {amount}", "{products}", "Злити в резервуар"),
+        "PROVER": ("Мірник, у мл:", "{entry}", "{hint}", "0 = не знято"),
+        "DEVIATION": ("Калібрування", "Лічильник {meter}", "Мірник {prover}", "{deviation}"),
     },
 }
 

@@ -24,10 +24,15 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as LibraryTimeout
 
 from terminal.core.events import HostTrouble
+from terminal.host.certificates import KnownTime, Pair, judge
 from terminal.host.json_lane import Call
 
 ANSWER_CAP = 1 << 20
 CHUNK = 64 << 10
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL: it would ask the operating system's clock."""
+_DER = 2
+"""ENCODING_DER of the interpreter's ssl."""
 IDLE_MS = 30_000
 """A connection that nobody has used for so long may be forgotten by something on the way without a word: it is not used again."""
 
@@ -88,6 +93,7 @@ class _Exchange:
         self.connected = False
         self.closed = False
         self.socket: _Socket | None = None
+        self.now: Callable[[], KnownTime | None] = lambda: None
 
     def begin(self, deadline_ms: int, stall_ms: int) -> None:
         """A new call."""
@@ -110,6 +116,14 @@ class _Exchange:
         return min(left, self._stall_ms) / 1000
 
 
+class _Outdated(ssl.SSLCertVerificationError):
+    """The chain is the fleet's, and not valid now."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 class _Socket(ssl.SSLSocket):
     """A TLS socket whose every wait keeps the deadline of the call under way."""
 
@@ -126,6 +140,11 @@ class _Socket(ssl.SSLSocket):
         exchange.connected = True
         self.settimeout(exchange.wait_s())
         super().do_handshake(block)
+        # The library offers the chain itself from 3.13 on.
+        chain = [bytes(each.public_bytes(_DER)) for each in self._sslobj.get_verified_chain()]  # type: ignore[attr-defined]
+        why = judge(chain, exchange.now())
+        if why:
+            raise _Outdated(why)
 
     def send(self, data: Any, flags: int = 0) -> int:
         """From here on nobody can say that the question did not leave."""
@@ -162,15 +181,27 @@ class _Adapter(HTTPAdapter):
 class HostClient:
     """One connection that is kept; used by one thread. Only ``close`` may be called from another."""
 
-    def __init__(self, endpoint: Endpoint, clock: Callable[[], int]) -> None:
-        """``clock`` gives milliseconds; only differences count."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Callable[[], int],
+        now: Callable[[], KnownTime | None] = lambda: None,
+        pair: Callable[[], Pair] | None = None,
+    ) -> None:
+        """``clock`` gives milliseconds; only differences count. ``now`` is the time by which certificates are judged.
+
+        ``pair``: with which we prove ourselves, asked before each connection; by default the endpoint's.
+        """
         self._endpoint = endpoint
+        self._pair = pair or (lambda: Pair(0, endpoint.certificate, endpoint.key))
         self.clock = clock
         self._exchange = _Exchange(clock)
         context = _Context(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
+        context.verify_flags |= NO_CHECK_TIME
         context.exchange = self._exchange
+        self._exchange.now = now
         self._adapter = _Adapter(context)
         self._used = clock()
 
@@ -243,7 +274,7 @@ class HostClient:
         if call.key is not None:
             headers["Idempotency-Key"] = call.key
         headers |= dict(call.headers)
-        endpoint = self._endpoint
+        endpoint, pair = self._endpoint, self._pair()
         try:
             request = requests.Request(call.method, endpoint.url + call.path, headers=headers, data=call.body).prepare()
             return self._adapter.send(
@@ -251,7 +282,7 @@ class HostClient:
                 stream=True,
                 timeout=(min(endpoint.connect_ms, deadline_ms) / 1000, deadline_ms / 1000),
                 verify=str(endpoint.authority),
-                cert=(str(endpoint.certificate), str(endpoint.key)),
+                cert=(str(pair.certificate), str(pair.key)),
             )
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             return _trouble(error, self._exchange)
@@ -281,8 +312,9 @@ def _trouble(error: Exception, exchange: _Exchange) -> Trouble:
 
 
 def _why_not(causes: list[BaseException]) -> str:
-    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
-        return "the host's certificate was refused"
+    for one in causes:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return one.why if isinstance(one, _Outdated) else "the host's certificate was refused"
     if any(isinstance(one, ssl.SSLError) for one in causes):
         return "no secure connection: the host's certificate or our own was refused"
     return "the host refuses the connection or cannot be found"

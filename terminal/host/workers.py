@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from terminal.core.batch_events import CloseAnswered, ItemsAnswered
 from terminal.core.card_lists import ListMark
@@ -30,7 +31,7 @@ from terminal.core.events import (
     UploadFailed,
     UploadResult,
 )
-from terminal.core.host_events import AppliedFailed, StateFailed
+from terminal.core.host_events import AppliedFailed, CertificateSeen, StateFailed
 from terminal.core.ids import MessageKey, MessageKind
 from terminal.core.messages import Authorize
 from terminal.core.terminal_state import TerminalState
@@ -38,6 +39,7 @@ from terminal.host.client import Answer, HostClient, Trouble
 from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Lane, LaneError
 from terminal.host.list_sync import Changes, Client, Known, ListSync, ListTrouble
 from terminal.host.push import PushThread
+from terminal.host.renewal import Renewal
 from terminal.host.state_lane import Newest, report_state, tell_applied
 from terminal.store.ledger import QueuedMessage
 
@@ -89,8 +91,16 @@ class HostDesk:
     """The engine's calls to the host, spread over four workers and the listener."""
 
     def __init__(
-        self, lane: Lane, connect: Callable[[], HostClient], post: Post, sync: ListSync, authorize_ms: int, upload_ms: int
+        self,
+        lane: Lane,
+        connect: Callable[[], HostClient],
+        post: Post,
+        sync: ListSync,
+        authorize_ms: int,
+        upload_ms: int,
+        renewal: Renewal | None = None,
     ) -> None:
+        """``connect`` makes one connection; ``renewal`` looks after the certificate by which they prove the terminal."""
         self._lane = lane
         self._sync = sync
         self._authorize_ms = authorize_ms
@@ -102,6 +112,7 @@ class HostDesk:
         self._push = PushThread(lane, connect(), post)
         self._workers = (self._questions, self._outbox, self._lists, self._acks)
         self._newest_state = Newest()
+        self._renewal = renewal
         self._checking = False  # set by the core's thread, cleared by the lists' own
 
     def start(self) -> None:
@@ -148,7 +159,9 @@ class HostDesk:
         )
 
     def report_state(self, state: TerminalState) -> None:
-        """See ``Outside.report_state``."""
+        """See ``Outside.report_state``. The certificate is looked at when the terminal reports, which it does while the host is there."""
+        if self._renewal is not None and self._renewal.due():
+            self._acks.submit(partial(self._renewal.look, self._acks.client), CertificateSeen(None, UNEXPECTED))
         if self._newest_state.put(state):
             self._acks.submit(
                 lambda: report_state(self._lane, self._acks.client, self._newest_state.take(), self._upload_ms), StateFailed(UNEXPECTED)

@@ -37,6 +37,8 @@ def snapshot(site: Site, at: Instant, version: str) -> dict[str, Any]:
                 "sale": point.sale,
                 "nozzle_out": point.nozzle_out,
                 "available": point.available,
+                "volume_ml": point.flowed_ml,
+                "amount_minor": point.flowed_minor,
             }
             for point in site.points.values()
         ],

@@ -27,10 +27,17 @@ def remembered(db: sqlite3.Connection, newest: int | None) -> BatchMemory:
         for (body,) in db.execute("SELECT body FROM batch JOIN journal ON seq = sent_row WHERE state = 'sent' ORDER BY batch")
     ]
     (batch, last) = db.execute("SELECT coalesce(max(batch), 0), coalesce(max(last), 0) FROM batch").fetchone()
+    last = max(last, begins_at(db) - 1)
     (settled,) = db.execute("SELECT coalesce(max(batch), 0) FROM batch WHERE state <> 'sent'").fetchone()
     ended = ended_between(db, last + 1, _LAST)
     aside = refused_for_good(db) & {sale.sequence for sale in ended}
     return BatchMemory(batch + 1, last + 1, ended, aside, unsettled, settled, None if newest is None else UtcMs(newest))
+
+
+def begins_at(db: sqlite3.Connection) -> int:
+    """The first sequence that a batch may have: sums do not reach over a loss of rows (LedgerRestored)."""
+    row = db.execute("SELECT value FROM meta WHERE name = 'epoch_first'").fetchone()
+    return 1 if row is None else int(row[0])
 
 
 def ended_between(db: sqlite3.Connection, first: int, last: int) -> list[EndedSale]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from terminal.core import records as r
 from terminal.core.ids import MessageKind, close_key
+from terminal.store.batch_memory import begins_at
 
 
 class BatchReplay:
@@ -25,7 +26,7 @@ class BatchReplay:
         before = self._db.execute("SELECT first, last, attempt, state FROM batch WHERE batch = ?", (fact.batch,)).fetchone()
         if before is None:
             (batch, last) = self._db.execute("SELECT coalesce(max(batch), 0), coalesce(max(last), 0) FROM batch").fetchone()
-            if (fact.batch, fact.first, fact.attempt) != (batch + 1, last + 1, 1) or fact.last < fact.first:
+            if (fact.batch, fact.first, fact.attempt) != (batch + 1, max(last + 1, begins_at(self._db)), 1) or fact.last < fact.first:
                 self._report(f"batch {fact.batch} from {fact.first} on does not follow batch {batch} up to {last}", where)
             self._check_ended(fact, where)
         elif before != (fact.first, fact.last, fact.attempt - 1, "sent"):

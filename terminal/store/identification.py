@@ -64,11 +64,18 @@ def rules(connection: sqlite3.Connection, account: str, customer: str | None) ->
                     None if row.answers is None else frozenset(row.answers),
                     row.min_step,
                     row.max_step,
-                    row.most_per_100km_ml,
+                    _per_100(row.most_per_100km_ml, row.most_per_hour_ml),
                     row.wrong,
+                    _per_100(row.least_per_100km_ml, row.least_per_hour_ml),
+                    row.implausible,
                 )
             )
     return tuple(found)
+
+
+def _per_100(of_km: int | None, of_hours: int | None) -> int | None:
+    """Per hundred of what the instrument counts; a rate a hour is a hundred times that for a hundred."""
+    return of_hours * 100 if of_km is None and of_hours is not None else of_km
 
 
 def odometer(connection: sqlite3.Connection, account: str) -> Odometer | None:

@@ -103,13 +103,13 @@ def verify(path: Path) -> Report:
 
 # --- examining ------------------------------------------------------------------------------------------------------------
 
-_COMPARED: dict[str, str] = {
+COMPARED: dict[str, str] = {
     "sale": "SELECT 'sale ' || sequence, * FROM sale",
     "outbox": "SELECT key, quarantined FROM outbox",
     "total": "SELECT 'fp ' || fp || ' nozzle ' || nozzle, volume_ml FROM total",
     "pin": "SELECT account, epoch, tries FROM pin",
     "badge_counter": "SELECT token, counter FROM badge_counter",
-    "odometer": "SELECT account, reading, at FROM odometer",
+    "odometer": "SELECT account, reading, at, since_ml FROM odometer",
     "deny": "SELECT 'event ' || event, * FROM deny",
     "ack": "SELECT 'event ' || event, effective_at, refused FROM ack",
     "correction": "SELECT correction, sequence, row FROM correction",
@@ -229,7 +229,7 @@ class _Examination:
         return frozenset(keys)
 
     def _compare(self, replay: Replay) -> None:
-        for table, query in _COMPARED.items():
+        for table, query in COMPARED.items():
             found = {str(row[0]): row for row in self.db.execute(query)}
             wanted = {str(row[0]): row for row in replay.db.execute(query)}
             for name in sorted(found.keys() | wanted.keys()):

@@ -13,7 +13,8 @@ from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
 from terminal.core.orders import OrderTaken
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prompt_rules import OdometerRead
-from terminal.core.rollback_mark import RollbackMarked
+from terminal.core.rollback_mark import LedgerRestored, RollbackMarked
+from terminal.core.site_records import MeterProved
 from terminal.store import price_store
 
 Execute = Callable[[str, Sequence[Any]], Any]
@@ -62,6 +63,10 @@ def _delivered(execute: Execute, fact: r.SaleDelivered, seq: int, utc: int) -> N
     execute(
         "UPDATE sale SET state = 'delivered', quantity_ml = ?, value_minor = ?, ended_row = ? WHERE sequence = ?",
         (fact.volume_ml, fact.amount_minor, seq, sequence),
+    )
+    execute(
+        "UPDATE odometer SET since_ml = since_ml + ? FROM sale WHERE sequence = ? AND odometer.account IN (sale.account, sale.second)",
+        (fact.volume_ml, sequence),
     )
     if fact.total_end_ml is not None:
         execute(
@@ -117,7 +122,8 @@ def _badge_counter(execute: Execute, fact: BadgeCounter, seq: int, utc: int) -> 
 
 def _odometer(execute: Execute, fact: OdometerRead, seq: int, utc: int) -> None:
     execute(
-        "INSERT INTO odometer VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET reading = excluded.reading, at = excluded.at",
+        "INSERT INTO odometer VALUES (?, ?, ?, 0) ON CONFLICT (account) "
+        "DO UPDATE SET reading = excluded.reading, at = excluded.at, since_ml = 0",
         (fact.account, fact.reading, fact.at),
     )
 
@@ -222,6 +228,12 @@ def _order(execute: Execute, fact: OrderTaken, seq: int, utc: int) -> None:
         _event(execute, fact.event, fact.effective_at)
 
 
+def _restored(execute: Execute, fact: LedgerRestored, seq: int, utc: int) -> None:
+    if fact.lost:
+        for name, value in (("epoch", fact.epoch), ("epoch_first", fact.first)):
+            execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, str(value)))
+
+
 def _rollback(execute: Execute, fact: RollbackMarked, seq: int, utc: int) -> None:
     _meta(execute, "rollback_mark", fact.value)
     if fact.event:
@@ -260,6 +272,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     BadgeCounter: _badge_counter,
     OdometerRead: _odometer,
     RollbackMarked: _rollback,
+    LedgerRestored: _restored,
     r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,
@@ -271,6 +284,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.SaleCorrected: _corrected,
     r.ClosingSet: _closing,
     OrderTaken: _order,
+    MeterProved: _nothing,
     r.BatchSent: _batch_sent,
     r.BatchSettled: _batch_settled,
     r.EventPassed: _event_passed,

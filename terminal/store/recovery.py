@@ -15,6 +15,7 @@ from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import ClosingScope
 from terminal.core.ids import MessageKind, Minting, SaleId
+from terminal.core.meter_tests import is_test
 from terminal.core.pin_desk import WINDOW_MS, PinTries
 from terminal.core.prompt_rules import Odometer
 from terminal.core.reasons import Reason
@@ -41,15 +42,16 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     (last, epoch) = db.execute("SELECT coalesce(max(sequence), 0), coalesce(max(epoch), 1) FROM sale").fetchone()
     meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta"))
     newest = db.execute("SELECT utc FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    found = Recovered(minting=Minting(terminal, epoch, last + 1))
+    found = Recovered(minting=Minting(terminal, max(epoch, int(meta.get("epoch", "1"))), last + 1))
     found.open_sales = _open_sales(db)
     found.uses = with_corrections(db, _uses(db, newest[0] if newest else 0)) + [one.held() for one in found.open_sales]
-    found.unanswered = with_corrections(db, _unanswered(db)) + [one.held() for one in found.open_sales if one.decided_by != "host"]
+    exposed = [one.held() for one in found.open_sales if one.decided_by != "host" and not one.is_test]
+    found.unanswered = with_corrections(db, _unanswered(db)) + exposed
     found.refusals = int(meta.get("refusals", "0"))
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
     found.pin_wrong = _wrong_pins(db, newest[0] if newest else 0)
-    odometers = db.execute("SELECT account, reading, at FROM odometer")
-    found.odometers = {account: Odometer(reading, UtcMs(at)) for account, reading, at in odometers}
+    odometers = db.execute("SELECT account, reading, at, since_ml FROM odometer")
+    found.odometers = {account: Odometer(reading, UtcMs(at), since_ml) for account, reading, at, since_ml in odometers}
     found.badge_counters = dict(db.execute("SELECT token, counter FROM badge_counter"))
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
@@ -188,5 +190,6 @@ def _unanswered(db: sqlite3.Connection) -> list[SaleUse]:
     for (key,) in db.execute("SELECT key FROM outbox WHERE quarantined = 0 ORDER BY id").fetchall():
         sale, _, kind = key.rpartition("/")
         if kind in (MessageKind.ADVICE.value, MessageKind.COMPLETE.value):
-            uses += [use_of_row(row) for row in db.execute(select, (int(sale.rpartition("-")[2]),))]
+            found = map(use_of_row, db.execute(select, (int(sale.rpartition("-")[2]),)))
+            uses += [use for use in found if not is_test(use.account)]
     return uses

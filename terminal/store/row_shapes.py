@@ -13,7 +13,7 @@ import msgspec
 from drivers.events import MediumKind
 from terminal.core.card_data import BalanceKind, Measure, Offline, Period, Status
 from terminal.core.card_table import PinAt, RangeKind, Routing, TrackField
-from terminal.core.prompt_rules import WrongAnswers
+from terminal.core.prompt_rules import Implausible, WrongAnswers
 
 # Bounds of the contract, so that nothing of a list can break what stores it. Hex digits are checked where the key is made: a pattern here
 # costs more than everything else that is done with a row.
@@ -247,6 +247,10 @@ class PromptRow(_Row, tag="prompt"):
     min_step: Step | None = None
     max_step: Step | None = None
     most_per_100km_ml: Amount | None = None
+    least_per_100km_ml: Amount | None = None
+    most_per_hour_ml: Amount | None = None
+    least_per_hour_ml: Amount | None = None
+    implausible: Implausible = Implausible.MARK
     wrong: WrongAnswers = WrongAnswers.REFUSE
 
 

@@ -104,5 +104,7 @@ MIGRATIONS: tuple[str, ...] = (
         since INTEGER NOT NULL, PRIMARY KEY (fp, nozzle)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE price_plan (version INTEGER PRIMARY KEY, row INTEGER NOT NULL) STRICT;
+    ALTER TABLE outbox ADD COLUMN digest BLOB;
+    ALTER TABLE odometer ADD COLUMN since_ml INTEGER NOT NULL DEFAULT 0;
     """,
 )

@@ -13,6 +13,8 @@ CERTIFIED = {
     "an expired twin": "expired certificate",
     "a renamed twin": "certificate of another",
 }
+READING = {0xA4, 0xA8, 0xB2, 0xC0}
+"""SELECT, GET PROCESSING OPTIONS, READ RECORD, GET RESPONSE."""
 SWIPES = {"stops halfway": "half", "its keys bounce": "noise", "the system loses a part": "dropped"}
 
 
@@ -39,11 +41,15 @@ def _swipe_track(stage: Stage, number: str, track: str) -> None:
 
 @known(Kind.WHEN, 'the driver inserts card "{number}" and pulls it out at exchange {exchange}')
 def _tear(stage: Stage, number: str, exchange: str) -> None:
+    _torn(stage, number, exchange, "fleet")
+
+
+def _torn(stage: Stage, number: str, exchange: str, make: str) -> None:
     at = values.whole(exchange, "the exchange")
     if at < 1:
         raise Unclear("exchanges are counted from 1")
     stage.new_attempt()
-    stage.world.insert(number, tear_at=at)
+    stage.world.insert(number, make=make, tear_at=at)
     stage.settle()
 
 
@@ -63,12 +69,7 @@ def _certified(stage: Stage, number: str) -> None:
 
 @known(Kind.WHEN, 'the driver inserts certified card "{number}" and pulls it out at exchange {exchange}')
 def _tear_certified(stage: Stage, number: str, exchange: str) -> None:
-    at = values.whole(exchange, "the exchange")
-    if at < 1:
-        raise Unclear("exchanges are counted from 1")
-    stage.new_attempt()
-    stage.world.insert(number, make="certificate", tear_at=at)
-    stage.settle()
+    _torn(stage, number, exchange, "certificate")
 
 
 @known(Kind.WHEN, 'the driver inserts {make:a copy|a foreign twin|an expired twin|a renamed twin} of certified card "{number}"')
@@ -85,10 +86,36 @@ def _foreign(stage: Stage, make: str) -> None:
     stage.settle()
 
 
+@known(Kind.WHEN, 'the driver inserts bank card "{number}"')
+def _bank(stage: Stage, number: str) -> None:
+    stage.new_attempt()
+    stage.world.insert(number, make="bank")
+    stage.settle()
+
+
+@known(Kind.WHEN, 'the driver inserts bank card "{number}" and pulls it out at exchange {exchange}')
+def _tear_bank(stage: Stage, number: str, exchange: str) -> None:
+    _torn(stage, number, exchange, "bank")
+
+
+@known(Kind.WHEN, 'the driver inserts bank card "{number}" without a payment directory')
+def _bank_without_directory(stage: Stage, number: str) -> None:
+    stage.new_attempt()
+    stage.world.insert(number, make="bank without directory")
+    stage.settle()
+
+
 @known(Kind.WHEN, "the card service {how:stops|returns}")
 def _service(stage: Stage, how: str) -> None:
     stage.world.card_service(how == "returns")
     stage.settle()
+
+
+@known(Kind.THEN, "the card was asked for no PIN and no cryptogram")
+def _asked_no_pin(stage: Stage) -> None:
+    asked = {command[1] for command in stage.world.card_heard() or ()}
+    if not asked or not asked <= READING:
+        raise NotSo(f"it was asked {', '.join(f'{one:02X}' for one in sorted(asked)) or 'nothing at all'}")
 
 
 @known(Kind.THEN, "the card was asked for the fleet's application and nothing else")

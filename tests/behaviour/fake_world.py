@@ -151,6 +151,12 @@ class FakeWorld:
     def emergency_stop(self, pressed: bool) -> None:
         self.acts.append(f"emergency_stop {pressed}")
 
+    def head_habit(self, fp: int, habit: str) -> None:
+        self.acts.append(f"head_habit {fp} {habit}")
+
+    def live(self, fp: int) -> tuple[int, int]:
+        return 0, 0
+
     def head_alarm(self, fp: int, code: int) -> None:
         self.acts.append(f"head_alarm {fp} {code}")
 
@@ -240,6 +246,12 @@ class FakeWorld:
 
     def ledger_sales(self) -> Sequence[SaleSeen]:
         return [sale for _, _, sale in self._sales]
+
+    def ledger_tests(self) -> Sequence[tuple[int, str, int]]:
+        return ()
+
+    def proved(self) -> Sequence[int]:
+        return ()
 
     def unattributed(self, fp: int) -> Sequence[int]:
         return (5000,) if fp == 1 else ()

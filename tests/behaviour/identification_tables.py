@@ -29,7 +29,7 @@ def card_ranges(table: Table) -> tuple[RangeRow, ...]:
         found: dict[str, object] = {
             "first": first,
             "last": last,
-            "kind": row.take("kind", "fleet", lambda text: values.one_of(text, ("fleet", "bank", "other"), "a kind")),
+            "kind": row.take("kind", "fleet", lambda text: values.one_of(text, ("fleet", "bank", "technician", "other"), "a kind")),
             "routing": row.take("routing", "host", lambda text: _ROUTING[values.one_of(text, tuple(_ROUTING), "a routing")]),
             "lengths": row.take("lengths", list(range(len(first), 20)), _wholes),
             "luhn": row.take("luhn", False, _yes),
@@ -47,7 +47,8 @@ def card_ranges(table: Table) -> tuple[RangeRow, ...]:
 
 
 def prompt_rules(table: Table) -> tuple[PromptRuleRow, ...]:
-    """``| subject | prompt | digits | answers | least step | most step | wrong | consumption |``; a consumption is litres per 100 km."""
+    """``| subject | prompt | digits | answers | least step | most step | wrong | consumption |``; a consumption is litres
+    per 100 km, or an hour; with ``least consumption``, ``an hour``, ``least an hour`` and ``implausible``."""
 
     def make(row: Row) -> PromptRuleRow:
         least, _, most = row.take("digits", "1-10", str).partition("-")
@@ -58,13 +59,21 @@ def prompt_rules(table: Table) -> tuple[PromptRuleRow, ...]:
             "min_step": row.take("least step", None, int),
             "max_step": row.take("most step", None, int),
             "most_per_100km_ml": row.take("consumption", None, values.volume_ml),
+            "least_per_100km_ml": row.take("least consumption", None, values.volume_ml),
+            "most_per_hour_ml": row.take("an hour", None, values.volume_ml),
+            "least_per_hour_ml": row.take("least an hour", None, values.volume_ml),
+            "implausible": row.take(
+                "implausible", None, lambda text: values.one_of(text, ("ask", "mark", "refuse"), "what fuel that explains too little does")
+            ),
             "wrong": row.take("wrong", "refuse", lambda text: values.one_of(text, ("refuse", "mark"), "what a wrong answer does")),
         }
         prompt = values.one_of(row.need("prompt").lower(), values.PROMPTS, "a prompt")
         return PromptRuleRow(values.subject(row.need("subject")), prompt, rule)
 
-    columns = ("subject", "prompt", "digits", "answers", "least step", "most step", "wrong", "consumption")
-    return read_table(table, columns, make)
+    return read_table(table, (*_PROMPT, "least consumption", "an hour", "least an hour", "implausible"), make)
+
+
+_PROMPT = ("subject", "prompt", "digits", "answers", "least step", "most step", "wrong", "consumption")
 
 
 def odometers(table: Table) -> tuple[tuple[str, int], ...]:

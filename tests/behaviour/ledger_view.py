@@ -14,6 +14,7 @@ import msgspec
 
 from terminal.core import card_data
 from terminal.core.account_book import AccountBook
+from terminal.core.attempt import TEST
 from terminal.core.bounds import remainders
 from terminal.core.clock import ClockState
 from terminal.core.facts import Policy, Request, gather
@@ -21,6 +22,7 @@ from terminal.core.orders import OrderTaken
 from terminal.core.ports import Lists
 from terminal.core.reasons import Reason
 from terminal.core.records import Refused, SaleReserved, Unattributed
+from terminal.core.site_records import MeterProved
 from terminal.core.texts import REASONS, SCREENS
 from terminal.core.units import UtcMs, cost_of
 from tests.behaviour.setup import Setup, Subject, SubjectKind
@@ -84,9 +86,29 @@ def sales(db: sqlite3.Connection, known: Names) -> list[SaleSeen]:
     found = []
     for volume_ml, amount_minor, product, body in rows:
         reserved = msgspec.json.decode(body, type=SaleReserved)
+        if TEST in reserved.extra.marks:
+            continue
         account, number = known.get(reserved.card.token, (reserved.account, None))
         found.append(SaleSeen(volume_ml, amount_minor, product or "", account, number))
     return found
+
+
+def tests(db: sqlite3.Connection) -> list[tuple[int, str, int]]:
+    """The test fuellings with a volume above 0: millilitres, product, money."""
+    rows = db.execute(
+        "SELECT s.quantity_ml, s.product, s.value_minor, j.body FROM sale s JOIN journal j ON j.seq = s.reserved_row "
+        "WHERE s.state IN ('delivered', 'booked') AND s.quantity_ml > 0 ORDER BY s.sequence"
+    ).fetchall()
+    return [
+        (volume_ml, product, minor)
+        for volume_ml, product, minor, body in rows
+        if TEST in msgspec.json.decode(body, type=SaleReserved).extra.marks
+    ]
+
+
+def proved(db: sqlite3.Connection) -> list[int]:
+    """What each prover's reading said of its meter: the deviation in millilitres."""
+    return [fact.deviation_ml for fact in _facts(db, MeterProved)]
 
 
 def all_ended(db: sqlite3.Connection) -> bool:

@@ -102,6 +102,56 @@ def _alarm(stage: Stage, fp: str, alarm: str) -> None:
     stage.world.head_alarm(number, ALARMS[values.one_of(alarm, tuple(ALARMS), "an alarm")])
 
 
+@known(Kind.WHEN, "the head of fuelling point {fp} reckons wrong amounts")
+def _wrong(stage: Stage, fp: str) -> None:
+    stage.world.head_habit(a_fuelling_point(stage, fp), "reckons_wrong")
+
+
+@known(Kind.THEN, "the terminal sees {volume:amount} for {amount:amount} at fuelling point {fp}")
+def _sees(stage: Stage, volume: str, amount: str, fp: str) -> None:
+    point = a_fuelling_point(stage, fp)
+    wanted = values.volume_ml(volume), values.amount_minor(amount, stage.setup.currency)
+    stage.expect(lambda: stage.world.live(point) == wanted, DRIVER_WAIT_MS, lambda: f"it sees {stage.world.live(point)}")
+
+
 @known(Kind.WHEN, "{volume:amount} leave nozzle {nozzle} of fuelling point {fp} without a release")
 def _leaves(stage: Stage, volume: str, nozzle: str, fp: str) -> None:
     stage.world.dispense_unreleased(a_fuelling_point(stage, fp), values.whole(nozzle, "the nozzle"), values.volume_ml(volume))
+
+
+# === tests and calibration ======================================================================================
+
+
+@known(
+    Kind.THEN,
+    'the ledger holds {count} test of {volume} of "{product}"',
+    r'the ledger holds (?P<count>no|\d+) tests?(?: of (?P<volume>\S+ L) of "(?P<product>[^"]*)")?',
+)
+def _tests(stage: Stage, count: str, volume: str | None, product: str | None) -> None:
+    volume_ml = None if volume is None else values.volume_ml(volume)
+
+    def seen() -> int:
+        held = stage.world.ledger_tests()
+        return sum((ml, name, minor) == (volume_ml, product, 0) for ml, name, minor in held) if volume_ml is not None else len(held)
+
+    wanted = 0 if count == "no" else int(count)
+    stage.expect(lambda: seen() == wanted, BOOKS_WAIT_MS, lambda: f"the ledger holds these tests: {list(stage.world.ledger_tests())}")
+
+
+@known(Kind.THEN, 'the host has 1 test of {volume:amount} of "{product}"')
+def _host_test(stage: Stage, volume: str, product: str) -> None:
+    volume_ml = values.volume_ml(volume)
+
+    def seen() -> list[tuple[int, str, int]]:
+        marked = [record for record in host_book(stage)["records"] if "TEST" in (record.get("marks") or ())]
+        return [(record["quantity_ml"], record["product"], record["value_minor"]) for record in marked if record["quantity_ml"]]
+
+    stage.expect(lambda: seen() == [(volume_ml, product, 0)], BOOKS_WAIT_MS, lambda: f"the host has these tests: {seen()}")
+
+
+@known(Kind.THEN, "the meter deviates by {deviation} ml in the journal")
+def _deviates(stage: Stage, deviation: str) -> None:
+    wanted = int(deviation) if deviation.lstrip("+-").isdigit() else None
+    if wanted is None:
+        raise Unclear("a deviation is whole millilitres with its sign")
+    stage.expect(lambda: wanted in stage.world.proved(), BOOKS_WAIT_MS, lambda: f"the journal's deviations: {list(stage.world.proved())}")

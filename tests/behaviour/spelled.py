@@ -57,6 +57,9 @@ When the driver inserts a foreign twin of certified card "7001234567890123"
 When the driver inserts an expired twin of certified card "7001234567890123"
 When the driver inserts a renamed twin of certified card "7001234567890123"
 When the driver inserts a bank card
+When the driver inserts bank card "4111111111111111"
+When the driver inserts bank card "4111111111111111" without a payment directory
+When the driver inserts bank card "4111111111111111" and pulls it out at exchange 4
 When the driver inserts a card of another make
 When the card service stops
 When the card service returns
@@ -120,6 +123,12 @@ When the stop of fuelling point 2 is pressed
 When the emergency stop of the site is pressed
 When the emergency stop of the site is reset
 Given the emergency stop is wired to an input of the terminal
+Then the ledger holds 1 test of 20.00 L of "GAZOLE"
+Then the ledger holds no test
+Then the host has 1 test of 20.00 L of "GAZOLE"
+Then the meter deviates by -40 ml in the journal
+When the head of fuelling point 2 reckons wrong amounts
+Then the terminal sees 5.00 L for 8.65 EUR at fuelling point 2
 When the emergency stop button is pulled out
 When the head of fuelling point 2 reports the alarm "vapour recovery error"
 When 5.00 L leave nozzle 1 of fuelling point 2 without a release
@@ -177,6 +186,7 @@ Then 37.50 L remain of the DAY QUANTITY limit of card "7001"
 Then 20.00 EUR remain of the MONTH VALUE limit of customer "C1"
 Then 1 remain of the DAY COUNT limit of card "7001"
 Then the card was asked for the fleet's application and nothing else
+Then the card was asked for no PIN and no cryptogram
 Then the three books agree
 Then the fault "PUMP_LINE_LOST" is raised
 Then the fault "PUMP_LINE_LOST" is cleared

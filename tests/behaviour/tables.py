@@ -271,6 +271,7 @@ POLICY: Mapping[str, Callable[[str], object]] = {
     "pin_tries": _count,
     "lift_timeout_ms": _milliseconds,
     "flow_timeout_ms": _milliseconds,
+    "longest_fuelling_ms": _milliseconds,
     "host_timeout_ms": _milliseconds,
 }
 """Setting → how its value is read. Amounts of money stand beside them (``_MONEY``): they need the currency."""

@@ -24,8 +24,8 @@ _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
 
 LIMIT_PERIODS = ("FUELLING", "DAY", "MONTH")
 MEASURES = ("QUANTITY", "VALUE", "COUNT")
-QUESTIONS = ("PIN", "ODOMETER", "VEHICLE", "DRIVER", "NUMBER", "SECOND CARD", "FUELLING POINT")
-PROMPTS = ("odometer", "vehicle", "driver", "number")
+QUESTIONS = ("PIN", "ODOMETER", "VEHICLE", "DRIVER", "NUMBER", "PROVER", "SECOND CARD", "FUELLING POINT")
+PROMPTS = ("odometer", "vehicle", "driver", "number", "prover")
 
 _LIMIT_REASONS = tuple(
     f"{whose}LIMIT_{period}_{measure}"

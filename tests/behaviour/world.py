@@ -261,6 +261,12 @@ class World(Protocol):
         """The site's hard-wired emergency stop is pressed (True), or its button is pulled out again (False), which alone resets nothing
         at the terminal. Whatever flows at any head ends; only the heads that can tell, and an input where one is wired, tell of it."""
 
+    def head_habit(self, fp: int, habit: str) -> None:
+        """From now on the head of this fuelling point is another, or a worse, one (``hal_sim.pump_lines.HABITS``)."""
+
+    def live(self, fp: int) -> tuple[int, int]:
+        """What the terminal knows of the fuelling that runs here: millilitres and minor units so far; zeros where none does."""
+
     def head_alarm(self, fp: int, code: int) -> None:
         """The head of this fuelling point reports this alarm of its own (DC5 code; an AZT head has no word for it)."""
 
@@ -354,6 +360,12 @@ class World(Protocol):
 
     def ledger_sales(self) -> Sequence[SaleSeen]:
         """The delivered (or booked) sales with volume above 0, in order. Readable without power too."""
+
+    def ledger_tests(self) -> Sequence[tuple[int, str, int]]:
+        """The test fuellings with volume above 0, which are no sales: millilitres, product, minor units. Readable without power too."""
+
+    def proved(self) -> Sequence[int]:
+        """The deviation in millilitres of each prover's reading in the journal."""
 
     def unattributed(self, fp: int) -> Sequence[int]:
         """Millilitres of each unattributed delivery of the ledger at this fuelling point."""

@@ -35,7 +35,8 @@ SLOW_ML_PER_MIN = 4_000
 """So that everybody fuels for as long as it takes: 60 L in a quarter of an hour."""
 READY_S = 180.0
 """A line of 32 positions is asked for everything at the start."""
-SETTLE_S = 3.0
+SETTLE_S = 2.0
+LONGEST_EXCHANGE_MS = 120
 ROUNDS = 8
 """At least so many idle rounds of the longest line."""
 CARD = "04A1B2C3D4{:04X}"
@@ -80,6 +81,17 @@ def _await_ready(station: Station) -> None:
         raise StationError(f"not ready after {READY_S:g} s: {station.terminal.last_words()}")
 
 
+def _await_idle(station: Station, protocol: str, positions: int) -> None:
+    """Until every position has told what it knows: then it is only asked whether there is anything new."""
+
+    def idle() -> bool:
+        now = time.monotonic_ns()
+        return pump_wires.is_idle(_log(station, protocol, now - 3 * positions * LONGEST_EXCHANGE_MS * wires.NS_PER_MS, now), positions)
+
+    if not wait_for(idle, READY_S, 0.5):
+        raise StationError(f"the {protocol} line did not become idle: {station.terminal.last_words()}")
+
+
 def _log(station: Station, protocol: str, from_ns: int, until_ns: int) -> list[wires.Record]:
     path = station.folder / "sim" / f"{protocol}1.wire"
     return [record for record in wires.records(path) if from_ns <= record.at_ns <= until_ns]
@@ -94,6 +106,7 @@ def rounds(protocol: str, positions: int, idle_s: float, tell: Callable[[str], N
     whole = setup(positions) if protocol == "dart" else setup(0, positions)
     with _station(whole) as station:
         _await_ready(station)
+        _await_idle(station, protocol, positions)
         time.sleep(SETTLE_S)
         used = floors.Used(_pid(station))
         began = time.monotonic_ns()
@@ -163,6 +176,7 @@ def lifts(positions: int, repetitions: int, tell: Callable[[str], None]) -> Figu
     random, found = Random(5), Lifts()
     with _station(setup(positions), ml_per_min=SLOW_ML_PER_MIN) as station:
         _await_ready(station)
+        _await_idle(station, "dart", positions)
         idle_from = time.monotonic_ns()
         time.sleep(max(2.0, 3 * positions * 0.06))
         idle_until = time.monotonic_ns()
@@ -173,7 +187,7 @@ def lifts(positions: int, repetitions: int, tell: Callable[[str], None]) -> Figu
         for fp in range(1, positions):
             station.forecourt.do("wait_flow", fp=fp, volume_ml=10)
         lifted = [_lift(station, positions, number, random) for number in range(repetitions)]
-        still = [point["fp"] for point in station.forecourt.do("pumps")["pumps"] if point["valve"]]
+        still = [point["fp"] for point in station.forecourt.do("pumps")["pumps"] if point["valve"] == "open"]
         if len(still) < positions - 1:
             raise StationError(f"only {len(still)} of {positions - 1} others still fuel")
         log = _log(station, "dart", 0, time.monotonic_ns())
@@ -221,7 +235,7 @@ def _lift(station: Station, fp: int, number: int, random: Random) -> int:
     time.sleep(random.random() * 1.5)
     lifted = time.monotonic_ns()
     station.forecourt.do("lift", fp=fp, nozzle=1)
-    if not wait_for(lambda: _pump(station, fp)["valve"], 15.0):
+    if not wait_for(lambda: _pump(station, fp)["valve"] == "open", 15.0):
         raise StationError(f"pump {fp} was not released")
     time.sleep(0.3)
     station.forecourt.do("hang_up", fp=fp)
@@ -230,8 +244,8 @@ def _lift(station: Station, fp: int, number: int, random: Random) -> int:
     return lifted
 
 
-def _pump(station: Station, fp: int) -> dict[str, bool]:
-    pumps: list[dict[str, bool]] = station.forecourt.do("pumps")["pumps"]
+def _pump(station: Station, fp: int) -> dict[str, object]:
+    pumps: list[dict[str, object]] = station.forecourt.do("pumps")["pumps"]
     return next(pump for pump in pumps if pump["fp"] == fp)
 
 

@@ -84,6 +84,12 @@ def idle_rounds(log: Sequence[Record], positions: int, baud: int, turn_round_ms:
     return Rounds(lengths, sorted(floors)[len(floors) // 2], sorted(waits)[len(waits) // 2], characters)
 
 
+def is_idle(log: Sequence[Record], positions: int) -> bool:
+    """Whether the last two rounds of the log were the same questions to so many positions, and nothing else."""
+    last = [each.request for each in exchanges(log)[-2 * positions - 1 : -1]]
+    return len(last) == 2 * positions and last[:positions] == last[positions:] and len(set(last)) == positions
+
+
 @dataclass(frozen=True, slots=True)
 class Missed:
     """Questions that were asked, those without an answer before the next transmission, and the longest that an answer took to its end."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from drivers.commands import AuthorizeFuellingPoint
 from drivers.dispenser.dart.codec import Decoder, encode, to_bcd
@@ -155,7 +156,7 @@ STATUS, FILLING, RESET, AUTHORIZE, STOP = ((1, bytes((code,))) for code in (0, 4
 START = AuthorizeFuellingPoint(fp=1, nozzle=2, preset_volume_ml=20_000, preset_amount_minor=None, prices=(15_000, 17_290))
 
 
-def lifted(**options: bool) -> tuple[Bench, Head]:
+def lifted(**options: Any) -> tuple[Bench, Head]:
     """A surveyed head with nozzle 2 out."""
     head = Head(0x50)
     bench = Bench(head, positions=[PositionProfile(fp=1, address=0x50, **options)]).surveyed()

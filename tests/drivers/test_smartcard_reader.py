@@ -33,12 +33,14 @@ pytestmark = pytest.mark.skipif(
 
 CHILD = """
 import json, os, queue, sys, threading, time
+from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import ChipKey
 from drivers.smartcard.reader import CardReader
 ready, pattern, proof = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3] == "proof"
 inbox = queue.SimpleQueue()
 key = ChipKey(bytes.fromhex(open(ready["card_reader"]["key"]).read()), ready["card_reader"]["version"]) if proof else None
-reader = CardReader("card-1", 1, pattern, inbox.put, lambda: time.monotonic_ns() // 1_000_000, key)
+authority = FleetAuthority(open(ready["card_reader"]["authority"], "rb").read()) if proof else None
+reader = CardReader("card-1", 1, pattern, inbox.put, lambda: time.monotonic_ns() // 1_000_000, key, authority, lambda: time.time_ns() // 1_000_000)
 reader.start()
 threading.Thread(target=lambda: ([inbox.put(line) for line in sys.stdin], inbox.put(None)), daemon=True).start()
 while (event := inbox.get()) is not None:
@@ -165,6 +167,26 @@ def test_other_cards(rig: Rig, child: Child, make: str, said: str) -> None:
     assert not any(command[2:4] == "20" for command in heard), "a PIN was sent"
     assert rig.do("take_out")["taken"]
     assert child.silent(0.6), "what was not presented does not leave"
+
+
+@pytest.mark.parametrize("protocol", ["T=1", "T=0"])
+def test_a_card_with_a_certificate(rig: Rig, child: Child, protocol: str) -> None:
+    assert rig.do("insert", number=NUMBER, make="certificate", protocol=protocol)["ok"]
+    assert child.line() == f"MediumPresented|{NUMBER}|2912|T3"
+    out(rig, child)
+    time.sleep(0.6)
+    assert rig.do("insert", number=NUMBER, make="certificate copy", protocol=protocol)["ok"]
+    assert child.line() == "MediumUnreadable|gives a wrong proof|forged"
+
+
+@pytest.mark.parametrize(("protocol", "exchange"), [("T=1", at) for at in range(1, 6)] + [("T=0", at) for at in range(1, 8)])
+def test_torn_at_every_exchange_of_a_certificate(rig: Rig, child: Child, protocol: str, exchange: int) -> None:
+    """SELECT, EF.ID, both pieces of the certificate, the proof, and what T=0 has between them."""
+    assert rig.do("insert", number=NUMBER, make="certificate", protocol=protocol, tear_at=exchange)["ok"]
+    assert child.line() == "MediumUnreadable|taken out too early"
+    assert rig.do("insert", number=OTHER, make="certificate", protocol=protocol)["ok"]
+    assert child.line() == f"MediumPresented|{OTHER}|2912|T3"
+    out(rig, child)
 
 
 @pytest.mark.parametrize(

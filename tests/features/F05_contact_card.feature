@@ -121,6 +121,7 @@ Feature: F05 A driver puts in a chip card of the fleet
     When the driver swipes card "7002231234567890123"
     Then the driver is refused with "OFFLINE_NOT_ALLOWED"
     When the host becomes reachable
+    And 10 s pass
     And the driver swipes card "7002231234567890123"
     Then the driver is asked for "FUELLING POINT"
 

@@ -75,3 +75,71 @@ Feature: F06 Cards that the operator owns already are used as identifiers
     And 10.00 L flow at fuelling point 2
     And the driver hangs up at fuelling point 2
     Then the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "00000000001"
+
+  Scenario Outline: A bank card's chip is a name too, where the site wants it, and is asked for no PIN
+    Given the terminal policy
+      | setting    | value |
+      | bank_cards | yes   |
+    And the cards
+      | number           | medium     | customer | pin  |
+      | 4111111111111111 | smart card | C1       | 4711 |
+    And the host is unreachable
+    When the driver inserts <what>
+    Then the driver is asked for "FUELLING POINT"
+    And the card was asked for no PIN and no cryptogram
+    When the driver chooses fuelling point 2
+    And the driver removes the card
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "4111111111111111"
+    When the host becomes reachable
+    Then the host has booked 1 sale
+    And the three books agree
+
+    Examples:
+      | what                                                        |
+      | bank card "4111111111111111"                                |
+      | bank card "4111111111111111" without a payment directory    |
+
+  Scenario: A bank card that no list names is unknown, and where the site does not want it its chip is asked for nothing
+    Given the terminal policy
+      | setting    | value |
+      | bank_cards | yes   |
+    And the cards
+      | number              | medium     | customer |
+      | 7001231234567890123 | smart card | C1       |
+    And the host is unreachable
+    When the driver inserts bank card "4111111111111111"
+    Then the driver is refused with "CARD_UNKNOWN"
+
+  Scenario: Off is what it is where nothing was said
+    Given the cards
+      | number           | medium     | customer |
+      | 4111111111111111 | smart card | C1       |
+    When the driver inserts bank card "4111111111111111"
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+    And the card was asked for the fleet's application and nothing else
+
+  Scenario Outline: A bank card pulled out in the middle is told so, and the next try works
+    Given the terminal policy
+      | setting    | value |
+      | bank_cards | yes   |
+    And the cards
+      | number           | medium     | customer |
+      | 4111111111111111 | smart card | C1       |
+    When the driver inserts bank card "4111111111111111" and pulls it out at exchange <exchange>
+    Then the driver is refused with "MEDIUM_UNREADABLE"
+    When the driver inserts bank card "4111111111111111"
+    Then the driver is asked for "FUELLING POINT"
+
+    Examples:
+      | exchange |
+      | 1        |
+      | 2        |
+      | 3        |
+      | 4        |
+      | 5        |
+      | 6        |
+      | 7        |
+      | 8        |

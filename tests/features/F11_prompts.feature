@@ -134,3 +134,95 @@ Feature: F11 Answers to prompts are looked at before they are believed
     And 10.00 L flow at fuelling point 2
     And the driver hangs up at fuelling point 2
     Then the sale carries mark "CONSUMPTION"
+
+  Scenario Outline: An odometer that the fuel taken here cannot explain is <what>, also behind a power cut
+    # 20.00 L explain at most 200 km at the least of 10.00 L per 100 km
+    Given the prompt rules
+      | subject     | prompt   | least consumption | implausible |
+      | customer C1 | odometer | 10.00 L           | <profile>   |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "50000"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 20.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 20.00 L of "GAZOLE" for 34.58 EUR by card "04A1B2C3D4E5F6"
+    When the power is cut
+    And the power returns
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "50201"
+    Then the driver <outcome>
+
+    Examples:
+      | what        | profile | outcome                            |
+      | asked again | ask     | is asked for "ODOMETER"            |
+      | refused     | refuse  | is refused with "PROMPT_INVALID"   |
+      | taken       | mark    | is asked for "FUELLING POINT"      |
+
+  Scenario: What is taken in spite of it carries the mark, and just enough fuel carries none
+    Given the prompt rules
+      | subject     | prompt   | least consumption | implausible |
+      | customer C1 | odometer | 10.00 L           | mark        |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "50000"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 20.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And 5 s pass
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "50200"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the sale carries no mark
+    When 5 s pass
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "50301"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the sale carries mark "CONSUMPTION"
+
+  Scenario: A machine counts hours, and its tank explains what was in it
+    # 8.00 L an hour at least; a tank of 80 L and 20.00 L taken here last 12 hours and a half
+    Given the cards
+      | number         | medium | customer | prompts  | tank |
+      | 04D1B2C3D4E5F6 | badge  | C1       | odometer | 80 L |
+    And the prompt rules
+      | subject     | prompt   | an hour | least an hour | implausible |
+      | customer C1 | odometer | 20.00 L | 8.00 L        | ask         |
+    When the driver presents badge "04D1B2C3D4E5F6"
+    And the driver answers "odometer" with "1000"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 20.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And 5 s pass
+    And the driver presents badge "04D1B2C3D4E5F6"
+    And the driver answers "odometer" with "1013"
+    Then the driver is asked for "ODOMETER"
+    When the driver answers "odometer" with "1001"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 21.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the sale carries mark "CONSUMPTION"
+
+  Scenario: An exchanged odometer that the host entered is not compared with the fuel
+    Given the prompt rules
+      | subject     | prompt   | least step | least consumption | implausible |
+      | customer C1 | odometer | 0          | 10.00 L           | refuse      |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "250000"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04A1B2C3D4E5F6"
+    When the host sets the odometer of card "04A1B2C3D4E5F6" to 5
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver answers "odometer" with "900"
+    Then the driver is asked for "FUELLING POINT"

@@ -58,3 +58,14 @@ Feature: F31 The next driver starts while others fuel
     And the driver hangs up at fuelling point 2
     Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
     And the three books agree
+
+  Scenario: What flows is seen while it flows, in litres and money
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    Then the terminal sees 5.00 L for 8.65 EUR at fuelling point 2
+    When 7.50 L flow at fuelling point 2
+    Then the terminal sees 12.50 L for 21.61 EUR at fuelling point 2
+    When the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"

@@ -59,3 +59,39 @@ Feature: F32 A driver who does not fuel leaves nothing behind
     Then fuelling point 2 is not released
     And 100.00 L remain of the DAY QUANTITY limit of card "04A1B2C3D4E5F6"
     And the host holds no open authorization
+
+  Scenario: A driver who dribbles for ever is stopped, and what flowed is sold
+    Given the terminal policy
+      | setting          | value |
+      | longest fuelling | 16 s  |
+      | flow timeout     | 30 s  |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 1.00 L flow at fuelling point 2
+    And 4 s pass
+    And 1.00 L flow at fuelling point 2
+    And 4 s pass
+    And 1.00 L flow at fuelling point 2
+    And 12 s pass
+    Then fuelling point 2 is not released
+    When the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 1 sale
+    And the three books agree
+
+  Scenario: The longest time goes on over a restart
+    Given the terminal policy
+      | setting          | value |
+      | longest fuelling | 20 s  |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 2.00 L flow at fuelling point 2
+    And the power is cut
+    And the power returns
+    And 20 s pass
+    Then fuelling point 2 is not released
+    When the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 2.00 L of "GAZOLE"
+    And the three books agree

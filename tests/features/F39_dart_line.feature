@@ -78,3 +78,30 @@ Feature: F39 Pumps on a Wayne DART line
     When the driver lifts nozzle 1 at fuelling point 2
     Then fuelling point 2 is not released
     And the ledger holds no sale
+
+  Scenario: A wrong nozzle is never released, and the right one still is
+    Given the cards
+      | number         | medium | customer | products |
+      | 04A1B2C3D4E5F6 | badge  | C1       | SP95     |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    Then fuelling point 2 is not released
+    And the driver is refused with "PRODUCT_NOT_ALLOWED"
+    When the driver hangs up at fuelling point 2
+    And the driver lifts nozzle 2 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 10.00 L of "SP95" for 18.59 EUR by card "04A1B2C3D4E5F6"
+    And the three books agree
+
+  Scenario: A nozzle that is up before the badge comes is released once all is known
+    When the driver lifts nozzle 2 at fuelling point 2
+    Then fuelling point 2 is not released
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    Then fuelling point 2 is released for at most 990.00 L
+    When 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 10.00 L of "SP95" for 18.59 EUR by card "04A1B2C3D4E5F6"
+    And the three books agree

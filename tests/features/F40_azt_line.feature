@@ -258,3 +258,31 @@ Feature: F40 Pumps on an AZT 2.0 line, alone and beside a DART line
     When the driver hangs up at fuelling point 2
     Then the ledger holds 1 sale of 5.00 L of "GAZOLE" for 8.65 EUR by card "04A1B2C3D4E5F6"
     And the three books agree
+
+  Scenario: A nozzle that is up before the badge comes is released once all is known
+    When the driver lifts nozzle 1 at fuelling point 2
+    Then fuelling point 2 is not released
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    Then fuelling point 2 is released for at most 100.00 L
+    When 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04A1B2C3D4E5F6"
+    And the three books agree
+
+  Scenario: What flows is seen while it flows, and a dribble has its end
+    Given the terminal policy
+      | setting          | value |
+      | longest fuelling | 30 s  |
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    Then the terminal sees 5.00 L for 8.65 EUR at fuelling point 2
+    When 10 s pass
+    And 1.00 L flow at fuelling point 2
+    And 20 s pass
+    Then fuelling point 2 is not released
+    When the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 6.00 L of "GAZOLE" for 10.37 EUR by card "04A1B2C3D4E5F6"
+    And the three books agree

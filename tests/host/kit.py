@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from terminal.core.ids import MessageKind, SaleId
 from terminal.core.messages import Authorize, Booking, Reverse
 from terminal.core.records import MediumRef, NozzleRef
+from terminal.host.certificates import KnownTime
 from terminal.host.client import Endpoint, HostClient
 from terminal.host.json_lane import Lane
 from terminal.host.list_head import DOMAIN
@@ -89,7 +90,8 @@ def now_ms() -> int:
 
 def client_of(folder: Path, url: str, *, authority: str = "ca.crt", pair: str = "client", connect_ms: int = 2_000) -> HostClient:
     """A client with the files that ``HostServer`` and ``hostile.pki`` leave in a folder."""
-    return HostClient(Endpoint(url, folder / authority, folder / f"{pair}.crt", folder / f"{pair}.key", connect_ms), now_ms)
+    endpoint = Endpoint(url, folder / authority, folder / f"{pair}.crt", folder / f"{pair}.key", connect_ms)
+    return HostClient(endpoint, now_ms, lambda: KnownTime(SPRING, proven=True))
 
 
 # --- signed heads ---------------------------------------------------------------------------------------------------------

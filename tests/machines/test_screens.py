@@ -34,6 +34,9 @@ LONGEST = {
     "currency": ["EUR"],
     "code": ["PUMP_RECORD_MISMATCH", ""],
     "hint": [*AGAIN.values(), ""],
+    "meter": ["990.000 L"],
+    "prover": ["1039.500 L"],
+    "deviation": ["-49500 ml -50.0/1000"],
     "languages": [languages_text(LANGUAGES), ""],
 }
 """At most ten digits are typed, twelve stars stand for a PIN; an entry in money or litres has a point and its unit."""

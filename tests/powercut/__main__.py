@@ -44,7 +44,7 @@ CONTROL_STATES, CONTROL_FUELLINGS = 600, 12
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """The power fails anywhere in a day's work of the real store, its disk at every operation of a fuelling. See firmware_notes/storage.md."""
+    """The power fails anywhere in a day of the real store, its disk at every operation of a fuelling. See firmware_notes/storage.md."""
 
 
 @main.command(epilog="Examples:\n\n  python -m tests.powercut run --states 50000\n\n  python -m tests.powercut run --states 2000 --jobs 2")

@@ -112,7 +112,7 @@ class Person:
     def choose(self, fp: int) -> None:
         """A point that is offered already is cleared first."""
         seen = self.seen()
-        if seen is not None and seen.screen is Screen.FUELLING_POINT and seen.typed:
+        if seen is not None and seen.screen in (Screen.FUELLING_POINT, Screen.TEST_POINT) and seen.typed:
             self.press("clear")
         self.type(str(fp))
 

@@ -27,9 +27,9 @@ class PriceHands:
         event = self._forecourt.do("price", **said.fields(starts_at_ms))["event"]
         status = self._terminal.status()
         if status is not None and status.get("host") == "reachable":
-            self.wait(lambda: self._heard(event), HEARD_MS)
+            self.wait(lambda: self._price_heard(event), HEARD_MS)
 
-    def _heard(self, event: int) -> bool:
+    def _price_heard(self, event: int) -> bool:
         """In its ledger, which it says with its state; or answered, when it is in force or refused at once."""
         book = self._forecourt.do("host")
         return str(event) in book["acks"] or (book.get("terminal_state") or {}).get("last_event", 0) >= event

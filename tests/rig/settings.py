@@ -106,6 +106,7 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
     for table, name, setting in (
         (times, "lift_ms", "lift_timeout_ms"),
         (times, "flow_ms", "flow_timeout_ms"),
+        (times, "longest_ms", "longest_fuelling_ms"),
         (calls, "authorize_ms", "host_timeout_ms"),
     ):
         if setting in setup.policy:
@@ -128,7 +129,7 @@ def terminal_toml(setup: Setup, ready: Mapping[str, Any], vault: KeyVault, state
         f"badge_reader = {{port = {json.dumps(ports['pn532'])}}}",
         f"keypad = {{phys = {json.dumps(keypad['phys'])}}}",
         f"display = {{port = {json.dumps(ports['display'])}}}",
-        *_card_readers(ready),
+        *_card_readers(ready, bool(policy.get("bank_cards"))),
         *(_badge_profiles(ready["badges"]) if _proving(setup) else []),
     ]
     return "\n".join(parts) + "\n"
@@ -163,13 +164,13 @@ def _keys(ready: Mapping[str, Any]) -> dict[str, object]:
     return keys | {"chip": card_reader["key"], "chip_version": card_reader["version"], "chip_ca": card_reader["authority"]}
 
 
-def _card_readers(ready: Mapping[str, Any]) -> list[str]:
+def _card_readers(ready: Mapping[str, Any], bank_cards: bool) -> list[str]:
     lines, stripe, card_reader = [], ready["stripe_reader"], ready["card_reader"]
     if stripe is not None:
         named = f"phys = {json.dumps(stripe['phys'])}, layout = {json.dumps(stripe['layout'])}, lrc = {json.dumps(stripe['lrc'])}"
         lines.append(f"stripe_reader = {{{named}}}")
     if card_reader is not None:
-        lines.append(f"card_reader = {{name = {json.dumps(card_reader['name'])}}}")
+        lines.append(f"card_reader = {{name = {json.dumps(card_reader['name'])}, bank_cards = {json.dumps(bank_cards)}}}")
     return lines
 
 

@@ -24,7 +24,6 @@ from tests.rig.cards import CardHands
 from tests.rig.office import Office
 from tests.rig.person import Person
 from tests.rig.prices import PriceHands
-from tests.rig.settings import NotBuilt
 from tests.rig.station import Station
 
 POLL_S = 0.04
@@ -208,6 +207,16 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         """See ``World.emergency_stop``."""
         self._forecourt.do("emergency_stop", pressed=pressed)
 
+    def head_habit(self, fp: int, habit: str) -> None:
+        """See ``World.head_habit``."""
+        self._forecourt.do("habit", fp=fp, name=habit)
+
+    def live(self, fp: int) -> tuple[int, int]:
+        """See ``World.live``."""
+        status = self._terminal.status()
+        points = [] if status is None else status.get("fuelling_points", [])
+        return next(((int(each["volume_ml"]), int(each["amount_minor"])) for each in points if each["fp"] == fp), (0, 0))
+
     def head_alarm(self, fp: int, code: int) -> None:
         """See ``World.head_alarm``."""
         self._forecourt.do("alarm", fp=fp, code=code)
@@ -350,6 +359,16 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         with self._ledger.reading() as db:
             return ledger_view.sales(db, self._names)
 
+    def ledger_tests(self) -> Sequence[tuple[int, str, int]]:
+        """See ``World.ledger_tests``."""
+        with self._ledger.reading() as db:
+            return ledger_view.tests(db)
+
+    def proved(self) -> Sequence[int]:
+        """See ``World.proved``."""
+        with self._ledger.reading() as db:
+            return ledger_view.proved(db)
+
     def unattributed(self, fp: int) -> Sequence[int]:
         """See ``World.unattributed``."""
         with self._ledger.reading() as db:
@@ -371,7 +390,7 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
 
     def host_sales(self) -> int:
         """See ``World.host_sales``."""
-        return len(self._forecourt.do("host")["sales"])
+        return sum("TEST" not in (sale.get("marks") or ()) for sale in self._forecourt.do("host")["sales"])
 
     def host_open_authorizations(self) -> int:
         """See ``World.host_open_authorizations``."""

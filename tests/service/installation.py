@@ -62,11 +62,15 @@ def mounts(libraries: Path) -> list[str]:
     ]
 
 
-def configure(root: Path, run: Runner, toml: str, machine_id: str, files: Mapping[str, Path]) -> None:
-    """Users, folders, configuration and credentials; ``files`` are the clear ones by credential name. Every command is the README's."""
+def make_users(root: Path, run: Runner, machine_id: str) -> None:
+    """Users, groups and folders, by the README's commands; ``run`` runs a command in the root."""
     (root / "etc/machine-id").write_text(machine_id + "\n")
     run("systemd-sysusers")
     run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/forecourt-terminal.conf")
+
+
+def configure(root: Path, run: Runner, toml: str, files: Mapping[str, Path]) -> None:
+    """Configuration and credentials; ``files`` are the clear ones by credential name. Enabled, as `systemctl enable` does it."""
     config = root / "etc/forecourt-terminal/terminal.toml"
     config.write_text(toml, encoding="utf-8")
     shutil.chown(config, 0, group_id(root, "forecourt-terminal"))

@@ -166,7 +166,8 @@ class ServiceStation(Station):
         libraries = self.folder / "program"
         installation.lay_out(box.root, libraries)
         files = {name: Path(host[field]) for field, name in CREDENTIALS.items()}
-        installation.configure(box.root, box.alone, text, uuid.uuid4().hex, files)
+        installation.make_users(box.root, box.alone, uuid.uuid4().hex)
+        installation.configure(box.root, box.alone, text, files)
         self._lay_inputs(box.root)
         for name, content in self._drop_ins.items():
             folder = box.root / f"etc/systemd/system/{UNIT}.d"

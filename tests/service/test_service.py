@@ -179,9 +179,12 @@ def test_a_hung_core_is_ended_by_the_watchdog(service: Service) -> None:
     assert "Watchdog timeout" in service.logged()
 
 
-@pytest.mark.parametrize("name", ["line-pumps", "badge-1"])
-def test_a_hung_device_thread_is_ended_by_the_watchdog(service: Service, name: str) -> None:
-    """One thread stopped where it stands, the core and all others running: the terminal says who, and starves its own watchdog."""
+def test_a_hung_device_thread_is_ended_by_the_watchdog(service: Service) -> None:
+    """One thread stopped where it stands, the core and all others running: the terminal says who, and starves its own watchdog.
+
+    (Each source alone: ``tests/runtime/test_pulse.py``.)
+    """
+    name = "line-pumps"
     restarts = int(service.show("NRestarts"))
     thread = thread_id(service.main_pid(), name)
     freeze(thread)

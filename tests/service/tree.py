@@ -48,7 +48,17 @@ def suite() -> str:
 
 
 def sources() -> str:
-    """The lines of this machine's apt for its own release, updates and security included. No other repository's."""
+    """The lines of this machine's apt for its own release, updates and security included. No other repository's. Raises NoTree."""
+    lines = _sources()
+    if not lines:  # a machine whose lists were cleaned away after its own installation
+        subprocess.run(["apt-get", "-q", "update"], capture_output=True, check=False, timeout=LIMIT_S)
+        lines = _sources()
+    if not lines:
+        raise NoTree("apt knows no packages of this release: apt-get update, then again")
+    return "\n".join(lines) + "\n"
+
+
+def _sources() -> list[str]:
     said = subprocess.run(
         ["apt-get", "indextargets", "--format", _FIELDS, "Created-By: Packages"], capture_output=True, text=True, check=False
     ).stdout
@@ -57,9 +67,7 @@ def sources() -> str:
         if origin == "Debian" and release in (ours, f"{ours}-updates", f"{ours}-security"):
             option = f"[signed-by={signed}] " if signed and not signed.startswith("$") else ""
             lines.append(f"deb {option}{uri} {release} {component}")
-    if not lines:
-        raise NoTree("apt knows no packages of this release: apt-get update, then again")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _version(package: str) -> str:

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 
 import click
 
 from tests.simulation.planted import PlantError, Plants, load, search
 from tests.simulation.run import run
+from tests.simulation.tally import Sums
 from tests.simulation.trace import Result
 
 FUELLINGS = 12
+OUT = Path("build/swarm.json")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,33 +38,43 @@ def main() -> None:
 @click.option("--first", type=click.IntRange(0), default=1, show_default=True, help="The first of them.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at a time.")
 @click.option("--fuellings", type=click.IntRange(1, 1000), default=FUELLINGS, show_default=True, help="Drivers a seed who mean to fuel.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where the sums go, as JSON.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first seed that breaks.")
-def swarm(seeds: int, first: int, jobs: int, fuellings: int, keep_going: bool) -> None:
+def swarm(seeds: int, first: int, jobs: int, fuellings: int, out: Path, keep_going: bool) -> None:
     """Run seeds until one breaks."""
     began = time.monotonic()
-    done: list[Result] = []
-    broken: list[Result] = []
-    for result in _results(range(first, first + seeds), jobs, fuellings):
-        done.append(result)
-        if result.failure is not None:
-            broken.append(result)
-            _clear()
-            _tell(result, fuellings)
-            if not keep_going:
-                break
-        _progress(len(done), seeds, began)
+    sums = Sums()
+    stopped = False
+    try:
+        for result in _results(range(first, first + seeds), jobs, fuellings):
+            sums.add(result)
+            if result.failure is not None:
+                _clear()
+                _tell(result, fuellings)
+                if not keep_going:
+                    break
+            _progress(sums, seeds, began)
+    except KeyboardInterrupt:
+        stopped = True
     _clear()
     seconds = time.monotonic() - began
-    fuelled = sum(result.fuellings for result in done)
-    click.echo(
-        f"{len(done)} seeds in {seconds:.1f} s: {sum(r.attempts for r in done)} nozzles lifted to fuel, "
-        f"{sum(r.sales for r in done)} reservations, {fuelled} fuellings ({fuelled / seconds:.1f}/s), "
-        f"{sum(r.cuts for r in done)} power cuts, "
-        f"{sum(r.virtual_ms for r in done) / 3_600_000:.1f} virtual hours, "
-        f"{sum(r.known for r in done)} sales that carry fuel which left before their release. "
-        + (f"{len(broken)} broke: {', '.join(str(r.seed) for r in broken)}" if broken else "Nothing broke.")
+    command = f"python -m tests.simulation swarm --seeds {seeds} --first {first} --jobs {jobs} --fuellings {fuellings}"
+    sums.write(out, {"command": command, "first": first, "jobs": jobs, "seconds": round(seconds, 1), "stopped": stopped})
+    click.echo("\n".join(sums.table()))
+    click.echo(_summary(sums, seconds, stopped))
+    sys.exit(130 if stopped else 1 if sums.broken else 0)
+
+
+def _summary(sums: Sums, seconds: float, stopped: bool) -> str:
+    end = "Nothing broke."
+    if sums.broken:
+        end = f"{len(sums.broken)} broke: {', '.join(str(one['seed']) for one in sums.broken)}"
+    return (
+        f"{sums.seeds} seeds in {seconds:.1f} s ({sums.seeds / seconds:.2f}/s): {sums.attempts} nozzles lifted to fuel, "
+        f"{sums.sales} reservations, {sums.fuellings} fuellings ({sums.fuellings / seconds:.1f}/s), "
+        f"{sums.cuts} power cuts, {sums.virtual_ms / 3_600_000:.1f} virtual hours, "
+        f"{sums.known} sales that carry fuel which left before their release. {'Stopped by hand. ' * stopped}{end}"
     )
-    sys.exit(1 if broken else 0)
 
 
 @main.command(epilog="Example:\n\n  python -m tests.simulation replay --seed 17 --trace")
@@ -123,11 +136,14 @@ def _results(seeds: range, jobs: int, fuellings: int) -> Iterator[Result]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _progress(done: int, seeds: int, began: float) -> None:
+def _progress(sums: Sums, seeds: int, began: float) -> None:
+    done, seconds = sums.seeds, time.monotonic() - began
+    left = f"{seconds / done * (seeds - done):.0f} s to go"
+    told = f"{done} of {seeds} seeds, {sums.fuellings} fuellings, {sums.cuts} power cuts, {len(sums.broken)} broke, {seconds:.0f} s, {left}"
     if sys.stdout.isatty():
-        click.echo(f"\r{done} of {seeds} seeds, {time.monotonic() - began:.0f} s", nl=False)
-    elif done % 20 == 0 or done == seeds:
-        click.echo(f"{done} of {seeds} seeds")
+        click.echo(f"\r\033[K{told}", nl=False)
+    elif done % max(20, seeds // 50) == 0 or done == seeds:
+        click.echo(told)
 
 
 def _clear() -> None:

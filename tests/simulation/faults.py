@@ -38,8 +38,11 @@ class Station(Protocol):
     def register_lies(self, fp: int, off_ml: int) -> None:
         """A head's register tells so much more than its totaliser; 0: no more."""
 
-    def note_fault(self, subject: str, what: str) -> None:
-        """For the trace."""
+    def note_fault(self, subject: str, what: str, kind: str = "") -> None:
+        """For the trace; ``kind`` for the tally."""
+
+    def tell(self, kind: str) -> None:
+        """For the tally alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,9 @@ def mix(seed: int) -> Mix:
     )
 
 
+_TOLD = {"500": "answers 500", "garbage": "answers garbage", "twice": "asked and answered twice"}
+
+
 class FaultMaker:
     """Lets the mix happen."""
 
@@ -136,7 +142,7 @@ class FaultMaker:
         self._rng = fork(seed, "faults")
         self.days = HostDays(self, self._later)
         self._host = fork(seed, "host")
-        self.pumps = PumpFaults(station, self._later, fork(seed, "wire down"), fork(seed, "wire up"), lambda kind: None)
+        self.pumps = PumpFaults(station, self._later, fork(seed, "wire down"), fork(seed, "wire up"), station.tell)
         self._episodes: tuple[tuple[int, Callable[[Random], None]], ...] = (
             *((rate, self._cut(cut)) for cut, rate in self.mix.cut.items()),
             (self.mix.unreachable, self._unreachable),
@@ -167,9 +173,9 @@ class FaultMaker:
         """The station."""
         return self.station.forecourt
 
-    def note_fault(self, subject: str, what: str) -> None:
-        """For the trace."""
-        self.station.note_fault(subject, what)
+    def note_fault(self, subject: str, what: str, kind: str = "") -> None:
+        """For the trace and the tally."""
+        self.station.note_fault(subject, what, kind)
 
     def begin(self) -> None:
         """From now on things go wrong."""
@@ -244,6 +250,8 @@ class FaultMaker:
             if strikes
         ]
         self.station.note_fault("host", f"{kind}: {', '.join(how) or 'well'}")
+        for word in how:
+            self.station.tell("host: " + ("answer late" if "ms" in word else "not reached" if word == "away" else _TOLD.get(word, word)))
         return conduct
 
     def _unreachable(self, rng: Random) -> None:
@@ -253,7 +261,7 @@ class FaultMaker:
     def _set_reachable(self, reachable: bool) -> None:
         host = self.forecourt.host
         host.conduct = replace(host.conduct, reachable=reachable)
-        self.station.note_fault("host", "line back" if reachable else "line away")
+        self.station.note_fault("host", "line back" if reachable else "line away", "" if reachable else "host: line away")
 
     def _deny(self, rng: Random) -> None:
         """A card or its customer is blocked, and some are unblocked again; now and then the lists that say so are published."""
@@ -270,12 +278,12 @@ class FaultMaker:
         (book.block if what == "block" else book.unblock)(card=named.get("card"), customer=named.get("customer"))
         if publish:
             book.publish()
-        self.station.note_fault("host", f"{what} {next(iter(named))}{', published' * publish}")
+        self.station.note_fault("host", f"{what} {next(iter(named))}{', published' * publish}", f"office: {what}")
 
     # --- the terminal -----------------------------------------------------------------------------------------------------------
 
     def _full(self, rng: Random) -> None:
-        self.station.note_fault("disk", "full")
+        self.station.note_fault("disk", "full", "disk: full")
         self.forecourt.terminal.set_full(True)
 
         def room() -> None:

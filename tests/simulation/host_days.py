@@ -27,8 +27,8 @@ class Office(Protocol):
     def forecourt(self) -> Forecourt:
         """The station, its host among it."""
 
-    def note_fault(self, subject: str, what: str) -> None:
-        """For the trace."""
+    def note_fault(self, subject: str, what: str, kind: str = "") -> None:
+        """For the trace; ``kind`` for the tally."""
 
 
 class HostDays:
@@ -51,7 +51,7 @@ class HostDays:
         elif what == 1 and len(cards) > 1:
             self._set_active(card["number"], rng.randrange(3) > 0)
         book.publish()
-        self._office.note_fault("host", f"publishes lists {book.list_epoch}/{book.list_version}")
+        self._office.note_fault("host", f"publishes lists {book.list_epoch}/{book.list_version}", "office: lists published")
 
     def _set_active(self, number: str, active: bool) -> None:
         book = self._office.forecourt.book
@@ -62,7 +62,7 @@ class HostDays:
         book, fault = self._office.forecourt.book, rng.choice(sorted(FAULTS))
         book.shelf.spoil(fault)
         book.publish()
-        self._office.note_fault("host", f"its lists are spoilt: {fault}")
+        self._office.note_fault("host", f"its lists are spoilt: {fault}", "office: lists spoilt")
         self._later(5_000, 400_000, self._unspoil)
 
     def _unspoil(self) -> None:
@@ -75,7 +75,7 @@ class HostDays:
         """The host restored its data: another epoch, from version 1 on."""
         self._epochs += 1
         self._office.forecourt.book.restart_lists(f"r{self._epochs}")
-        self._office.note_fault("host", f"begins list epoch r{self._epochs}")
+        self._office.note_fault("host", f"begins list epoch r{self._epochs}", "office: new list epoch")
 
     def correct(self, rng: Random) -> None:
         """A booked sale is cancelled, refunded in part or moved to another card; now and then something that cannot be."""
@@ -97,7 +97,7 @@ class HostDays:
             court.book.correct(sale, kind, card=card, prompts=prompts)
         else:
             court.book.correct(sale, kind)
-        self._office.note_fault("host", f"corrects {sale}: {kind}")
+        self._office.note_fault("host", f"corrects {sale}: {kind}", f"office: correction, {kind}")
 
     def close(self, rng: Random) -> None:
         """The site, a product or a fuelling point is closed for a while."""
@@ -106,7 +106,7 @@ class HostDays:
         place = rng.choice([("site", ""), ("product", row["product"]), ("fuelling_point", str(row["fp"]))])
         self._closed.add(place)
         self._office.forecourt.book.close(*place, "a tanker delivers")
-        self._office.note_fault("host", f"closes {' '.join(place)}")
+        self._office.note_fault("host", f"closes {' '.join(place)}", f"office: {place[0].replace('_', ' ')} closed")
         self._later(2_000, 60_000, lambda: self._open(place))
 
     def _open(self, place: tuple[str, str]) -> None:
@@ -126,7 +126,7 @@ class HostDays:
         if booked:
             self.lost.append(rng.choice(booked))
             court.book.lose(self.lost[-1])
-            self._office.note_fault("host", f"loses its record of {self.lost[-1]}")
+            self._office.note_fault("host", f"loses its record of {self.lost[-1]}", "host: record lost that it had acknowledged")
 
     def lie(self, rng: Random) -> None:
         """The host's clock is wrong for a while."""
@@ -136,7 +136,8 @@ class HostDays:
 
     def _set_clock(self, off_ms: int) -> None:
         self._office.forecourt.host_clock_off_ms = off_ms
-        self._office.note_fault("host", f"its clock is off by {off_ms // 1000} s" if off_ms else "its clock is right")
+        told = f"its clock is off by {off_ms // 1000} s" if off_ms else "its clock is right"
+        self._office.note_fault("host", told, ("clock: host ahead" if off_ms > 0 else "clock: host behind") if off_ms else "")
 
     def whole(self) -> None:
         """Clock and lists as they should be."""

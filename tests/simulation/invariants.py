@@ -20,6 +20,7 @@ from terminal.core.session import SessionState
 from terminal.core.site import ENDED_KEPT, Recovered, Site
 from terminal.store import integrity
 from terminal.store.ledger import Ledger
+from terminal.store.pin_keys import PinKeys
 from terminal.store.recovery import recover
 from terminal.store.vault import KeyVault
 from tests.simulation.journal_facts import Broken, Facts
@@ -35,8 +36,8 @@ class WatchedVault(KeyVault):
 
     facts: Facts
 
-    def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes) -> None:
-        super().__init__(token_key, pin_key, card_key)
+    def __init__(self, token_key: bytes, pin_key: bytes, card_key: bytes, pin_keys: PinKeys | None) -> None:
+        super().__init__(token_key, pin_key, card_key, pin_keys)
         self.facts = Facts()
         self.wrong: dict[str, tuple[int, int]] = {}  # account → epoch of its PIN, wrong tries
 

@@ -6,21 +6,20 @@ terminal's screen, the nozzles in their places, the pump's display. One stands a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from drivers.events import Key, KeyPressed, MediumKind, MediumPresented, MediumRemoved, MediumUnreadable
+from drivers.events import Key, KeyPressed
 from hal_sim.dispensers.head import Head, HeadState
 from terminal.core.texts import LANGUAGES, SCREENS
-from tests.simulation.workload import Badge, Manner, Visit
+from tests.simulation.media import Act, Medium, Readers
+from tests.simulation.workload import Manner, Visit
 from tests.virtual.forecourt import SIDE
 
 LOOK_MS = 400
 QUEUE_MS = 2_000
 PATIENCE_MS = 25_000
-
-Act = Iterator[int]
 
 
 def _first_lines(name: str) -> tuple[str, ...]:
@@ -28,8 +27,11 @@ def _first_lines(name: str) -> tuple[str, ...]:
 
 
 GO = _first_lines("GO_TO_PUMP")
-PROMPT = _first_lines("ODOMETER")
-PIN = tuple({*_first_lines("PIN"), *_first_lines("PIN_AGAIN")})
+ODOMETER = _first_lines("ODOMETER")
+PROMPT = tuple({*_first_lines("VEHICLE"), *_first_lines("DRIVER"), *_first_lines("NUMBER")})
+REFUSED = _first_lines("REFUSED")
+SECOND = _first_lines("SECOND_CARD")
+PIN = tuple({*_first_lines("PIN"), *_first_lines("PIN_AGAIN"), *_first_lines("PIN_HOST")})
 CHOICE = _first_lines("FUELLING_POINT")
 
 
@@ -37,7 +39,9 @@ class Place(Protocol):
     """Where drivers are."""
 
     heads: dict[int, Head]
-    badges: tuple[Badge, ...]
+    badges: tuple[Medium, ...]
+    readers: Readers
+    odometers: dict[str, int]
     at_terminal: int | None
     at_pump: dict[int, int]
     attempts: int
@@ -56,6 +60,9 @@ class Place(Protocol):
     def note(self, driver: int, what: str) -> None:
         """For the trace."""
 
+    def tell(self, kind: str) -> None:
+        """For the tally."""
+
 
 class Driver:
     """One visit."""
@@ -66,6 +73,8 @@ class Driver:
         self.place = place
         self.rng = rng
         self.badge = place.badges[visit.card]
+        self._wrong = 0  # so many PINs will be typed wrongly
+        self._asked_for: list[str] = []  # PINs of what he has shown, in their order
         self.manner = visit.manner
 
     @property
@@ -81,6 +90,7 @@ class Driver:
         place.at_pump[self.visit.fp] = self.number
         try:
             place.note(self.number, f"comes: {self.manner.value}, fp {self.visit.fp}")
+            place.tell(f"driver: {self.manner.value}")
             if self.manner is Manner.EARLY_LIFTER:
                 yield from self._lift(self._nozzle())
             while place.at_terminal is not None:
@@ -92,6 +102,7 @@ class Driver:
                     yield self.rng.randint(2_000, 8_000)
                     self.badge = self.rng.choice(place.badges)
                     yield from self._identify()
+                yield from place.readers.take_out(self.rng)
             finally:
                 place.at_terminal = None
             if self._served() or self.rng.randrange(3) == 0:
@@ -109,37 +120,60 @@ class Driver:
             self.badge = self.rng.choice(self.place.badges)
             yield from self._present(self.badge)
         impatience = self.rng.randint(0, 4) if self.manner is Manner.IMPATIENT else None
-        wrong = self.rng.randint(1, 3) if self.manner is Manner.WRONG_PIN else 0
+        self._wrong = self.rng.randint(1, 3) if self.manner is Manner.WRONG_PIN else 0
         for act in range(40):
             if impatience is not None and act >= impatience:
                 yield from self._key(Key.CANCEL)
                 return
             screen = self.place.screen
-            if screen.startswith(PIN) and self.badge.pin is not None:
-                yield from self._type_pin(self.badge.pin, wrong > 0)
-                wrong -= 1
-            elif screen.startswith(PROMPT):
-                yield from self._digits(str(self.rng.randint(1_000, 99_999)))
-                yield from self._key(Key.ENTER)
-            elif screen.startswith(CHOICE):
+            if screen.startswith(CHOICE):
                 yield from self._choose()
                 yield from self._await_answer()
                 return
-            else:
-                yield LOOK_MS
+            if screen.startswith(REFUSED):
+                yield self.rng.randint(500, 7_000)  # the notice may be read to its end, or cut short by the next badge
+                return
+            yield from self._answer(screen)
             if self.manner is Manner.SAME_BADGE and self.rng.randrange(4) == 0:
                 yield from self._present(self.badge)
 
-    def _present(self, badge: Badge) -> Act:
-        if self.rng.randrange(15) == 0:
-            self.place.note(self.number, "holds a badge badly")
-            self.place.post(MediumUnreadable(SIDE, MediumKind.BADGE, "torn away"))
-            yield self.rng.randint(50, 2_000)
-        self.place.note(self.number, "presents a badge")
-        self.place.post(MediumPresented(SIDE, MediumKind.BADGE, badge.number))
-        yield self.rng.randint(50, 600)
-        self.place.post(MediumRemoved(SIDE, MediumKind.BADGE))
-        yield self.rng.randint(10, 500)
+    def _answer(self, screen: str) -> Act:
+        """What the screen asks for; nothing else can be done but wait."""
+        if screen.startswith(PIN) and self._asked_for:
+            yield from self._type_pin(self._asked_for[0], self._wrong > 0)
+            if self._wrong <= 0 and len(self._asked_for) > 1:
+                del self._asked_for[0]  # the second card's PIN comes next
+            self._wrong -= 1
+        elif screen.startswith(ODOMETER):
+            yield from self._digits(self._odometer())
+            yield from self._key(Key.ENTER)
+        elif screen.startswith(PROMPT):
+            yield from self._digits(str(self.rng.randint(1_000, 99_999)))
+            yield from self._key(Key.ENTER)
+        elif screen.startswith(SECOND):
+            yield from self._second()
+        else:
+            yield LOOK_MS
+
+    def _present(self, medium: Medium) -> Act:
+        self._asked_for = [medium.pin] if medium.pin is not None else []
+        yield from self.place.readers.present(medium, self.rng, lambda what: self.place.note(self.number, what))
+
+    def _second(self) -> Act:
+        """The other card of the pair, or now and then whichever comes to hand; its PIN is its holder's."""
+        badges, pair = self.place.badges, self.badge.pair
+        other = self.rng.choice(badges) if pair is None or self.rng.randrange(6) == 0 else badges[pair]
+        yield from self._present(other)
+        yield LOOK_MS
+        self._asked_for = [one.pin for one in (self.badge, other) if one.pin is not None]
+
+    def _odometer(self) -> str:
+        """What the instrument says, or now and then anything."""
+        if self.rng.randrange(6) == 0:
+            return str(self.rng.randint(1, 999_999))
+        account = self.badge.number
+        self.place.odometers[account] = self.place.odometers.get(account, 50_000) + self.rng.randint(1, 900)
+        return str(self.place.odometers[account])
 
     def _type_pin(self, pin: str, wrong: bool) -> Act:
         typed = pin[:-1] + str((int(pin[-1]) + 1) % 10) if wrong else pin

@@ -31,7 +31,7 @@ class Yard(Protocol):
     def register_lies(self, fp: int, off_ml: int) -> None:
         """A head's register tells so much more than its totaliser."""
 
-    def note_fault(self, subject: str, what: str) -> None:
+    def note_fault(self, subject: str, what: str, kind: str = "") -> None:
         """For the trace and the tally."""
 
 
@@ -48,7 +48,7 @@ class CountedFaults(Faults):
         if pieces != [data]:
             whole = b"".join(pieces)
             kind = "lost" if not pieces else "doubled" if whole == 2 * data else "byte by byte" if whole == data else "spoilt"
-            self._tell(f"frame {kind}")
+            self._tell(f"line: frame {kind}")
         return pieces
 
 
@@ -90,13 +90,13 @@ class PumpFaults:
         )
         line = self._yard.forecourt.lines[self._any(rng)]
         line.wire.set_faults(CountedFaults(rates, self._down, self._tell), CountedFaults(rates, self._up, self._tell))
-        self._yard.note_fault(line.name, "noise")
+        self._yard.note_fault(line.name, "noise", "line: noise begins")
 
         def quiet() -> None:
             line.wire.set_faults(None, None)
             self._yard.note_fault(line.name, "clean")
 
-        self._later(1_000, 60_000, quiet)
+        self._later(1_000, 20_000, quiet)
 
     def line_cut(self, rng: Random) -> None:
         """One drop is cut; the head lives on."""
@@ -106,13 +106,13 @@ class PumpFaults:
 
     def _connect(self, fp: int, connected: bool) -> None:
         self._yard.forecourt.position(fp).connected = connected
-        self._yard.note_fault(f"fp {fp}", "line restored" if connected else "line cut")
+        self._yard.note_fault(f"fp {fp}", "line restored" if connected else "line cut", "" if connected else "line: drop cut")
 
     def head_power(self, rng: Random) -> None:
         """One head is dark; its totals are kept, its record by most makes."""
         fp = self._any(rng)
         head = self._yard.forecourt.heads[fp]
-        self._yard.note_fault(f"fp {fp}", "dispenser dark")
+        self._yard.note_fault(f"fp {fp}", "dispenser dark", "pump: without power")
         head.power_off(self._yard.now)
 
         def back() -> None:
@@ -124,7 +124,7 @@ class PumpFaults:
     def local_stop(self, rng: Random) -> None:
         """The stop of one point is pressed."""
         fp = self._any(rng)
-        self._yard.note_fault(f"fp {fp}", "stop pressed")
+        self._yard.note_fault(f"fp {fp}", "stop pressed", "pump: stop pressed")
         self._yard.forecourt.heads[fp].press_stop(self._yard.now)
 
     def deaf_head(self, rng: Random) -> None:
@@ -132,7 +132,7 @@ class PumpFaults:
         fp = self._any(rng)
         head = self._yard.forecourt.heads[fp]
         head.acks_and_does_nothing = True
-        self._yard.note_fault(f"fp {fp}", "acknowledges AUTHORIZE and does nothing")
+        self._yard.note_fault(f"fp {fp}", "acknowledges AUTHORIZE and does nothing", "pump: ignores AUTHORIZE")
 
         def hears() -> None:
             head.acks_and_does_nothing = False
@@ -144,7 +144,7 @@ class PumpFaults:
         fp = self._any(rng)
         head = self._yard.forecourt.heads[fp]
         head.never_leaves_5 = True
-        self._yard.note_fault(f"fp {fp}", "acknowledges RESET and does nothing")
+        self._yard.note_fault(f"fp {fp}", "acknowledges RESET and does nothing", "pump: ignores RESET")
 
         def moves() -> None:
             head.never_leaves_5 = False
@@ -159,7 +159,7 @@ class PumpFaults:
             position.can_next = count
         else:
             position.nak_next = count
-        self._yard.note_fault(f"fp {fp}", f"refuses {count} commands")
+        self._yard.note_fault(f"fp {fp}", f"refuses {count} commands", "pump: refuses commands")
 
     def local_fuel(self, rng: Random) -> None:
         """Fuel leaves without a release, of a resting head or beside a running fill."""
@@ -174,7 +174,7 @@ class PumpFaults:
         head = self._yard.forecourt.heads[fp]
         if isinstance(head, AztHead) and head.powered and head.state is HeadState.RESET and fp not in self._released():
             head.enter_dose(head.last_nozzle, 10 * rng.randint(100, 3_000), self._yard.now)
-            self._yard.note_fault(f"fp {fp}", "a dose is typed at the pump")
+            self._yard.note_fault(f"fp {fp}", "a dose is typed at the pump", "pump: dose typed at the head")
 
     def _released(self) -> set[int]:
         engine = self._yard.forecourt.terminal.engine
@@ -187,7 +187,7 @@ class PumpFaults:
         nozzle = head.nozzle_out
         if nozzle is None:
             return
-        self._yard.note_fault(f"fp {fp}", "nozzle slips into its hook")
+        self._yard.note_fault(f"fp {fp}", "nozzle slips into its hook", "pump: nozzle slips into its hook")
         head.hang_up(self._yard.now)
 
         def out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -20,12 +21,13 @@ from tests.simulation.faults import FaultMaker
 from tests.simulation.invariants import WatchedVault
 from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
+from tests.simulation.media import Medium, Readers
 from tests.simulation.people import Driver
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
 from tests.simulation.pump_books import PumpBooks
 from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
 from tests.simulation.trace import LAST, Failure, Result, Trace, place_of, subject_of, words
-from tests.simulation.workload import Badge, Visit, draw, fork
+from tests.simulation.workload import Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
 
 BOOKS_EVERY = 40
@@ -44,15 +46,19 @@ class World(Watcher):
         self.seed = seed
         self.folder = folder
         self.trace = Trace()
+        self.tally: Counter[str] = Counter()
         self.plan = draw(seed, fuellings)
-        self.badges: tuple[Badge, ...] = self.plan.badges
+        self.badges: tuple[Medium, ...] = self.plan.badges
         options = HeadOptions(pulse_ml=self.plan.pulse_ml, overrun_ml=self.plan.overrun_ml)
         self.forecourt = Forecourt(self.plan.scenario, folder, head_options=options)
         self.heap = self.forecourt.heap
         self.heads: dict[int, Head] = self.forecourt.heads
         self.terminal = self.forecourt.terminal
         self.facts = Facts()
-        self.vault = WatchedVault(*KEYS)
+        self.vault = WatchedVault(*KEYS, self.forecourt.vault.pin_keys)
+        secure = any(badge.kind == "secure badge" for badge in self.badges)
+        self.readers = Readers(lambda: self.now, self.post, self.heap.after, secure, self.tell)
+        self.odometers: dict[str, int] = {}
         self._secrets = [badge.number for badge in self.badges] + [badge.pin for badge in self.badges if badge.pin is not None]
         self.at_terminal: int | None = None
         self.at_pump: dict[int, int] = {}
@@ -153,6 +159,7 @@ class World(Watcher):
         engine = CutEngine(site, ledger, outside, self, self.folder, self._cut_rng)
         inv.check_books(site, ledger, facts)
         self.faults.started(engine)
+        self.readers.started()
         return engine
 
     @staticmethod
@@ -215,6 +222,7 @@ class World(Watcher):
         """See ``Watcher``."""
         self._disk = disk
         self.trace.add(self.now, "power", "terminal", f"{cut.value}, {how}")
+        self.tell(f"power: {cut.value}" + ("" if how == "whole" else f", {how}"))
 
     def cut_between(self, cut: Cut) -> None:
         """See ``faults.Station``."""
@@ -250,14 +258,15 @@ class World(Watcher):
     def dispense_locally(self, fp: int, nozzle: int, volume_ml: int) -> None:
         """See ``faults.Station``."""
         if self.pumps.dispense(fp, nozzle, volume_ml):
-            self.note_fault(f"fp {fp}", f"{volume_ml} ml leave nozzle {nozzle} without a release")
+            self.note_fault(f"fp {fp}", f"{volume_ml} ml leave nozzle {nozzle} without a release", "pump: fuel without a release")
 
     def register_lies(self, fp: int, off_ml: int) -> None:
         """See ``faults.Station``; a head whose make it is goes on lying as it always does."""
         if off_ml:
             self.pumps.lies(fp, off_ml)
         self.heads[fp].register_off_ml = off_ml or self.plan.makes[fp].register_off_ml
-        self.note_fault(f"fp {fp}", f"its register is off by {off_ml} ml" if off_ml else "its register is as before")
+        told = f"its register is off by {off_ml} ml" if off_ml else "its register is as before"
+        self.note_fault(f"fp {fp}", told, "pump: meter dies" if off_ml else "")
 
     # --- what people and faults ask for ---------------------------------------------------------------------------------------------
 
@@ -279,12 +288,18 @@ class World(Watcher):
         """One line of the trace."""
         self.trace.add(self.now, actor, subject, what)
 
+    def tell(self, kind: str) -> None:
+        """See ``faults.Station``."""
+        self.tally[kind] += 1
+
     def note(self, driver: int, what: str) -> None:
         """See ``people.Place``."""
         self.trace.add(self.now, "driver", str(driver), what)
 
-    def note_fault(self, subject: str, what: str) -> None:
+    def note_fault(self, subject: str, what: str, kind: str = "") -> None:
         """See ``faults.Station``."""
+        if kind:
+            self.tally[kind] += 1
         self.trace.add(self.now, "fault", subject, what)
 
     # --- the end ------------------------------------------------------------------------------------------------------------------------
@@ -352,4 +367,6 @@ def run(seed: int, fuellings: int, *, keep_trace: bool = False) -> Result:
             world.pumps.known,
             world.now,
             world.faults.mix.words(),
+            dict(world.tally),
+            {"register lied": world.pumps.lied, "unattributed_ml": world.pumps.unattributed, "engine_steps": world.steps},
         )

@@ -89,6 +89,8 @@ class Result:
     known: int  # sales that carry fuel which left before their release
     virtual_ms: int
     mix: str
+    happened: dict[str, int]  # kind of fault → how often
+    amounts: dict[str, int]
 
 
 def place_of(error: BaseException) -> str:

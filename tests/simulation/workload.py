@@ -12,7 +12,9 @@ from enum import Enum
 from random import Random
 from typing import Any
 
+from tests.simulation.card_draws import draw_cards, draw_customers, draw_rules
 from tests.simulation.makes import Make, draw_lines, draw_make, row_of
+from tests.simulation.media import Medium
 
 PRODUCTS = (("GAZOLE", 17290), ("SP95", 18990), ("GNR", 12450), ("ADBLUE", 8990))
 
@@ -68,19 +70,11 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Badge:
-    """A card as its holder knows it."""
-
-    number: str
-    pin: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Workload:
     """A seed's station and its people."""
 
     scenario: dict[str, Any]
-    badges: tuple[Badge, ...]
+    badges: tuple[Medium, ...]
     visits: tuple[Visit, ...]
     makes: dict[int, Make]
     pulse_ml: int
@@ -98,7 +92,9 @@ def draw(seed: int, fuellings: int) -> Workload:
     """Everything that does not depend on what happens. At least ``fuellings`` drivers mean to fuel."""
     station = fork(seed, "station")
     points, products = _points(seed, station)
-    customers, cards, badges = _cards(fork(seed, "cards"), products)
+    people = fork(seed, "cards")
+    customers = draw_customers(people)
+    cards, badges = draw_cards(people, customers, products)
     scenario = {
         "terminal": "OPT1",
         "site": "S1",
@@ -115,6 +111,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         "customers": customers,
         "cards": cards,
         **_limits(fork(seed, "limits"), cards, customers, products),
+        **draw_rules(fork(seed, "rules"), cards, customers),
     }
     visits = _visits(fork(seed, "people"), fuellings, len(badges), sorted({row["fp"] for row in points}))
     heads = fork(seed, "heads")
@@ -148,46 +145,6 @@ def _points(seed: int, rng: Random) -> tuple[list[dict[str, Any]], list[str]]:
         minimum = rng.choice([0, 1000, 2000])
         rows += [row_of(fp, line, nozzle, product, price, minimum) for nozzle, (product, price) in enumerate(here, 1)]
     return rows, [product for product, _ in sold]
-
-
-def _cards(rng: Random, products: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[Badge, ...]]:
-    customers = [
-        {
-            "customer": f"C{number}",
-            "status": "blocked" if number > 1 and rng.randrange(10) == 0 else "active",
-            "offline": rng.choice(["ALLOWED", "ALLOWED", "ALLOWED", "ALWAYS", "NEVER"]),
-            "zone": rng.choice([None, None, "Asia/Tokyo"]),
-        }
-        for number in range(1, rng.randint(1, 3) + 1)
-    ]
-    cards: list[dict[str, Any]] = []
-    badges: list[Badge] = []
-    for _ in range(rng.randint(2, 8)):
-        number = f"04{rng.getrandbits(48):012X}CA"
-        pin = "".join(str(rng.randrange(10)) for _ in range(rng.randint(10, 12))) if rng.randrange(2) else None
-        account = cards[0]["number"] if cards and rng.randrange(8) == 0 else number
-        if account != number:
-            pin = badges[0].pin  # one account, one PIN
-        badges.append(Badge(number, pin))
-        cards.append(
-            {
-                "number": number,
-                "account": account,
-                "medium": "badge",
-                "customer": rng.choice(customers)["customer"] if account == number else cards[0]["customer"],
-                "status": "blocked" if cards and rng.randrange(12) == 0 else "active",
-                "pin": pin,
-                "products": [rng.choice(products)] if rng.randrange(4) == 0 else None,
-                "offline": rng.choice(["ALLOWED", "ALLOWED", "ALLOWED", "ALWAYS", "ALLOWED_OFFLINE", "NEVER"]),
-                "prompts": ["odometer"] if rng.randrange(6) == 0 else [],
-                "tank_ml": rng.choice([None, None, 40_000]),
-                "sites": None,
-                "hours": None,
-                "pair": None,
-                "language": rng.choice([None, "en", "de"]),
-            }
-        )
-    return customers, cards, tuple(badges)
 
 
 def _limits(rng: Random, cards: list[dict[str, Any]], customers: list[dict[str, Any]], products: list[str]) -> dict[str, Any]:

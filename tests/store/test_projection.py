@@ -123,7 +123,7 @@ def test_messages_leave_when_answered_and_stay_when_refused(tables: Tables) -> N
     for kind in ("reverse", "advice"):
         tables.queue(f"{SALE}/{kind}")
     tables.take(RESERVED, ENDED, r.MessageQuarantined(MessageKey(f"{SALE}/reverse"), "REJECTED_PERMANENT"))
-    assert tables.rows("outbox") == [(1, f"{SALE}/reverse", 1, b"{}"), (2, f"{SALE}/advice", 0, b"{}")]
+    assert [row[:4] for row in tables.rows("outbox")] == [(1, f"{SALE}/reverse", 1, b"{}"), (2, f"{SALE}/advice", 0, b"{}")]
     message = tables.ledger.next_message()
     assert message is not None
     assert message.key == f"{SALE}/advice"

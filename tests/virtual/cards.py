@@ -14,7 +14,8 @@ from drivers.events import DeviceDown, DeviceUp, MediumKind, MediumPresented, Me
 from drivers.magstripe.decode import StripeDecoder
 from drivers.magstripe.wedge import WedgeLayout
 from drivers.smartcard.certificate import FleetAuthority
-from drivers.smartcard.fleet import CardRefused, ChipKey, FleetCard, FleetDialogue
+from drivers.smartcard.dialogue import CardDialogue
+from drivers.smartcard.fleet import CardRefused, ChipKey, FleetCard
 from hal_sim.magstripe import wedge
 from hal_sim.smartcard.card import Card, Habits, make_card
 from hal_sim.smartcard.certified import CERTIFIED_MAKES, CardAuthority, make_certified
@@ -81,7 +82,8 @@ class CardHands(ABC):
         if card is None:
             return
         self.pass_time(NOTICE_MS)
-        dialogue = FleetDialogue(False, ChipKey(self._master), os.urandom(16), self._pinned, self.terminal.utc_ms())
+        token = self.terminal.vault.token if self.terminal.config.rules.bank_cards else None
+        dialogue = CardDialogue(False, ChipKey(self._master), os.urandom(16), self._pinned, self.terminal.utc_ms(), token)
         step: bytes | FleetCard = dialogue.start()
         try:
             while isinstance(step, bytes):

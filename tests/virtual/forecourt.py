@@ -30,7 +30,7 @@ from terminal.store.pin_keys import PinKeys
 from terminal.store.vault import KeyVault
 from tests.virtual.heap import Heap
 from tests.virtual.host import VirtualHost
-from tests.virtual.pumps import NotBuilt, build_pumps
+from tests.virtual.pumps import NotBuilt, build_pumps, price_shape
 from tests.virtual.terminal import VirtualTerminal
 
 SIDE = 1
@@ -114,6 +114,7 @@ class Forecourt:
                     if row["fp"] == fp
                 ),
                 max(row["minimum_ml"] for row in rows if row["fp"] == fp),
+                *price_shape([row for row in rows if row["fp"] == fp]),
             )
             for fp in self.heads
         )

@@ -91,6 +91,15 @@ class PumpHands(ABC):
         if self.setup.emergency_input:
             self.terminal.post(SiteInputChanged(EMERGENCY_STOP, self._button_in))
 
+    def head_habit(self, fp: int, habit: str) -> None:
+        """See ``World.head_habit``."""
+        setattr(self.station.heads[fp], habit, True)
+
+    def live(self, fp: int) -> tuple[int, int]:
+        """See ``World.live``."""
+        engine = self.terminal.engine
+        return (0, 0) if engine is None else (engine.site.points[fp].flowed_ml, engine.site.points[fp].flowed_minor)
+
     def head_alarm(self, fp: int, code: int) -> None:
         """See ``World.head_alarm``."""
         self.station.heads[fp].raise_alarm(code, self.heap.now)

@@ -77,6 +77,11 @@ def _azt(
     return VirtualLine(name, AztBus(positions), make, heap, rate=AZT_RATE, leap=leap), heads
 
 
+def price_shape(rows: list[Mapping[str, Any]]) -> tuple[int, int]:
+    """Decimals and digits of a price at the head of these rows."""
+    return (price_decimals_of(rows), 4) if rows[0]["protocol"] == "azt" else (3, 6)
+
+
 def price_decimals_of(rows: list[Mapping[str, Any]]) -> int:
     """Two, or as many as the prices (1/10000 of the major unit) have."""
     return max(2, *(4 - next(zeros for zeros in (4, 3, 2, 1, 0) if row["price"] % 10**zeros == 0) for row in rows))

@@ -42,7 +42,8 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
         self._folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
         policy = dict(setup.policy)
         point_times = PointTimes(
-            lift_ms=int(str(policy.pop("lift_timeout_ms", 60_000))), flow_ms=int(str(policy.pop("flow_timeout_ms", 90_000)))
+            lift_ms=int(str(policy.pop("lift_timeout_ms", 60_000))), flow_ms=int(str(policy.pop("flow_timeout_ms", 90_000))),
+            longest_ms=int(str(policy.pop("longest_fuelling_ms", 3_600_000))),
         )
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
         tries = {"pin_tries": policy.pop("pin_tries")} if "pin_tries" in policy else {}
@@ -273,6 +274,16 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
         with self.terminal.reading() as db:
             return ledger_view.sales(db, self._names())
 
+    def ledger_tests(self) -> Sequence[tuple[int, str, int]]:
+        """See ``World.ledger_tests``."""
+        with self.terminal.reading() as db:
+            return ledger_view.tests(db)
+
+    def proved(self) -> Sequence[int]:
+        """See ``World.proved``."""
+        with self.terminal.reading() as db:
+            return ledger_view.proved(db)
+
     def unattributed(self, fp: int) -> Sequence[int]:
         """See ``World.unattributed``."""
         with self.terminal.reading() as db:
@@ -302,7 +313,7 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
 
     def host_sales(self) -> int:
         """See ``World.host_sales``."""
-        return len(self.station.book.sales())
+        return sum("TEST" not in (sale.get("marks") or ()) for sale in self.station.book.sales())
 
     def host_open_authorizations(self) -> int:
         """See ``World.host_open_authorizations``."""

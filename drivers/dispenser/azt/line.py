@@ -25,7 +25,7 @@ class AztLine(PolledLine[PositionProfile, Position]):
     MOST = LAST_ADDRESS
 
     def __init__(self, name: str, positions: Iterable[PositionProfile], profile: LineProfile | None = None) -> None:
-        """A line that has said nothing yet. Raises ValueError when there is no position, or two share an address or a fuelling point."""
+        """A line that has said nothing yet. Raises ValueError when there is no position, or two share an address or a nozzle."""
         self.profile = timing = profile or LineProfile()
         super().__init__(name, positions, timing, lambda each, post: Position(each, timing, post))
         self._decoder = Decoder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.dispenser.azt.frames import FIRST_ADDRESS, LAST_ADDRESS
@@ -60,6 +61,11 @@ class PositionProfile:
     slow_down_ml: int | None = None
     dose_readback: bool = True
     prices_with_authorize: bool = False
+
+    @property
+    def own(self) -> Mapping[int, int]:
+        """The one nozzle, by its number at the point."""
+        return {self.nozzle: self.nozzle}
 
     def __post_init__(self) -> None:
         if self.fp < 1:

@@ -28,7 +28,7 @@ class DartLine(PolledLine[PositionProfile, Position]):
     MOST = MAX_POSITIONS
 
     def __init__(self, name: str, positions: Iterable[PositionProfile], profile: LineProfile | None = None) -> None:
-        """A line that has said nothing yet. Raises ValueError when there is no position, or two share an address or a fuelling point."""
+        """A line that has said nothing yet. Raises ValueError when there is no position, or two share an address or a nozzle."""
         self.profile = timing = profile or LineProfile()
         super().__init__(name, positions, timing, lambda each, post: Position(each, timing, post))
         self._decoder = Decoder()

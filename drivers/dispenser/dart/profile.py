@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.dispenser.dart.frames import FIRST_ADDRESS, LAST_ADDRESS
@@ -52,6 +53,7 @@ class PositionProfile:
     * ``prices_with_authorize``: the prices go into the start frame too. Without it a head that shows another price for the lifted nozzle
       than the one commanded is not authorized.
     * ``prices_twice``: SetPrices is sent twice (quirk of 1.8).
+    * ``nozzles``: which of the point's nozzles the head's own 1...n are, where the point has several addresses (twin, satellite).
     """
 
     fp: int
@@ -64,6 +66,12 @@ class PositionProfile:
     combined_start: bool = True
     prices_with_authorize: bool = False
     prices_twice: bool = False
+    nozzles: tuple[int, ...] = ()
+
+    @property
+    def own(self) -> Mapping[int, int]:
+        """The point's logical nozzles here, and the head's own numbers for them."""
+        return {nozzle: number for number, nozzle in enumerate(self.nozzles, start=1)}
 
     def __post_init__(self) -> None:
         if self.fp < 1:

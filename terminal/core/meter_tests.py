@@ -1,4 +1,4 @@
-"""Test and calibration fuellings: a technician's card releases a point without any limit; the fuel goes back into the tank. (features.md F62.)
+"""Test and calibration fuellings: a technician's card releases a point without any limit; the fuel goes back. (features.md F62.)
 
 A technician's card is one of a range of the card table. What it lets flow is a sale of its own kind: it is numbered, held, released,
 recorded and sent as every sale is, so that no litre of a totaliser is left unexplained; but it is marked ``TEST``, costs nothing, counts on
@@ -9,30 +9,29 @@ measuring vessel) showed may be typed in, and the meter's deviation from it is s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from terminal.core.attempt import TEST, SaleExtra, medium_ref
-from terminal.core.corrections import PastSales
 from terminal.core.ids import SaleId
 from terminal.core.internal_events import AttemptRefused, PointArmed, ProverRead, SaleArmed, SaleGranted
 from terminal.core.reasons import Reason
 from terminal.core.records import Allowed, MediumRef, NozzleRef
 from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen, again_text
+from terminal.core.site_records import MeterProved
 from terminal.core.step import Desk
 from terminal.core.units import Instant, cost_of, volume_for
 
 if TYPE_CHECKING:
+    from terminal.core.corrections import PastSales
     from terminal.core.fuelling_point import FuellingPoint
     from terminal.core.session import CustomerSession
     from terminal.core.teller import Teller
 
 PRESET_ML = 20_000
 """Where the technician wishes nothing: the volume of the usual prover."""
-FARTHEST_PER_MILLE = 100
+FARTHEST_PER_MILLE = 50
 """A reading that differs more than this is a mistyped one."""
-PROVER = "PROVER"
 _ACCOUNT = "test:"
 
 
@@ -46,22 +45,12 @@ def is_test(account: str) -> bool:
     return account.startswith(_ACCOUNT)
 
 
-@dataclass(frozen=True, slots=True)
-class MeterProved:
-    """Journal: a prover's reading of a test. The deviation is the meter's volume less the prover's."""
-
-    sale: str
-    volume_ml: int
-    prover_ml: int
-    deviation_ml: int
-
-
 def deviation_text(volume_ml: int, prover_ml: int) -> str:
-    """``-40 ml  -2.0/1000``: of the prover's volume, to a tenth of a per mille, halves away from zero."""
+    """``-40 ml -2.0/1000``: of the prover's volume, to a tenth of a per mille, halves away from zero."""
     deviation = volume_ml - prover_ml
     tenths = (abs(deviation) * 10_000 * 2 + prover_ml) // (2 * prover_ml)
     sign = "-" if deviation < 0 else "+" if deviation else ""
-    return f"{sign}{abs(deviation)} ml  {sign}{tenths // 10}.{tenths % 10}/1000"
+    return f"{sign}{abs(deviation)} ml {sign}{tenths // 10}.{tenths % 10}/1000"
 
 
 def litres_text(volume_ml: int) -> str:
@@ -69,16 +58,14 @@ def litres_text(volume_ml: int) -> str:
     return f"{volume_ml // 1000}.{volume_ml % 1000:03d} L"
 
 
-class TestDesk:
+class MeterDesk:
     """Serves technicians. The last test of each card waits for its prover's reading as long as the program runs."""
 
-    __test__ = False
-
-    def __init__(self, desk: Desk, teller: Teller, points: Mapping[int, FuellingPoint], past: PastSales) -> None:
+    def __init__(self, desk: Desk, teller: Teller, points: Mapping[int, FuellingPoint]) -> None:
         self.desk = desk
         self.teller = teller
         self.points = points
-        self.past = past
+        self.past: PastSales | None = None  # the site's, which is made later
         self._last: dict[str, SaleId] = {}  # by the card's token
 
     # --- the attempt ------------------------------------------------------------------------------------------------------
@@ -98,7 +85,7 @@ class TestDesk:
     def unread(self, session: CustomerSession) -> tuple[SaleId, int] | None:
         """This card's last test, when fuel flowed and no prover's reading is known of it yet: sale and the meter's volume."""
         sale = self._last.get(session.token) if session.technician else None
-        use = None if sale is None else self.past.use(sale)
+        use = None if sale is None or self.past is None else self.past.use(sale)
         return None if sale is None or use is None or use.quantity_ml == 0 else (sale, use.quantity_ml)
 
     def answered(self, session: CustomerSession) -> None:

@@ -1,0 +1,180 @@
+"""Certificates and time: which of the host's are valid now, and the terminal's own pair with its successor.
+
+The operating system's wall clock is never asked (design/behaviour-language.md, One clock), so OpenSSL does not check the times of
+certificates here; ``judge`` does, by what the terminal can prove. Where nothing is proven there is still a time that has surely passed:
+the newest that the ledger has, and the beginning of our own certificate. A certificate that ended before it is refused; one that seems
+to begin later is not, because then it is our clock that is behind. (Reference: security-and-reliability, 4.3 and 4.4.)
+
+The terminal's own pair comes with commissioning, read-only, from the service manager's credentials. Its successors are made here:
+``state_dir/tls/N/`` holds one pair each, and the file ``tls/use`` names the one in use. A pair is complete and synced before it is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+SKEW_MS = 5 * 60_000
+"""A certificate made a moment ago by a host whose clock is a little ahead of ours."""
+CERTIFICATE, KEY, USE = "client.crt", "client.key", "use"
+
+
+class PairError(ValueError):
+    """A certificate or key that cannot be used; the text says why, without any content."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTime:
+    """The terminal's UTC in milliseconds. Not ``proven``: it is at least this late."""
+
+    utc_ms: int
+    proven: bool
+
+
+def known_time(utc_ms: int | None, *, trusted: bool, own: Path) -> KnownTime | None:
+    """The clock's time; without one the beginning of our own certificate, which lies in the past whatever the clock says."""
+    if utc_ms is not None:
+        return KnownTime(utc_ms, trusted)
+    try:
+        return KnownTime(read_validity(own).begins, proven=False)
+    except PairError:
+        return None
+
+
+def judge(chain: Sequence[bytes], now: KnownTime | None) -> str:
+    """Why a verified chain (DER, leaf first) is not valid now; empty when it is, or when nobody can say.
+
+    Raises nothing: what cannot be read is refused.
+    """
+    if now is None:
+        return ""
+    for der in chain:
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            begins, ends = _ms(certificate.not_valid_before_utc), _ms(certificate.not_valid_after_utc)
+        except ValueError:
+            return "the host's certificate cannot be read"
+        if now.utc_ms > ends:
+            return "the host's certificate has expired"
+        if now.proven and now.utc_ms + SKEW_MS < begins:
+            return "the host's certificate is not valid yet"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when until when a certificate of ours is valid (UTC ms), and whose it is."""
+
+    begins: int
+    ends: int
+    name: str
+
+
+def read_validity(certificate: Path) -> Validity:
+    """Of the first certificate in a PEM file. Raises PairError."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise PairError(f"{certificate.name} cannot be read as a certificate ({type(error).__name__})") from error
+    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return Validity(_ms(found.not_valid_before_utc), _ms(found.not_valid_after_utc), str(names[0].value) if names else "")
+
+
+def _ms(when: datetime) -> int:
+    return int(when.replace(tzinfo=UTC).timestamp()) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two files. ``number`` 0 is the pair of commissioning."""
+
+    number: int
+    certificate: Path
+    key: Path
+
+
+class PairShelf:
+    """The terminal's own pairs. ``current`` may be read from any thread; all else belongs to one."""
+
+    def __init__(self, folder: Path, commissioned: Pair) -> None:
+        """``folder`` is made with the first successor. A pair that is named but not there, or older than commissioning's, is not used."""
+        self._folder = folder
+        self._commissioned = commissioned
+        self.current = self._named() or commissioned
+
+    def _named(self) -> Pair | None:
+        try:
+            number = int((self._folder / USE).read_text(encoding="ascii"))
+            pair = self._pair(number)
+            if read_validity(pair.certificate).begins < read_validity(self._commissioned.certificate).begins:
+                return None  # somebody commissioned this terminal anew
+            return pair if pair.key.is_file() else None
+        except (OSError, ValueError):
+            return None
+
+    def _pair(self, number: int) -> Pair:
+        place = self._folder / str(number)
+        return Pair(number, place / CERTIFICATE, place / KEY)
+
+    def following(self) -> Pair | None:
+        """A successor that was fetched and never used yet."""
+        pair = self._pair(self.current.number + 1)
+        return pair if pair.certificate.is_file() and pair.key.is_file() else None
+
+    def put(self, certificate: bytes, key: bytes) -> Pair:
+        """Keep this pair (PEM) as the successor of the current one, whole and synced. Raises OSError."""
+        pair = self._pair(self.current.number + 1)
+        place = pair.certificate.parent
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        _write(pair.key, key)
+        _write(pair.certificate, certificate)
+        _sync(place)
+        _sync(self._folder)
+        return pair
+
+    def use(self, pair: Pair) -> None:
+        """It has worked: from now on this one, and the one before goes away. Raises OSError."""
+        partial = self._folder / f"{USE}.part"
+        _write(partial, str(pair.number).encode("ascii"))
+        partial.replace(self._folder / USE)
+        _sync(self._folder)
+        before, self.current = self.current, pair
+        if before.number:
+            shutil.rmtree(before.certificate.parent, ignore_errors=True)
+
+    def drop(self, pair: Pair) -> None:
+        """It does not work: away with it."""
+        shutil.rmtree(pair.certificate.parent, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def key_of(certificate: x509.Certificate) -> bytes:
+    """The public key, to compare."""
+    return certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

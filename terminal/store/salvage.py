@@ -1,0 +1,276 @@
+"""A damaged ledger made anew: kept aside untouched, and rebuilt from every journal row of it, or of its backup, that the chain proves.
+
+The chain does more than accuse. A row whose hash is right is genuine, wherever it is read from; and where one bit of a row was flipped, that
+bit is the only one whose flip makes the hash right again, so it is found by trying. Rows are taken up to the first that cannot be proved,
+the tables are what these rows lead to, and messages are those whose digest is right, or are made from the sale again (rebooking.py).
+(design/architecture.md, Storage; reference security-and-reliability 5.2, Start-up self-check and repair.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from terminal.core.messages import Booking
+from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, StorageFailed, chain_hash, chained_body, message_digest
+from terminal.store.log_repair import examine_log
+from terminal.store.rebooking import rebooked
+from terminal.store.replay import Replay
+
+MOST_ASIDE = 5
+"""Damaged ledgers that are kept; a disk that damages one more is not used any further."""
+_HEADER = ((0, b"SQLite format 3\0"), (18, b"\2\2\0\x40\x20\x20"), (72, bytes(20)))
+"""What stands in the first page of every ledger: the format's name; log mode, nothing reserved, its fixed fractions; reserved bytes."""
+
+Row = tuple[int, int, str, str, bytes, bytes]
+Encode = Callable[[Booking], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """``rows`` were saved. ``lost``: there were more. ``messages_lost``: keys whose bodies are gone. ``aside``: where the damaged files are."""
+
+    rows: int
+    lost: bool
+    messages_lost: tuple[str, ...]
+    aside: Path
+
+
+def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, gone: bool = False) -> Salvaged:
+    """Keep the ledger aside and put one in its place that is whole. ``gone``: it is known that rows are missing from it.
+
+    Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us; the damaged files are there then.
+    """
+    try:
+        aside = _set_aside(path)
+        return _rebuild(path, aside, backups, encode, gone=gone)
+    except OSError as error:
+        raise StorageFailed(f"the damaged ledger ({why}) cannot be made anew: {error}") from error
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename ledger and log into a folder of their own; when the power went in the middle of this, into the one that was begun."""
+    for number in range(1, MOST_ASIDE + 2):
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+        if not aside.exists() or not (aside / path.name).exists():
+            break
+    else:
+        raise StorageFailed(f"{path}: damaged again, and {MOST_ASIDE} damaged ones are kept beside it already; replace the disk")
+    aside.mkdir(exist_ok=True)
+    for name in (f"{path.name}-wal", path.name):  # the log first: a ledger without its log looks like an older one
+        if path.with_name(name).exists():
+            os.replace(path.with_name(name), aside / name)
+    _sync(aside)
+    _sync(path.parent)
+    return aside
+
+
+def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode, *, gone: bool) -> Salvaged:
+    work = path.with_name(f"{path.name}.rebuilt")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    sources = [_opened(work / "damaged.db", aside / path.name), *(_opened(work / f"backup-{at}.db", one) for at, one in enumerate(backups))]
+    found = [source for source in sources if source is not None]
+    try:
+        rows, most = _proved([_Rows(source) for source in found])
+        if not rows:
+            raise LedgerError(f"{path}: damaged, and nothing of it can be saved; it is kept in {aside}. Put a backup in its place")
+        fresh = work / path.name
+        messages_lost = _write(fresh, rows, found, encode)
+    finally:
+        for source in found:
+            source.close()
+    os.replace(fresh, path)
+    _sync(path.parent)
+    shutil.rmtree(work, ignore_errors=True)
+    return Salvaged(len(rows), gone or most > len(rows), messages_lost, aside)
+
+
+# --- reading what is there ------------------------------------------------------------------------------------------------------
+
+
+def _opened(copy: Path, source: Path) -> sqlite3.Connection | None:
+    """A copy of this ledger with its header mended and its log folded in; None when there is nothing to read."""
+    if not source.exists():
+        return None
+    content = bytearray(source.read_bytes())
+    for at, wanted in _HEADER:
+        content[at : at + len(wanted)] = wanted
+    copy.write_bytes(content)
+    log = source.with_name(source.name + "-wal")
+    if log.exists():
+        content_of_log = log.read_bytes()
+        copy.with_name(copy.name + "-wal").write_bytes(examine_log(content_of_log).mended or content_of_log)
+    db = sqlite3.connect(copy, isolation_level=None)
+    try:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal LIMIT 0").fetchall()
+    except sqlite3.DatabaseError:
+        db.close()
+        return None
+    return db
+
+
+class _Rows:
+    """The journal's rows as far as they can be read, each by its number, and those that stand under a number that they cannot have."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.rows: dict[int, Row] = {}
+        self.stray: list[Row] = []
+        before = 0
+        for row in _scan(db):
+            if not isinstance(row[0], int) or not all(isinstance(one, bytes) for one in row[4:]):
+                continue
+            if row[0] != before + 1 and row[0] - before > 1_000_000 or row[0] <= before:
+                self.stray.append(row)
+                before += 1
+                continue
+            before = row[0]
+            self.rows[before] = row
+
+    @property
+    def most(self) -> int:
+        return max(self.rows, default=0)
+
+
+def _scan(db: sqlite3.Connection) -> Iterator[Row]:
+    """Every row that can be read; where a page cannot be, the search goes on behind it."""
+    after, step = 0, 1
+    while step <= 1 << 20:
+        try:
+            for row in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (after,)):
+                yield row
+                after, step = row[0], 1
+            return
+        except (sqlite3.DatabaseError, OverflowError):
+            after, step = after + step, step * 2
+
+
+def _proved(sources: list[_Rows]) -> tuple[list[Row], int]:
+    """The longest chain that can be proved, and the highest number that was seen."""
+    rows: list[Row] = []
+    link, most = CHAIN_START, max((source.most for source in sources), default=0)
+    while True:
+        seq = len(rows) + 1
+        row = next((row for row in _candidates(sources, seq) if _hash(link, row) == row[5]), None)
+        if row is None:
+            row = _mended(link, seq, sources)
+        if row is None:
+            return rows, most
+        rows.append(row)
+        link = row[5]
+
+
+def _candidates(sources: list[_Rows], seq: int) -> Iterator[Row]:
+    for source in sources:
+        if seq in source.rows:
+            yield source.rows[seq]
+    for source in sources:
+        for row in source.stray:
+            yield (seq, *row[1:])
+
+
+def _hash(link: bytes, row: Row) -> bytes:
+    seq, utc, clock, kind, body, _ = row
+    return chain_hash(link, seq, chained_body(utc, clock, kind, body))
+
+
+def _mended(link: bytes, seq: int, sources: list[_Rows]) -> Row | None:
+    """The row with the one bit flipped back that was flipped, if one was: of its hash, its body, its time or its words."""
+    for row in _candidates(sources, seq):
+        right = _hash(link, row)
+        if (int.from_bytes(right) ^ int.from_bytes(row[5])).bit_count() == 1:
+            return (*row[:5], right)
+        for candidate in _flips(row):
+            if _hash(link, candidate) == row[5]:
+                return candidate
+    return None
+
+
+def _flips(row: Row) -> Iterator[Row]:
+    seq, utc, clock, kind, body, told = row
+    for bit in range(63):
+        yield seq, utc ^ 1 << bit, clock, kind, body, told
+    for text in _flipped(clock.encode()):
+        yield seq, utc, text.decode("utf-8", "replace"), kind, body, told
+    for text in _flipped(kind.encode()):
+        yield seq, utc, clock, text.decode("utf-8", "replace"), body, told
+    for content in _flipped(body):
+        yield seq, utc, clock, kind, content, told
+
+
+def _flipped(content: bytes) -> Iterator[bytes]:
+    trial = bytearray(content)
+    for at in range(len(trial)):
+        for bit in range(8):
+            trial[at] ^= 1 << bit
+            yield bytes(trial)
+            trial[at] ^= 1 << bit
+
+
+# --- writing it anew --------------------------------------------------------------------------------------------------------------
+
+
+def _write(path: Path, rows: list[Row], sources: list[sqlite3.Connection], encode: Encode) -> tuple[str, ...]:
+    """A new ledger of these rows; the keys of messages that cannot be written again."""
+    bodies = _bodies(sources)
+    replay = Replay(frozenset(bodies), lambda what, where: None)
+    ledger = Ledger(path)
+    missing: list[str] = []
+    try:
+        with closing(replay):
+            for row in rows:
+                replay.take(row[0], row[1], row[3], row[4])
+            db = ledger.connection
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
+            for (table,) in replay.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('journal', 'outbox')"):
+                copied = replay.db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
+                if copied:
+                    db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(copied[0]))})", copied)  # noqa: S608
+            for key, quarantined in replay.db.execute("SELECT key, quarantined FROM outbox ORDER BY id"):
+                body = bodies.get(key) or _made_again(db, key, encode)
+                if body is None:
+                    missing.append(key)
+                    continue
+                values = (key, quarantined, body, message_digest(key, body))
+                db.execute("INSERT INTO outbox (key, quarantined, body, digest) VALUES (?, ?, ?, ?)", values)
+            db.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        raise StorageFailed(str(error)) from error
+    finally:
+        ledger.close()
+    _sync(path)
+    return tuple(missing)
+
+
+def _bodies(sources: list[sqlite3.Connection]) -> dict[str, bytes]:
+    """The messages whose digest is right."""
+    found: dict[str, bytes] = {}
+    for source in sources:
+        try:
+            for key, body, digest in source.execute("SELECT key, body, digest FROM outbox"):
+                if isinstance(key, str) and isinstance(body, bytes) and message_digest(key, body) == digest:
+                    found.setdefault(key, body)
+        except sqlite3.DatabaseError:
+            continue  # what came before it is there
+    return found
+
+
+def _made_again(db: sqlite3.Connection, key: str, encode: Encode) -> bytes | None:
+    sale, _, kind = key.rpartition("/")
+    booking = rebooked(db, int(sale.rpartition("-")[2])) if kind in ("complete", "advice") else None
+    return None if booking is None else encode(booking)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,107 @@
+"""Is the ledger that we are about to use whole? Asked at every start, of an opened ledger; answered with the first thing that is wrong.
+
+SQLite's own check sees what does not fit together; the chain sees a changed journal row; the messages' digests see a changed message; and
+the tables must be what the journal leads to. For that the journal is not played from its first row on: the last backup, which was examined
+row by row when it was made, is taken as the beginning. (design/architecture.md, Storage; reference security-and-reliability 5.2.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import msgspec
+
+from terminal.store import projection
+from terminal.store.integrity import COMPARED
+from terminal.store.ledger import CHAIN_START, chain_hash, chained_body, message_digest
+from terminal.store.schema import MIGRATIONS
+
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in projection.APPLY}
+_TABLES = {name: query for name, query in COMPARED.items() if name != "outbox"} | {"refusal": "SELECT code, row FROM refusal"}
+
+
+def damage(db: sqlite3.Connection, base: sqlite3.Connection | None = None) -> str | None:
+    """What is wrong with this ledger, in words; None when nothing is. ``base``: an examined ledger of the same history, or none."""
+    try:
+        return _structure(db) or _chain(db) or _messages(db) or _tables(db, _usable(db, base))
+    except (sqlite3.DatabaseError, OverflowError) as error:
+        return f"it cannot be read to its end ({error})"
+
+
+def schema_of(db: sqlite3.Connection) -> frozenset[str]:
+    """The statements that made its tables."""
+    return frozenset(str(text) for (text,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+
+
+def schema_at(version: int) -> frozenset[str]:
+    """What ``schema_of`` must be at this version."""
+    with closing(empty(version)) as db:
+        return schema_of(db)
+
+
+def empty(version: int = len(MIGRATIONS)) -> sqlite3.Connection:
+    """A new ledger's tables, in memory."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for script in MIGRATIONS[:version]:
+        db.executescript(script)
+    return db
+
+
+def _structure(db: sqlite3.Connection) -> str | None:
+    (word,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    if word != "ok":
+        return str(word)
+    return None if schema_of(db) == schema_at(len(MIGRATIONS)) else "its tables are not those of a ledger"
+
+
+def _chain(db: sqlite3.Connection) -> str | None:
+    number, link = 0, CHAIN_START
+    for seq, utc, clock, kind, body, told in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal ORDER BY seq"):
+        number += 1
+        if seq != number:
+            return f"journal row {number} is missing"
+        link = chain_hash(link, seq, chained_body(utc, clock, kind, body))
+        if link != told:
+            return f"the hash chain breaks at journal row {seq}"
+    return None
+
+
+def _messages(db: sqlite3.Connection) -> str | None:
+    for key, body, digest in db.execute("SELECT key, body, digest FROM outbox WHERE digest IS NOT NULL"):
+        if message_digest(key, body) != digest:
+            return "a message to the host was changed"
+    return None
+
+
+def _usable(db: sqlite3.Connection, base: sqlite3.Connection | None) -> sqlite3.Connection | None:
+    """The base, if its newest row is one of this ledger's and its tables are today's."""
+    if base is None or base.execute("PRAGMA user_version").fetchone() != (len(MIGRATIONS),):
+        return None
+    newest = base.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    if newest is None:
+        return None
+    return base if db.execute("SELECT seq, hash FROM journal WHERE seq = ?", (newest[0],)).fetchone() == newest else None
+
+
+def _tables(db: sqlite3.Connection, base: sqlite3.Connection | None) -> str | None:
+    with closing(empty()) as wanted:
+        first = 0
+        if base is not None:
+            (first,) = base.execute("SELECT max(seq) FROM journal").fetchone()
+            for table in _TABLES:
+                rows = base.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words, as below
+                if rows:
+                    wanted.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+        for seq, utc, kind, body in db.execute("SELECT seq, utc, kind, body FROM journal WHERE seq > ? ORDER BY seq", (first,)):
+            shape = _KINDS.get(kind)
+            if shape is None:
+                return f"journal row {seq} is of the unknown kind {kind}"
+            try:
+                projection.APPLY[shape](wanted.execute, msgspec.json.decode(body, type=shape), seq, utc)
+            except (msgspec.DecodeError, ValueError):
+                return f"journal row {seq} cannot be read"
+        for table, query in _TABLES.items():
+            if sorted(map(repr, db.execute(query))) != sorted(map(repr, wanted.execute(query))):
+                return f"table {table} is not what the journal leads to"
+    return None

@@ -1,0 +1,282 @@
+"""The machine as a terminal in its cabinet: the simulated forecourt at its sockets, the installed service configured as the README says."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hal_sim.smartcard.card import Card, Habits, make_card
+from terminal.store.vault import KeyVault
+from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
+from tests.machine.card_peer import CardPeer
+from tests.machine.image import Image
+from tests.machine.vm import Machine
+from tests.rig import settings
+from tests.rig.forecourt_client import ForecourtClient
+from tests.rig.process import wait_for
+from tests.service.installation import PUBLIC, SECRETS, UNIT
+from tests.service.station import CREDENTIALS, RUNTIME_DIR, STATE_DIR
+
+BADGE, CHIP, STRIPE = "04A1B2C3D4E5F6", "7002000000000000016", "7001231234567890123"
+SETUP = Setup(
+    fuelling_points=(NozzleRow(1, "dart", 1, "GAZOLE", 17290), NozzleRow(2, "dart", 1, "GAZOLE", 17290)),
+    customers=(CustomerRow("C1"),),
+    cards=(CardRow(BADGE, BADGE, "badge", "C1"), CardRow(CHIP, CHIP, "smart card", "C1"), CardRow(STRIPE, STRIPE, "stripe", "C1")),
+)
+PORTS = {"pumps": "dart1", "badges": "pn532", "display": "display"}
+"""The machine's serial adapter, and the forecourt's port that it is wired to."""
+NAMES = {"dart1": "pump-line-1", "pn532": "badge-reader-1", "display": "display-1"}
+PROXY = """[Unit]
+Description=The way to the fleet host
+[Socket]
+ListenStream=127.0.0.1:{port}
+[Install]
+WantedBy=sockets.target
+"""
+PROXY_SERVICE = "[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:{port}\n"
+DATA_MIB = 64
+READY_S = 120.0
+
+
+class Site:
+    """One forecourt and, one after another, the machines at it. ``saved`` is the layer that every machine starts from."""
+
+    def __init__(self, image: Image) -> None:
+        """Start the forecourt, boot and configure a machine, save its state."""
+        self.image = image
+        self.folder = Path(tempfile.mkdtemp(prefix=f"machine-{os.getpid()}-"))
+        self._count = 0
+        self.machine: Machine | None = None
+        self.chip_key = secrets.token_bytes(16)
+        scenario = settings.forecourt_scenario(SETUP, card_reader=None, keypad=None, stripe=None)
+        self.forecourt = ForecourtClient(scenario, self.folder)
+        ready = self.forecourt.ready
+        self.ports = {name: os.readlink(ready["ports"][port]) for name, port in PORTS.items()}
+        try:
+            self.saved = self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> Path:
+        machine = Machine(self.image, self._place(), {})
+        self.machine = machine
+        begun = time.monotonic()
+        machine.start(resume=False)
+        self.boot_s = time.monotonic() - begun
+        machine.run("systemctl is-system-running --wait || systemctl --failed --no-legend", 240)
+        self._configure(machine)
+        # So that the first start does not wait for the disk.
+        machine.run("/opt/forecourt-terminal/bin/python -m terminal check-config --config /etc/forecourt-terminal/terminal.toml; true", 120)
+        machine.save()
+        layer = self.folder / "saved.qcow2"
+        shutil.move(machine.layer, layer)
+        self.machine = None
+        return layer
+
+    def _place(self) -> Path:
+        self._count += 1
+        place = self.folder / f"vm{self._count}"
+        place.mkdir()
+        return place
+
+    # --- configuration, as the README says --------------------------------------------------------------------------------------
+
+    def toml(self) -> str:
+        """Devices by the names of the rules, secrets by the names of their credentials."""
+        ready = self.forecourt.ready
+        host = ready["host"]
+        phys = {"phys": "x", "layout": "us", "lrc": False}
+        seen = ready | {
+            "ports": {port: f"/dev/forecourt/{name}" for port, name in NAMES.items()},
+            "host": host | {field: f"credential:{name}" for field, name in CREDENTIALS.items()},
+            "keypad": phys,
+            "stripe_reader": phys,
+            "card_reader": {"name": "*", "key": "credential:chip.key", "version": 1},
+        }
+        vault = KeyVault.from_files(Path(host["token_key"]), Path(host["pin_key"]), Path(host["card_key"]))
+        text = settings.terminal_toml(SETUP, seen, vault, Path(STATE_DIR), Path(RUNTIME_DIR))
+        for device in ("keypad", "stripe_reader"):
+            text = re.sub(
+                rf'^({device} = {{)phys = "x"', rf'\1path = "/dev/forecourt/{device.replace("_", "-")}-1"', text, flags=re.MULTILINE
+            )
+        return text
+
+    def _configure(self, machine: Machine) -> None:
+        host = self.forecourt.ready["host"]
+        files = {name: Path(host[field]).read_bytes() for field, name in CREDENTIALS.items()} | {"chip.key": self.chip_key.hex().encode()}
+        port = host["url"].rpartition(":")[2]
+        places = {f"/etc/credstore/forecourt-terminal.{name}": files[name] for name in PUBLIC}
+        places |= {f"/run/clear/{name}": files[name] for name in (*SECRETS, "chip.key")}
+        places["/etc/forecourt-terminal/terminal.toml"] = self.toml().encode()
+        places["/etc/systemd/system/host-proxy.socket"] = PROXY.format(port=port).encode()
+        places["/etc/systemd/system/host-proxy.service"] = PROXY_SERVICE.format(port=port).encode()
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for place, content in places.items():
+                entry = tarfile.TarInfo(place.lstrip("/"))
+                entry.size, entry.mode = len(content), 0o644
+                archive.addfile(entry, io.BytesIO(content))
+        machine.run(f"echo {base64.b64encode(packed.getvalue()).decode()} | base64 -d | tar -xz -C /")
+        for name in (*SECRETS, "chip.key"):
+            machine.run(f"systemd-creds encrypt --name={name} /run/clear/{name} /etc/credstore.encrypted/forecourt-terminal.{name}")
+        machine.run("rm -r /run/clear; ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0")
+        machine.run("systemctl daemon-reload; systemctl enable --now host-proxy.socket pcscd.socket")
+
+    # --- machines ---------------------------------------------------------------------------------------------------------------
+
+    def power_on(self) -> Machine:
+        """A machine with every device in its socket."""
+        machine = Machine(self.image, self._place(), self.ports, self.saved)
+        self.machine = machine
+        machine.start()
+        machine.wait("test -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", 60)
+        return machine
+
+    def plug_disk(self, data: Path, log: Path | None = None) -> None:
+        """A disk for the ledger; ``log`` takes each of its writes and flushes (``write_log``)."""
+        machine = self.machine_on
+        machine.ask("blockdev-add", **{"driver": "file", "node-name": "data-file", "filename": str(data)})
+        node = "data-file"
+        if log is not None:
+            log.touch()
+            machine.ask("blockdev-add", **{"driver": "file", "node-name": "log-file", "filename": str(log)})
+            machine.ask("blockdev-add", **{"driver": "blklogwrites", "node-name": "data", "file": "data-file", "log": "log-file"})
+            node = "data"
+        machine.plug("usb-storage", "data-disk", "2", drive=node)
+        machine.wait("test -b /dev/sda", 60)
+        machine.run(f"mount -t ext4 -o noatime,errors=remount-ro /dev/sda {STATE_DIR}")
+
+    def make_data_disk(self) -> Path:
+        """An empty ext4 for the ledger, that belongs to the service."""
+        disk = self.folder / "data.img"
+        machine = self.machine_on
+        owner = machine.run("id -u forecourt-terminal; id -g forecourt-terminal").split()
+        with disk.open("wb") as file:
+            file.truncate(DATA_MIB << 20)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", f"root_owner={':'.join(owner)}", str(disk)], check=True)
+        return disk
+
+    @property
+    def machine_on(self) -> Machine:
+        """The machine that is on."""
+        if self.machine is None:
+            raise RuntimeError("no machine is on")
+        return self.machine
+
+    def start_service(self) -> None:
+        """systemctl start, then until a driver can be served."""
+        self.machine_on.run(f"systemctl start {UNIT}", 120)
+        if not wait_for(self.ready, READY_S, 0.5):
+            raise AssertionError(f"not ready: {self.status()}; {self.logged()}")
+
+    def status(self) -> dict[str, Any]:
+        """What the terminal says of itself; empty before its first word."""
+        said = self.machine_on.sh(f"cat {RUNTIME_DIR}/status.json")
+        found: dict[str, Any] = json.loads(said.out) if said.code == 0 and said.out else {}
+        return found
+
+    def ready(self) -> bool:
+        """It serves, with lists, a trusted clock and both pumps."""
+        status = self.status()
+        points = status.get("fuelling_points", [])
+        return bool(points) and all(point["available"] or point["sale"] for point in points) and status["clock"] == "trusted"
+
+    def down(self) -> set[str]:
+        """The devices that it misses."""
+        return {fault["subject"] for fault in self.status().get("faults", [])}
+
+    def logged(self) -> str:
+        """The service's last lines."""
+        return self.machine_on.sh(f"journalctl --no-pager -o cat -n 60 -u {UNIT}").out
+
+    def unplugged_and_back(self, name: str, unplug: Any, plug: Any) -> None:
+        """The terminal misses it, and finds it again by itself. Raises AssertionError."""
+        assert name not in self.down()
+        unplug()
+        assert wait_for(lambda: name in self.down(), READY_S, 0.3), (self.down(), self.logged())
+        plug()
+        assert wait_for(lambda: name not in self.down(), READY_S, 0.3), (self.down(), self.logged())
+
+    # --- people -----------------------------------------------------------------------------------------------------------------
+
+    def shows(self, words: str, since: int = 0, timeout_s: float = 60) -> bool:
+        """A picture with these words came up on the display since then."""
+
+        def seen() -> bool:
+            pictures = self.forecourt.do("pictures", since=since)["pictures"]
+            return any(words.lower() in " ".join(line.strip() for line in picture).lower() for picture in pictures)
+
+        return wait_for(seen, timeout_s, 0.2)
+
+    def pictures(self) -> int:
+        """How many pictures came up so far."""
+        return int(self.forecourt.do("pictures", since=1_000_000)["count"])
+
+    def state_of(self, fp: int) -> dict[str, Any]:
+        """A fuelling point as the terminal sees it."""
+        points: list[dict[str, Any]] = self.status().get("fuelling_points", [])
+        return next((point for point in points if point["fp"] == fp), {})
+
+    def pump(self, fp: int) -> dict[str, Any]:
+        """The pump itself."""
+        return next(pump for pump in self.forecourt.do("pumps")["pumps"] if pump["fp"] == fp)
+
+    def begin_fuelling(self, volume_ml: int) -> None:
+        """A driver with a badge at fuelling point 2; returns when the pump is released to him and he has squeezed."""
+        machine = self.machine_on
+        self.forecourt.do("present", number=BADGE, medium="badge")
+        assert wait_for(lambda: self._side() == "CHOOSING", 60, 0.2), (self.status(), self.logged())
+        machine.type("v0", ["2", "ret"])
+        assert wait_for(lambda: bool(self.state_of(2).get("sale")), 60, 0.2), self.logged()
+        self.forecourt.do("lift", fp=2, nozzle=1)
+        assert wait_for(lambda: self.pump(2)["valve"] == "open", 60, 0.1), (self.pump(2), self.logged())
+        self.forecourt.do("squeeze", fp=2, volume_ml=volume_ml)
+
+    def _side(self) -> str:
+        sides: list[dict[str, str]] = self.status().get("sides", [])
+        return sides[0]["state"] if sides else ""
+
+    def host_sales(self) -> int:
+        """How many sales the host has booked."""
+        return len(self.forecourt.do("host")["sales"])
+
+    def chip_card(self) -> Card:
+        """The fleet's card of the table."""
+        return make_card("fleet", CHIP, Habits(), self.chip_key)
+
+    @contextlib.contextmanager
+    def card_slot(self) -> Iterator[CardPeer]:
+        """The reader's slot."""
+        peer = CardPeer(self.machine_on.folder / "ccid")
+        try:
+            yield peer
+        finally:
+            peer.close()
+
+    def power_off(self) -> None:
+        """SIGKILL to the machine: its memory is gone."""
+        if self.machine is not None:
+            self.machine.kill()
+            self.machine.close()
+            self.machine = None
+
+    def close(self) -> None:
+        """End everything. Safe to call twice."""
+        if self.machine is not None:
+            self.machine.close()
+        self.forecourt.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
