@@ -4,7 +4,8 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: machine help demo test lint format play features oracle swarm replay planted powercut canary fuzz bench diagrams lock setup clean
+.PHONY: help demo test lint format play features oracle rig swarm replay planted powercut canary fuzz kills soak starts nightly reliability \
+	machine bench diagrams lock setup clean
 
 PYTHON ?=
 WORLD ?= virtual
@@ -21,7 +22,7 @@ RUN := $(VENV)/python -m
 
 help: ## list the commands
 	@echo "make TARGET [PYTHON=/path/to/python3.13]"
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="	" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | while IFS="	" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 demo: setup ## the simulated forecourt and the real terminal: three drivers, then the three books side by side
 	@$(RUN) tests.demo
@@ -68,8 +69,23 @@ powercut: setup ## the power cut anywhere in recorded days of the real store, an
 canary: setup ## drivers with canary PINs, numbers and tracks, then a search of all that left the terminal: SESSIONS=1000 SEED=1
 	@$(RUN) tests.canary --sessions $(or $(SESSIONS),1000) --seed $(or $(SEED),1)
 
-fuzz: setup ## inputs of others' making through every reader and line master: INPUTS=100000 SEED=1
-	@$(RUN) tests.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1)
+fuzz: setup ## inputs of others' making through every reader and line master: INPUTS=100000 SEED=1 ENGINE=dice|atheris
+	@$(RUN) tests.fuzz --inputs $(or $(INPUTS),100000) --seed $(or $(SEED),1) --engine $(or $(ENGINE),dice)
+
+kills: setup ## the program killed at random moments under load, in the rig: KILLS=1000 SEED=1 JOBS=2
+	@$(RUN) tests.endurance kills --kills $(or $(KILLS),1000) --seed $(or $(SEED),1) --jobs $(JOBS)
+
+soak: setup ## a long time at full load in the rig: MINUTES=30
+	@$(RUN) tests.endurance soak --minutes $(or $(MINUTES),30)
+
+starts: setup ## starts with a list of a million cards and a full ledger, and how soon a pump is safe after a death
+	@$(RUN) tests.endurance starts
+
+nightly: setup ## every campaign at its full length (some six hours), then firmware_notes/reliability.md: ONLY="kills soak"
+	@$(RUN) tests.reliability.nightly --jobs $(JOBS) $(foreach name,$(ONLY),--only $(name))
+
+reliability: setup ## firmware_notes/reliability.md from what the last campaigns left
+	@$(RUN) tests.reliability
 
 machine: setup ## the service in a virtual machine: udev, USB, hardware watchdog, power cuts (needs root; makes its Debian first, some 10 minutes in all)
 	@.ci/machine $(RUN)

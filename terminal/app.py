@@ -50,6 +50,7 @@ from terminal.store.card_import import ImportProcess
 from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
+from terminal.store.opening import open_ledger
 from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.recovery import cards_file, recover
 from terminal.store.tpm import TpmError
@@ -77,6 +78,7 @@ class Terminal:
         self.inbox = inbox
         self.state_dir = Path(config.terminal.state_dir)
         self.room = DiskRoom(self.state_dir, config.storage.reserve_mib << 20, own_disk=config.storage.own_disk)
+        self.suspected: set[str] = set()
         self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
         self.vault = _vault(config)
         self.lists = LiveLists(self.state_dir, layered=self.vault.tpm is not None)
@@ -286,7 +288,7 @@ def run(config: Config) -> None:
     for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
         _make(Path(directory))
     status = StatusFile(Path(config.terminal.runtime_dir), version())
-    _look_at_ledger(Path(config.terminal.state_dir) / "ledger.db")
+    _look_at_ledger(config)
     stop = _Stop()
     while not stop.asked:
         inbox = Inbox(clock)
@@ -308,16 +310,29 @@ def run(config: Config) -> None:
             terminal.stop_devices()
 
 
-def _look_at_ledger(path: Path) -> None:
+def _look_at_ledger(config: Config) -> None:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
+    terminal = config.terminal
     try:
-        Ledger(path).close()
+        _open(config, Lane(terminal.id, terminal.site, terminal.currency)).close()
     except StorageFailed as error:
         LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
 
 
+def _open(config: Config, lane: Lane) -> Ledger:
+    state_dir = Path(config.terminal.state_dir)
+    missing = DiskRoom(state_dir, 0, own_disk=config.storage.own_disk).missing()
+    if missing is not None:
+        raise StorageFailed(missing)
+    return open_ledger(state_dir / "ledger.db", _backups(config), lane.encode)
+
+
+def _backups(config: Config) -> Path:
+    return Path(config.storage.backup_dir or Path(config.terminal.state_dir) / "backup")
+
+
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile) -> None:
-    ledger = Ledger(terminal.state_dir / "ledger.db")
+    ledger = _open(terminal.config, terminal.lane)
     try:
         ledger.probe()
         terminal.serve(ledger, boot, notifier, status)

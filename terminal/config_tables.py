@@ -146,6 +146,9 @@ class StorageTable(Table, frozen=True):
     reserve_mib: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 16
     own_disk: bool = False
     """The state directory is on a disk of its own: nothing is served, and no new ledger begun, while that one is not mounted."""
+    backup_minutes: Annotated[int, msgspec.Meta(ge=1, le=1_440)] = 60
+    backup_dir: Annotated[str, msgspec.Meta(pattern="^(/.*)?$")] = ""
+    """Where the ledger's backups go; empty: the folder ``backup`` of the state directory. Better on another disk."""
 
 
 class LineTable(Table, frozen=True):

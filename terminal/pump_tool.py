@@ -12,17 +12,14 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from drivers.commands import PumpCommand, ReadFill, ReadTotal, StopFuellingPoint
-from drivers.dispenser.azt import codec as azt_codec
-from drivers.dispenser.azt import frames as azt_frames
-from drivers.dispenser.azt import profile as azt
-from drivers.dispenser.azt.line import AztLine
-from drivers.dispenser.dart import codec as dart_codec
-from drivers.dispenser.dart import frames as dart_frames
-from drivers.dispenser.dart import profile as dart
-from drivers.dispenser.dart.line import DartLine
-from drivers.dispenser.line_thread import LineMaster
+from drivers.dispenser.azt.ear import AztEar
+from drivers.dispenser.dart.ear import DartEar
+from drivers.dispenser.line_master import LineMaster
+from drivers.dispenser.protocol import Heard
 from drivers.events import CommandFailed, DeviceEvent, FillReported, PumpStatus, PumpStatusChanged, PumpSurveyed, TotalReported
 from drivers.serial_port import PortLost, SerialPort
+from terminal.pump_profiles import profile_named
+from terminal.pump_protocols import PROTOCOLS, PumpProtocol, Seat
 
 FP = 1
 GATHER_MS = 3
@@ -48,6 +45,7 @@ class Head:
     address: int | None = None
     nozzles: int = 1
     baudrate: int | None = None
+    profile: str | None = None
     echo: bool = False
     volume_decimals: int | None = None
     amount_decimals: int | None = None
@@ -55,27 +53,38 @@ class Head:
     total_decimals: int | None = None
     currency_decimals: int = 2
 
+    @property
+    def speaks(self) -> PumpProtocol:
+        """Its protocol."""
+        return PROTOCOLS[self.protocol]
+
     def at(self) -> int:
         """The address on the wire."""
-        return self.address if self.address is not None else dart_frames.FIRST_ADDRESS if self.protocol == "dart" else 1
+        return self.address if self.address is not None else self.speaks.addresses[0]
+
+    @property
+    def speed(self) -> int:
+        """Baud on the wire."""
+        return self.baudrate or self.speaks.baudrates[0]
 
 
 def _port(head: Head) -> SerialPort:
-    if head.protocol == "azt":
-        return SerialPort(head.port, head.baudrate or 4800, "E", bytesize=7, stopbits=2)
-    return SerialPort(head.port, head.baudrate or 9600, "O")
+    mode = head.speaks.serial
+    return SerialPort(head.port, head.speed, mode.parity, bytesize=mode.bytesize, stopbits=mode.stopbits)
 
 
 def _master(head: Head) -> LineMaster:
+    protocol = head.speaks
     names = ("volume_decimals", "amount_decimals", "price_decimals", "total_decimals")
-    decimals = {name: value for name in names if (value := getattr(head, name)) is not None}
-    if head.protocol == "azt":
-        if head.nozzles != 1 or head.echo:
-            raise ValueError("an AZT address is one nozzle, and echo is a matter of DART lines")
-        hose = azt.PositionProfile(FP, head.at(), currency_decimals=head.currency_decimals, **decimals)
-        return AztLine("hand", [hose], azt.LineProfile(baudrate=head.baudrate or 4800))
-    position = dart.PositionProfile(FP, head.at(), currency_decimals=head.currency_decimals, **decimals)
-    return DartLine("hand", [position], dart.LineProfile(baudrate=head.baudrate or 9600, echo=head.echo))
+    profile = profile_named(head.profile, protocol.name)
+    settings = dict(profile.head) | {name: value for name in names if (value := getattr(head, name)) is not None}
+    line = dict(profile.line) | {"baudrate": head.speed} | ({"echo": True} if head.echo else {})
+    wrong = protocol.check(settings, line)
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    if head.nozzles > protocol.nozzles:
+        raise ValueError(f"an {protocol.title} address has at most {protocol.nozzles} nozzle{'s' if protocol.nozzles > 1 else ''}")
+    return protocol.build("hand", [Seat(FP, head.at(), tuple(range(1, head.nozzles + 1)), settings)], line, head.currency_decimals)
 
 
 class Hand:
@@ -168,106 +177,12 @@ def event_fields(event: DeviceEvent) -> dict[str, Any]:
 # --- listening ------------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One thing on the line, ``t_ms`` after listening began: bytes as they came (``says`` is None), or what they were.
-
-    ``idle``: a DART poll or EOT, an AZT status or its answer.
-    """
-
-    t_ms: int
-    wire: str
-    says: str | None = None
-    idle: bool = False
-
-    def as_fields(self) -> dict[str, Any]:
-        """For a file of one JSON object a line."""
-        return {"t_ms": self.t_ms, "raw": self.wire} if self.says is None else {"t_ms": self.t_ms, "wire": self.wire, "says": self.says}
-
-
-class AztEar:
-    """Bytes of an AZT line in, what they say out. ``t_ms`` are milliseconds since listening began."""
-
-    def __init__(self) -> None:
-        self._decoder = azt_codec.Decoder()
-        self._asked: azt_frames.Request | None = None
-
-    def hear(self, data: bytes, t_ms: int) -> list[Heard]:
-        """What these bytes completed."""
-        return [self._heard(item, t_ms) for item in self._decoder.receive(data)]
-
-    def silence(self, t_ms: int) -> list[Heard]:
-        """The line has been silent: what had begun is given up."""
-        rest = self._decoder.flush()
-        return [] if rest is None else [self._heard(rest, t_ms)]
-
-    def _heard(self, item: azt_frames.Frame | azt_frames.Noise, t_ms: int) -> Heard:
-        match item:
-            case azt_frames.Noise(count):
-                return Heard(t_ms, "", f"noise, {count} bytes")
-            case azt_frames.Request(address, command, data):
-                self._asked = item
-                says = f"to {address}: {_azt_name(command)}" + (f" {data.decode('ascii')}" if data else "")
-            case azt_frames.Answer(data):
-                # An answer carries no address: it is of whoever was asked last.
-                says = f"{self._of()}{data.decode('ascii')}"
-            case azt_frames.Short(word):
-                says = f"{self._of()}{word.name}"
-        idle = self._asked is not None and self._asked.command == azt_frames.Command.STATUS.value
-        return Heard(t_ms, _hex(azt_codec.encode(item)), says, idle)
-
-    def _of(self) -> str:
-        asked = self._asked
-        return "from ?: " if asked is None else f"from {asked.address}, {_azt_name(asked.command)}: "
-
-
-class DartEar:
-    """As ``AztEar``, of a DART line."""
-
-    def __init__(self) -> None:
-        self._decoder = dart_codec.Decoder()
-
-    def hear(self, data: bytes, t_ms: int) -> list[Heard]:
-        """What these bytes completed."""
-        return [_dart_heard(item, t_ms) for item in self._decoder.receive(data)]
-
-    def silence(self, t_ms: int) -> list[Heard]:
-        """The line has been silent: what had begun is given up."""
-        noise = self._decoder.flush()
-        return [] if noise is None else [_dart_heard(noise, t_ms)]
-
-
-def _azt_name(command: int) -> str:
-    try:
-        return azt_frames.Command(command).name.lower().replace("_", " ")
-    except ValueError:
-        return f"command {command:02X}"
-
-
-def _dart_heard(item: dart_frames.Frame | dart_frames.Noise, t_ms: int) -> Heard:
-    match item:
-        case dart_frames.Noise(count):
-            return Heard(t_ms, "", f"noise, {count} bytes")
-        case dart_frames.Data(address, number, transactions, rest):
-            parts = [f"{each.code:02X}({_hex(each.data)})" for each in transactions] + ([f"and {_hex(rest)}"] if rest else [])
-            says = f"{address:02X}: data {number}: {' '.join(parts)}"
-        case dart_frames.Poll(address) | dart_frames.Restart(address):
-            says = f"{address:02X}: {type(item).__name__.lower()}"
-        case _:
-            says = f"{item.address:02X}: {type(item).__name__.lower()} {item.number}"
-    return Heard(t_ms, _hex(dart_codec.encode(item)), says, isinstance(item, dart_frames.Poll | dart_frames.Eot))
-
-
-def _hex(data: bytes) -> str:
-    return data.hex(" ").upper()
-
-
 def listen(head: Head, clock: Clock, seconds: int | None) -> Iterator[Heard]:
     """What is on the line, raw bytes and what they say, for so long or without an end. Nothing is ever sent.
 
     Raises PortLost, ValueError.
     """
-    ear: AztEar | DartEar = AztEar() if head.protocol == "azt" else DartEar()
+    ear = head.speaks.ear()
     port = _port(head)
     port.open()
     start = clock()
@@ -279,7 +194,7 @@ def listen(head: Head, clock: Clock, seconds: int | None) -> Iterator[Heard]:
                 port.linger(GATHER_MS)
             data, t_ms = port.read(), clock() - start
             if data:
-                yield Heard(t_ms, _hex(data))
+                yield Heard(t_ms, data.hex(" ").upper())
                 yield from ear.hear(data, t_ms)
             elif silent:
                 yield from ear.silence(t_ms)

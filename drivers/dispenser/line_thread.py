@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from drivers.commands import PumpCommand
 from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LONGEST_WAIT_MS, DeviceThread
+from drivers.dispenser.line_master import LineMaster
 from drivers.events import CommandFailed, DeviceEvent
 from drivers.serial_port import SerialPort
+
+__all__ = ["GATHER_MS", "MAX_WAITING", "LineMaster", "LineThread", "Tap"]
 
 Tap = Callable[[str, bytes], None]
 """Called with "rx" or "tx" and the bytes, from the line's thread."""
@@ -21,28 +23,6 @@ Tap = Callable[[str, bytes], None]
 MAX_WAITING = 256
 GATHER_MS = 3
 """Wait so long from the first byte on for those behind it: two more characters at 9600 baud, so that a short answer is read whole."""
-
-
-class LineMaster(Protocol):
-    """The sans-IO side of a pump line. Times are milliseconds."""
-
-    def receive(self, data: bytes, now: int) -> None:
-        """Take bytes that arrived at ``now``."""
-
-    def next_transmission(self, now: int) -> bytes | None:
-        """What to send now."""
-
-    def next_wakeup(self) -> int | None:
-        """When to ask again if no bytes come."""
-
-    def submit(self, command: PumpCommand, now: int) -> None:
-        """Take a command."""
-
-    def take_events(self) -> list[DeviceEvent]:
-        """What happened since the last call."""
-
-    def port_lost(self, why: str, now: int) -> None:
-        """The port is gone; survey everything when it is back."""
 
 
 class LineThread(DeviceThread):

@@ -42,9 +42,7 @@ class CardAuthority:
 
     def issue(self, number: str, serial: bytes, key: ec.EllipticCurvePublicKey, end: datetime = END, *, ca: bool = False) -> bytes:
         """A card's certificate, DER."""
-        name = x509.Name(
-            [x509.NameAttribute(NameOID.COMMON_NAME, number), x509.NameAttribute(NameOID.SERIAL_NUMBER, serial.hex().upper())]
-        )
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, number), x509.NameAttribute(NameOID.SERIAL_NUMBER, serial.hex().upper())])
         made = _begun(name, self._name, key, end)
         made = made.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         signed = made.add_extension(_usage(signs=True), critical=True).sign(self.key, hashes.SHA256())

@@ -18,8 +18,8 @@ class RollbackMarked:
 class LedgerRestored:
     """The ledger was found damaged, kept aside, and made anew from what was whole of it and of its backup (store/salvage.py).
 
-    ``rows``: the newest row that was saved. ``lost``: rows behind it are gone, so that sales have had ids from ``first`` on that nobody here
-    knows of: new ones are numbered in ``epoch``.
+    ``rows``: the newest row that was saved. ``lost``: rows behind it are gone, so that sales may have had ids from ``first`` on that nobody
+    here knows of: new ones are numbered in ``epoch``.
     """
 
     why: str

@@ -94,6 +94,7 @@ class Ledger:
         ``autocheckpoint_pages``: after so many pages the log is folded into the file.
         """
         self.path = path
+        self._autocheckpoint_pages = autocheckpoint_pages
         self._settings = (*_SETTINGS, ("wal_autocheckpoint", str(autocheckpoint_pages), autocheckpoint_pages))
         self._connection = _open(path, self._settings)
         try:
@@ -184,6 +185,10 @@ class Ledger:
                 if not key.endswith(ADVICE):
                     break
         return tuple(found)
+
+    def hold_folding(self, held: bool) -> None:
+        """While held the log is not folded into the file, which then does not change at all: for a copy of both."""
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {0 if held else self._autocheckpoint_pages}").fetchone()
 
     def close(self) -> None:
         """Fold the log into the file and let go of the lock."""

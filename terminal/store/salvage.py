@@ -1,8 +1,8 @@
 """A damaged ledger made anew: kept aside untouched, and rebuilt from every journal row of it, or of its backup, that the chain proves.
 
-The chain does more than accuse. A row whose hash is right is genuine, wherever it is read from; and where one bit of a row was flipped, that
-bit is the only one whose flip makes the hash right again, so it is found by trying. Rows are taken up to the first that cannot be proved,
-the tables are what these rows lead to, and messages are those whose digest is right, or are made from the sale again (rebooking.py).
+The chain does more than accuse. A row whose hash is right is genuine, wherever it is read from; and where one bit of a row was flipped,
+that bit is the only one whose flip makes the hash right again, so it is found by trying. Rows are taken up to the first that cannot be
+proved, the tables are what these rows lead to, and messages are those whose digest is right, or are made from the sale (rebooking.py).
 (design/architecture.md, Storage; reference security-and-reliability 5.2, Start-up self-check and repair.)
 """
 
@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from terminal.core.messages import Booking
@@ -24,6 +25,7 @@ from terminal.store.replay import Replay
 
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
+MOST_STRAY = 200
 _HEADER = ((0, b"SQLite format 3\0"), (18, b"\2\2\0\x40\x20\x20"), (72, bytes(20)))
 """What stands in the first page of every ledger: the format's name; log mode, nothing reserved, its fixed fractions; reserved bytes."""
 
@@ -33,7 +35,7 @@ Encode = Callable[[Booking], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """``rows`` were saved. ``lost``: there were more. ``messages_lost``: keys whose bodies are gone. ``aside``: where the damaged files are."""
+    """``rows`` were saved; ``lost``: there were more. ``messages_lost``: keys without a body. ``aside``: where the damaged files are."""
 
     rows: int
     lost: bool
@@ -47,10 +49,17 @@ def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, 
     Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us; the damaged files are there then.
     """
     try:
-        aside = _set_aside(path)
+        there = path.exists() or path.with_name(f"{path.name}-wal").exists()
+        aside = _set_aside(path) if there else last_aside(path) or _set_aside(path)
         return _rebuild(path, aside, backups, encode, gone=gone)
     except OSError as error:
         raise StorageFailed(f"the damaged ledger ({why}) cannot be made anew: {error}") from error
+
+
+def last_aside(path: Path) -> Path | None:
+    """The newest folder of a damaged ledger. With no ledger beside it, its restoration was interrupted."""
+    found = [path.with_name(f"{path.name}.damaged-{number}") for number in range(1, MOST_ASIDE + 1)]
+    return next((one for one in reversed(found) if (one / path.name).exists()), None)
 
 
 def _set_aside(path: Path) -> Path:
@@ -126,16 +135,19 @@ class _Rows:
         for row in _scan(db):
             if not isinstance(row[0], int) or not all(isinstance(one, bytes) for one in row[4:]):
                 continue
-            if row[0] != before + 1 and row[0] - before > 1_000_000 or row[0] <= before:
-                self.stray.append(row)
+            if row[0] == before + 1:
+                before = row[0]
+            else:
                 before += 1
-                continue
-            before = row[0]
-            self.rows[before] = row
+                if len(self.stray) < MOST_STRAY:
+                    self.stray.append(row)
+            self.rows.setdefault(row[0], row)
 
     @property
     def most(self) -> int:
-        return max(self.rows, default=0)
+        """The highest number in its place."""
+        strange = {row[0] for row in self.stray}
+        return max((seq for seq in self.rows if seq not in strange), default=0)
 
 
 def _scan(db: sqlite3.Connection) -> Iterator[Row]:
@@ -182,7 +194,7 @@ def _hash(link: bytes, row: Row) -> bytes:
 
 def _mended(link: bytes, seq: int, sources: list[_Rows]) -> Row | None:
     """The row with the one bit flipped back that was flipped, if one was: of its hash, its body, its time or its words."""
-    for row in _candidates(sources, seq):
+    for row in islice(_candidates(sources, seq), 5):
         right = _hash(link, row)
         if (int.from_bytes(right) ^ int.from_bytes(row[5])).bit_count() == 1:
             return (*row[:5], right)

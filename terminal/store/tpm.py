@@ -116,4 +116,3 @@ def _ask(handle: int, command: bytes) -> bytes:
 def second_layer(tpm: Tpm, verifiers: list[bytes]) -> list[bytes]:
     """V2 of each V1: the first 16 bytes of the TPM's HMAC over it. Raises ``TpmError``."""
     return [made[:VERIFIER_BYTES] for made in tpm.hmacs([_LAYER + verifier for verifier in verifiers])]
-

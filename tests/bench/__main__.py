@@ -17,12 +17,12 @@ from typing import Any
 import click
 
 from terminal.store.schema import PAGE_SIZE
-from tests.bench import decisions, floors, lists, media, rig, uploads, writes
+from tests.bench import decisions, floors, lines, lists, media, rig, uploads, writes
 from tests.bench.figures import Figure, percentile, table
 from tests.demo.station import StationError
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("rig", "media", "virtual", "decisions", "lists", "uploads", "pages")
+PARTS = ("rig", "media", "lines", "virtual", "decisions", "lists", "uploads", "pages")
 FAILURES = (StationError, writes.CannotCount, subprocess.SubprocessError, OSError, AssertionError, RuntimeError, LookupError, ValueError)
 """What a part may end with when something does not do what it must: said, and the other parts go on."""
 PAGE_SIZES = (512, 1024, 2048, 4096)
@@ -40,6 +40,10 @@ class Sizes:
     idle_s: float = 30.0
     presentations: int = 40
     presses: int = 300
+    positions: tuple[int, ...] = lines.SIZES
+    fuelling: int = lines.BUSY_POSITIONS
+    lifts: int = 40
+    minutes: float = 2.0
     fuellings: int = 300
     cards: tuple[int, ...] = (1_000, 100_000, 1_000_000)
     drivers: int = 200
@@ -49,7 +53,7 @@ class Sizes:
     calm_s: float = 10.0  # decisions without an import, for comparison
 
 
-QUICK = Sizes(4, 5.0, 4, 20, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
+QUICK = Sizes(4, 5.0, 4, 20, (1, 2), 3, 2, 0.1, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
 """A sanity run: its figures are of smaller things, and their names say so."""
 
 
@@ -60,6 +64,9 @@ QUICK = Sizes(4, 5.0, 4, 20, 40, (1_000, 20_000), 40, 2_000, 20, 1_000, 2.0)
 @click.option("--idle", "idle_s", type=click.FloatRange(0, 3600), help=f"Seconds of idling in the rig. [default: {Sizes().idle_s:g}]")
 @click.option("--presentations", type=click.IntRange(1, 1000), help=f"Of each medium. [default: {Sizes().presentations}]")
 @click.option("--presses", type=click.IntRange(1, 10_000), help=f"Keys, one by one. [default: {Sizes().presses}]")
+@click.option("--positions", type=click.IntRange(1, 32), multiple=True, help="Idle positions of a line; may be given again.")
+@click.option("--lifts", type=click.IntRange(0, 1000), help=f"Nozzles lifted while all others fuel. [default: {Sizes().lifts}]")
+@click.option("--minutes", type=click.FloatRange(0, 600), help=f"Polling with an upload and imports running. [default: {Sizes().minutes:g}]")
 @click.option("--fuellings", type=click.IntRange(1, 100_000), help=f"In the virtual world. [default: {Sizes().fuellings}]")
 @click.option("--cards", type=click.IntRange(1_000, 10_000_000), help=f"The largest list. [default: {max(Sizes().cards)}]")
 @click.option("--unsent", type=click.IntRange(1, 49_000), help=f"Sales that wait for the host. [default: {Sizes().unsent}]")
@@ -72,7 +79,7 @@ def main(parts: tuple[str, ...], quick: bool, out: Path, **given: Any) -> None:
     beside the figures: others' work makes them worse, never better.
     """
     sizes = QUICK if quick else Sizes()
-    wanted = {name: value for name, value in given.items() if value is not None}
+    wanted = {name: value for name, value in given.items() if value not in (None, ())}
     if "cards" in wanted:
         most = wanted["cards"]
         wanted["cards"] = (*(size for size in sizes.cards if size < most), most)
@@ -113,6 +120,7 @@ class Run:
         self._parts: dict[str, Callable[[], list[Figure]]] = {
             "rig": self._rig,
             "media": self._media,
+            "lines": self._lines,
             "virtual": self._virtual,
             "decisions": self._decisions,
             "lists": self._lists,
@@ -162,6 +170,11 @@ class Run:
 
     def _media(self) -> list[Figure]:
         return media.measure(self.sizes.presentations, self.sizes.presses, click.echo)
+
+    def _lines(self) -> list[Figure]:
+        sizes = self.sizes
+        wanted = lines.Sizes(sizes.positions, sizes.idle_s, sizes.fuelling, sizes.lifts, sizes.minutes, max(1_000, max(sizes.cards) // 5))
+        return lines.measure(_made(self.folder / "lines"), wanted, click.echo)
 
     def _virtual(self) -> list[Figure]:
         click.echo(f"{self.sizes.fuellings} fuellings in the virtual world")

@@ -42,7 +42,7 @@ ROUNDS = 8
 CARD = "04A1B2C3D4{:04X}"
 MIXED = (8, 4)
 """DART and AZT positions of the run with an import and an upload."""
-CARDS, UNSENT = 200_000, 15_000
+UNSENT, UNSENT_A_MINUTE = 20_000, 4_000
 CALL_DELAY_MS = 1_000
 """The host takes so long for each call, so that the upload lasts."""
 BAR_ROUND, BAR_BEYOND_MS, BAR_IDLE = 1.15, 50, 3
@@ -257,12 +257,9 @@ def _available(station: Station, fp: int) -> bool:
 # --- answers missed ---------------------------------------------------------------------------------------------------------------
 
 
-def missed(folder: Path, minutes: float, sizes: tuple[int, int], tell: Callable[[str], None]) -> list[Figure]:
-    """Both lines are polled while the terminal uploads a long queue and a card list is imported over and over on the same disk.
-
-    ``sizes``: cards of the list, sales of the queue.
-    """
-    cards, unsent = sizes
+def missed(folder: Path, minutes: float, cards: int, tell: Callable[[str], None]) -> list[Figure]:
+    """Both lines are polled while the terminal uploads a long queue and a list of so many cards is imported over and over on that disk."""
+    unsent = min(UNSENT, 300 + round(UNSENT_A_MINUTE * minutes))
     tell(f"{minutes:g} minutes of polling with {unsent:,} sales to upload and a list of {cards:,} cards imported over and over")
     state = folder / "state"
     state.mkdir(parents=True)
@@ -343,7 +340,7 @@ def measure(folder: Path, sizes: Sizes, tell: Callable[[str], None]) -> list[Fig
     if sizes.lifts:
         found.append(lifts(sizes.fuelling, sizes.lifts, tell))
     if sizes.minutes:
-        found += missed(folder, sizes.minutes, (sizes.cards, sizes.unsent), tell)
+        found += missed(folder, sizes.minutes, sizes.cards, tell)
     return found
 
 
@@ -356,5 +353,4 @@ class Sizes:
     fuelling: int = BUSY_POSITIONS
     lifts: int = 40
     minutes: float = 2.0
-    cards: int = CARDS
-    unsent: int = UNSENT
+    cards: int = 200_000

@@ -38,7 +38,7 @@ def kills(kills: int, seed: int, jobs: int) -> None:
     """SIGKILL at random moments under load; then the three books, the numbers and the chain."""
     began = time.monotonic()
     done: list[killing.Report] = []
-    for report in _campaigns(kills, seed, jobs):
+    for report in campaigns(kills, seed, jobs):
         done.append(report)
         words = report.wrong or "the books agree"
         click.echo(f"seed {report.seed}: {report.kills} kills, {report.fuellings} fuellings in {report.seconds:.0f} s: {words}")
@@ -56,7 +56,8 @@ def kills(kills: int, seed: int, jobs: int) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _campaigns(kills: int, seed: int, jobs: int) -> Iterator[killing.Report]:
+def campaigns(kills: int, seed: int, jobs: int) -> Iterator[killing.Report]:
+    """So many kills, in campaigns side by side; each report as it comes."""
     pieces = [min(A_CAMPAIGN, kills - first) for first in range(0, kills, A_CAMPAIGN)]
     with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         try:

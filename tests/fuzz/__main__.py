@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from tests.fuzz.guided import run_guided
 from tests.fuzz.hunt import FOLDER, Finding, Tally, hunt, kept, outcome, watched
 from tests.fuzz.surface import ROOT
 from tests.fuzz.surfaces import SURFACES
@@ -21,13 +24,17 @@ Examples:
   python -m tests.fuzz --play build/fuzz/dart-line-0123456789ab.bin""",
 )
 @click.option("--surface", "names", multiple=True, type=click.Choice(sorted(SURFACES)), help="Only this one; may be given more than once.")
-@click.option("--inputs", type=click.IntRange(1), default=100_000, show_default=True, help="How many for each; slow ones get a part of it.")
+@click.option("--inputs", type=click.IntRange(1), default=100_000, show_default=True, help="How many for each.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed makes the same inputs.")
+@click.option("--engine", type=click.Choice(["dice", "atheris"]), default="dice", help="atheris: guided by coverage.")
 @click.option("--play", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Instead: one kept input once more.")
-def main(names: tuple[str, ...], inputs: int, seed: int, play: Path | None) -> None:
+def main(names: tuple[str, ...], inputs: int, seed: int, engine: str, play: Path | None) -> None:
     """Seeded inputs, golden ones changed and junk, through the product's own readers and line masters, in this process."""
     try:
-        sys.exit(_again(play) if play is not None else _all(names or tuple(SURFACES), inputs, seed))
+        if play is not None:
+            sys.exit(_again(play))
+        every = _guided if engine == "atheris" else _all
+        sys.exit(every(names or tuple(SURFACES), inputs, seed))
     except KeyboardInterrupt:
         click.echo("\nStopped.", err=True)
         sys.exit(2)
@@ -38,7 +45,7 @@ def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
     click.echo(f"{'surface':{width}} {'inputs':>8} {'refused':>8} {'accepted':>8} {'slowest ms':>10} {'s':>7}")
     findings: list[Finding] = []
     for name in names:
-        tally = hunt(SURFACES[name], max(1, inputs // SURFACES[name].share), seed, _progress(name))
+        tally = hunt(SURFACES[name], inputs, seed, _progress(name))
         click.echo(_row(tally, width))
         if tally.finding is not None:
             findings.append(kept(tally.finding))
@@ -46,6 +53,25 @@ def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
     if not findings:
         click.echo(f"Nothing broke (seed {seed}).")
     return 1 if findings else 0
+
+
+def _guided(names: tuple[str, ...], inputs: int, seed: int) -> int:
+    """Each surface in a process of its own, because the guide ends its process."""
+    if importlib.util.find_spec("atheris") is None:
+        click.echo("Atheris is not installed; it is no part of the locked packages. Once: .venv/bin/python -m pip install atheris", err=True)
+        return 2
+    width, broken = max(map(len, names)), 0
+    for name in names:
+        began = time.monotonic()
+        done = run_guided(name, inputs, seed)
+        covered = f"{done.covered} edges" if done.covered else "no figure"
+        click.echo(f"{name:{width}} {inputs:8} {covered:>12} {time.monotonic() - began:7.1f} s")
+        if done.why:
+            broken = 1
+            click.echo(f"  BROKEN  {done.why}")
+    if not broken:
+        click.echo(f"Nothing broke (seed {seed}, guided by coverage).")
+    return broken
 
 
 def _row(tally: Tally, width: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import struct
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -17,8 +19,14 @@ from drivers.badge.reader_rules import check_port_path, chip_timeout
 from drivers.badge.sun import SunLayout, SunRefused, has_parameters, verify_text
 from drivers.badge.uid import MAX_NUMBER_LENGTH, BadgeFamily, BadgeRefused, NumberProfile, badge_number, classify, first_link, full_ats
 from drivers.smartcard.apdu import ApduError, Command, Done, Exchange, Send, parse_response
+from drivers.smartcard.certificate import FleetAuthority
+from drivers.smartcard.emv import EmvDialogue
 from drivers.smartcard.fleet import CardRefused, ChipKey, FleetCard, FleetDialogue
 from drivers.smartcard.tlv import Tlv, TlvError, encode, find, parse
+from hal_sim.smartcard.card import BankCard, Habits
+from terminal.core.card_table import is_bank_name
+from terminal.store import tpm_codec as codec
+from terminal.store.tpm_codec import TpmError
 from tests.drivers.small_badge import SmallBadge
 from tests.fuzz.surface import Script, Surface, demand, golden, junk, mutated
 
@@ -260,6 +268,81 @@ def fleet(data: bytes) -> bool:
     return False
 
 
+def certified(data: bytes) -> bool:
+    """A card with a certificate and somebody in between: its number with the golden proof, or nothing."""
+    script = Script(data)
+    authority, answers, number, challenge, now = _certified_card()
+    dialogue = FleetDialogue(False, None, challenge, authority, now)
+    wire = dialogue.start()
+    for _ in range(ROUNDS * 20):
+        step = dialogue.receive(spoilt(script, answers.get(wire[:4], b"\x6d\x00")))
+        if isinstance(step, FleetCard):
+            demand(step.certified and step.number == number, "something was proven that the card does not hold")
+            return True
+        wire = step
+    demand(False, "the conversation has no end")
+    return False
+
+
+@cache
+def _certified_card() -> tuple[FleetAuthority, dict[bytes, bytes], str, bytes, int]:
+    said = golden("chip-card.frames.toml")
+    card, own = said["card"], said["certified"]
+    certificate = bytes.fromhex(own["certificate"])
+    answers = {
+        bytes.fromhex("00A40400"): b"\x90\x00",
+        bytes.fromhex("00B08100"): bytes.fromhex(own["identity"]) + b"\x90\x00",
+        bytes.fromhex("00B08200"): certificate[:256] + b"\x90\x00",
+        bytes.fromhex("00B00100"): certificate[256:] + b"\x90\x00",
+        bytes.fromhex("00880180"): bytes.fromhex(own["proof"]) + b"\x90\x00",
+    }
+    return FleetAuthority(own["authority"].encode()), answers, card["number"], bytes.fromhex(card["challenge"]), own["at_utc_ms"]
+
+
+def bank(data: bytes) -> bool:
+    """A bank card and somebody in between: a token, never a number, and no command but those that read."""
+    script = Script(data)
+    card = BankCard("4111111111111111", Habits(), directory=bool(script.byte() & 1))
+    dialogue = EmvDialogue(False, lambda number: hashlib.sha256(number.encode()).hexdigest()[:32])
+    wire = dialogue.start()
+    for _ in range(400):
+        demand(wire[1] in (0xA4, 0xA8, 0xB2, 0xC0), "a command that does not only read")
+        step = dialogue.receive(spoilt(script, card.apdu(wire)))
+        if isinstance(step, FleetCard):
+            demand(is_bank_name(step.number) and not step.proven, "another name than that of a bank card")
+            return True
+        wire = step
+    demand(False, "the conversation has no end")
+    return False
+
+
+def tpm(data: bytes) -> bool:
+    """Answers of a TPM."""
+    body = codec.checked(data)
+    for read in (codec.handle_of, codec.hmac_of, codec.counter_of):
+        try:
+            read(body)
+        except TpmError:
+            continue
+    return True
+
+
+_TPM_ANSWERS = (
+    bytes.fromhex("80010000000E00000000") + b"\x80\x00\x00\x01",
+    struct.pack(">HIIIH", 0x8002, 53, 0, 34, 32) + bytes(range(32)) + bytes.fromhex("0000010000"),
+    struct.pack(">HIIIHQ", 0x8002, 29, 0, 10, 8, 7) + bytes.fromhex("0000010000"),
+    bytes.fromhex("80010000000A0000018B"),
+)
+
+
+def a_tpm_answer(dice: Random) -> bytes:
+    """An answer, changed, mostly with the length that it has."""
+    text = bytearray(mutated(dice, dice.choice(_TPM_ANSWERS)))
+    if len(text) >= 6 and dice.random() < 0.8:
+        text[2:6] = len(text).to_bytes(4, "big")
+    return bytes(text)
+
+
 def apdu(data: bytes) -> bool:
     """One command up to its last answer."""
     script = Script(data)
@@ -311,6 +394,9 @@ SURFACES = (
     Surface("badge-chip", "frames of the PN532", a_frame, chip),
     Surface("badge-port", "names of ports", a_port, port, (ValueError,)),
     Surface("chip-card", "answers of a fleet's chip card", talk, fleet, (CardRefused,)),
+    Surface("chip-certificate", "answers of a chip card with a certificate", talk, certified, (CardRefused,)),
+    Surface("chip-bank", "answers of a bank card", talk, bank, (CardRefused,)),
+    Surface("tpm", "answers of a TPM", a_tpm_answer, tpm, (TpmError,)),
     Surface("chip-apdu", "answers to one command", talk, apdu, (ApduError,)),
     Surface("chip-tlv", "BER-TLV", a_tlv, tlv, (TlvError,)),
 )

@@ -82,6 +82,6 @@ def a_case(dice: Random) -> bytes:
 
 
 SURFACES = (
-    Surface("config", "the configuration", a_configuration, configuration, (ConfigError,), share=4),
+    Surface("config", "the configuration", a_configuration, configuration, (ConfigError,)),
     Surface("explain", "cases for explain", a_case, case, (CaseError,)),
 )

@@ -21,7 +21,7 @@ class Surface:
     """One place where bytes of others come in.
 
     ``make`` draws an input; ``feed`` gives it to the product: True when it was taken, False when it was left aside without an error.
-    ``refusals`` are the errors that the code says it raises; every other one is a finding. ``share``: one input of so many is enough.
+    ``refusals`` are the errors that the code says it raises; every other one is a finding.
     ``unit``: bytes that belong together, taken out together when an input is made small.
     """
 
@@ -30,7 +30,6 @@ class Surface:
     make: Callable[[Random], bytes]
     feed: Callable[[bytes], bool]
     refusals: tuple[type[Exception], ...] = ()
-    share: int = 1
     unit: int = 1
 
 

@@ -95,7 +95,9 @@ def _let_in(world: RigWorld) -> None:
     world.present_badge(BADGE)
     assert world.wait(lambda: world.asked() == "PIN", 5_000), world.screens()[-3:]
     world.enter_pin("0000")
-    assert world.wait(lambda: "encore" in world.screens()[-1].lower() or "essai" in world.screens()[-1].lower(), 5_000), world.screens()[-3:]
+    assert world.wait(lambda: "encore" in world.screens()[-1].lower() or "essai" in world.screens()[-1].lower(), 5_000), world.screens()[
+        -3:
+    ]
     world.enter_pin(PIN)
     assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000), world.screens()[-3:]
     world.cancel()

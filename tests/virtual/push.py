@@ -107,7 +107,7 @@ class VirtualPush:
                 return  # the stream was cut with this on its way
             self._backoff.worked()
             listener.feed(text)
-            if listener.last_event is not None:
+            if listener is self._listener and listener.last_event is not None:  # else the program ended while it took this
                 self._last_event = listener.last_event
 
         self._later(TRAVEL_MS, arrive)

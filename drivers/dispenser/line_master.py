@@ -1,0 +1,30 @@
+"""What every line master can do, whatever its protocol; the thread, the hand tool and the tests know it by this alone."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drivers.commands import PumpCommand
+from drivers.events import DeviceEvent
+
+
+class LineMaster(Protocol):
+    """The sans-IO side of a pump line. Times are milliseconds."""
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Take bytes that arrived at ``now``."""
+
+    def next_transmission(self, now: int) -> bytes | None:
+        """What to send now."""
+
+    def next_wakeup(self) -> int | None:
+        """When to ask again if no bytes come."""
+
+    def submit(self, command: PumpCommand, now: int) -> None:
+        """Take a command."""
+
+    def take_events(self) -> list[DeviceEvent]:
+        """What happened since the last call."""
+
+    def port_lost(self, why: str, now: int) -> None:
+        """The port is gone; survey everything when it is back."""
