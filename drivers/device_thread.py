@@ -129,7 +129,7 @@ class DeviceThread(ABC):
                 self.serve()
                 why = ""
             except Exception as error:  # noqa: BLE001 - top of the device thread: whatever fails is the device's loss
-                why = _NUMBERS.sub("****", f"{type(error).__name__}: {error}")
+                why = fault_text(error)
                 if why != self._last_failure:  # the very same again: a missing device must not fill the log
                     self.log.exception("%s failed", self.name)
                 self._last_failure = why
@@ -139,6 +139,21 @@ class DeviceThread(ABC):
             if not self.stopping:
                 self.pause(self._pause_ms)
                 self._pause_ms = min(self._pause_ms * 2, self._longest_pause_ms)
+
+
+def fault_text(error: Exception) -> str:
+    """What may be told of a failure: the words of our own faults and of the operating system, with all that may be a number masked.
+
+    Of every other error only its name and place: a library's words may repeat what it was given, and that may be a track.
+    """
+    name = type(error).__name__
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] == __package__:
+        return _NUMBERS.sub("****", f"{name}: {error}")
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
+    return f"{name}{place}"
 
 
 def _name_thread(name: str) -> None:

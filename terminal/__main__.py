@@ -15,6 +15,7 @@ from terminal.order_command import acknowledge, reset_emergency_stop, stop_point
 from terminal.pin_key_command import load_pin_key
 from terminal.pump_command import pump
 from terminal.runtime import logs
+from terminal.runtime.no_core import forbid_core_files
 from terminal.store.ledger import LedgerError, StorageFailed
 from terminal.store.past import NotFound
 
@@ -104,6 +105,7 @@ def run_command(path: Path) -> None:
 
     config = _load(path)
     logs.start()
+    forbid_core_files()
     try:
         app.run(config)
     except (ConfigError, LedgerError) as error:

@@ -47,10 +47,10 @@ from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
 from terminal.store.card_file import CardFileError
 from terminal.store.card_import import ImportProcess
+from terminal.store.care import LedgerCare
 from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
-from terminal.store.opening import open_ledger
 from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.recovery import cards_file, recover
 from terminal.store.tpm import TpmError
@@ -77,9 +77,8 @@ class Terminal:
         self.clock = clock
         self.inbox = inbox
         self.state_dir = Path(config.terminal.state_dir)
-        self.room = DiskRoom(self.state_dir, config.storage.reserve_mib << 20, own_disk=config.storage.own_disk)
-        self.suspected: set[str] = set()
         self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
+        self.care = _care(config, self.lane.encode)
         self.vault = _vault(config)
         self.lists = LiveLists(self.state_dir, layered=self.vault.tpm is not None)
         endpoint = _endpoint(config)
@@ -139,14 +138,13 @@ class Terminal:
             except CardFileError as error:
                 LOG.warning("event=CardFileUnreadable why=%r", str(error))
                 self.inbox.post(ListsRefused(f"cards: {error}"))
-        self.room.ready()  # makes its ballast now, not in a driver's time
         site = Site(
             self.config.site(version()),
             known,
             boot=boot,
             lists=self.lists,
             vault=self.vault,
-            storage=self.room,
+            storage=self.care.room,
         )
         engine = Engine(site, ledger, self)
         engine.committed = _log
@@ -158,12 +156,17 @@ class Terminal:
         def between_steps(now: Instant) -> None:
             store.beat(now)
             status.update(site, now)
+            self.care.look(now)
             self._utc_ms = site.desk.clock.known_utc(now)
             trusted = site.desk.clock.state(now) is ClockState.TRUSTED
             self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate)
             self.orders.answer(site.orders.take_answers())
 
-        loop.run(engine, self.inbox, self.clock, notifier, between_steps)
+        self.care.begin(ledger, self.clock.instant())
+        try:
+            loop.run(engine, self.inbox, self.clock, notifier, between_steps)
+        finally:
+            self.care.end()
 
     def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
@@ -300,7 +303,7 @@ def run(config: Config) -> None:
             stop.asked = True
         except StorageFailed as error:
             why = str(error)
-            if terminal.room.give():
+            if terminal.care.room.give():
                 LOG.error("event=BallastGiven why=%r", why)  # what runs is recorded in its place, nothing new is sold
             else:
                 stop.asked = stop.asked or not terminal.wait_for_storage(why, notifier, status)
@@ -314,25 +317,20 @@ def _look_at_ledger(config: Config) -> None:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
     terminal = config.terminal
     try:
-        _open(config, Lane(terminal.id, terminal.site, terminal.currency)).close()
+        _care(config, Lane(terminal.id, terminal.site, terminal.currency).encode).open().close()
     except StorageFailed as error:
         LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
 
 
-def _open(config: Config, lane: Lane) -> Ledger:
-    state_dir = Path(config.terminal.state_dir)
-    missing = DiskRoom(state_dir, 0, own_disk=config.storage.own_disk).missing()
-    if missing is not None:
-        raise StorageFailed(missing)
-    return open_ledger(state_dir / "ledger.db", _backups(config), lane.encode)
-
-
-def _backups(config: Config) -> Path:
-    return Path(config.storage.backup_dir or Path(config.terminal.state_dir) / "backup")
+def _care(config: Config, encode: Callable[[SaleMessage], bytes]) -> LedgerCare:
+    state_dir, storage = Path(config.terminal.state_dir), config.storage
+    room = DiskRoom(state_dir, storage.reserve_mib << 20, own_disk=storage.own_disk)
+    backups = Path(storage.backup_dir) if storage.backup_dir else state_dir / "backup"
+    return LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode)
 
 
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile) -> None:
-    ledger = _open(terminal.config, terminal.lane)
+    ledger = terminal.care.open()
     try:
         ledger.probe()
         terminal.serve(ledger, boot, notifier, status)

@@ -16,7 +16,6 @@ import msgspec
 
 from terminal.badge_tables import BadgeProfileTable, badge_problems
 from terminal.config_tables import (
-    AS_USUAL,
     EmergencyStopTable,
     FuellingPointTable,
     HostTable,
@@ -41,7 +40,9 @@ from terminal.core.site import SiteConfig
 from terminal.core.teller import SiteRules
 from terminal.core.texts import LANGUAGES
 from terminal.core.windows import UnknownZone, zone_of
+from terminal.pump_profiles import AuthorizeWhen, PumpProfile, profile_named, profile_problems
 from terminal.pump_protocols import PROTOCOLS, PumpProtocol
+from terminal.pump_tables import addresses_of, point_profile_problems, with_profiles
 
 CODE_PAGES = ("iso-8859-1", "cp1251")
 CYRILLIC = ("uk",)
@@ -82,17 +83,13 @@ class Config(Table, frozen=True):
     times: TimesTable = TimesTable()
     storage: StorageTable = StorageTable()
     badge_profile: tuple[BadgeProfileTable, ...] = ()
+    pump_profile: tuple[PumpProfile, ...] = ()
     emergency_stop: EmergencyStopTable | None = None
 
     def __post_init__(self) -> None:
-        """Decimals of prices that are not written are those of the point's protocol."""
-        usual = {line.name: PROTOCOLS[line.protocol].price_decimals for line in self.line if line.protocol in PROTOCOLS}
-        points = tuple(
-            msgspec.structs.replace(point, price_decimals=usual.get(point.line, PROTOCOLS["dart"].price_decimals))
-            if point.price_decimals == AS_USUAL
-            else point
-            for point in self.fuelling_point
-        )
+        """What is not written of lines and points is that of their profiles and protocols."""
+        lines, points = with_profiles(self.line, self.fuelling_point, self.pump_profile)
+        msgspec.structs.force_setattr(self, "line", lines)
         msgspec.structs.force_setattr(self, "fuelling_point", points)
 
     @property
@@ -137,6 +134,8 @@ class Config(Table, frozen=True):
                 point.minimum_ml,
                 point.price_decimals,
                 _digits(self, point),
+                point.resolution_ml,
+                point.authorize is AuthorizeWhen.BEFORE_LIFT,
             )
             for point in self.fuelling_point
         )
@@ -207,7 +206,7 @@ def _plain(text: str) -> str:
 
 def _problems(config: Config) -> list[str]:
     found = [*_terminal_problems(config), *_line_problems(config), *_point_problems(config), *_side_problems(config)]
-    return found + badge_problems(config.badge_profile, config.keys) + _bank_problems(config)
+    return found + badge_problems(config.badge_profile, config.keys) + _bank_problems(config) + profile_problems(config.pump_profile)
 
 
 def _terminal_problems(config: Config) -> list[str]:
@@ -256,7 +255,8 @@ def _line_problems(config: Config) -> list[str]:
 def _point_problems(config: Config) -> list[str]:
     lines = {line.name: PROTOCOLS.get(line.protocol) for line in config.line}
     found = _twice("fuelling_point.number", [point.number for point in config.fuelling_point])
-    found += _twice("fuelling_point.address on one line", [(point.line, point.address) for point in config.fuelling_point])
+    taken = [(point.line, address) for point in config.fuelling_point for address in addresses_of(point)]
+    found += _twice("fuelling_point.address on one line", taken)
     for point in config.fuelling_point:
         if point.line not in lines:
             found.append(f"fuelling_point.line: fuelling point {point.number} is on {point.line!r}, and there is no such line")
@@ -269,19 +269,21 @@ def _point_problems(config: Config) -> list[str]:
         protocol = lines.get(point.line)
         if protocol is not None:
             found += _protocol_problems(point, protocol)
+            found += point_profile_problems(point, protocol, config.pump_profile)
     return found
 
 
 def _protocol_problems(point: FuellingPointTable, protocol: PumpProtocol) -> list[str]:
     """What this protocol's heads cannot be."""
     found, title, number = [], protocol.title, point.number
-    if point.address not in protocol.addresses:
-        found.append(f"fuelling_point.address: {point.address} of fuelling point {number}; {title} has {protocol.address_words}")
-    if len(point.nozzles) > protocol.nozzles:
-        found.append(
-            f"fuelling_point.nozzles: {len(point.nozzles)} of fuelling point {number}; an {title} address is one hose, so each further one "
-            "is a fuelling point of its own"
-        )
+    for address, nozzles in addresses_of(point).items():
+        if address not in protocol.addresses:
+            found.append(f"fuelling_point.address: {address} of fuelling point {number}; {title} has {protocol.address_words}")
+        if len(nozzles) > protocol.nozzles:
+            found.append(
+                f"fuelling_point.nozzles: {len(nozzles)} at address {address} of fuelling point {number}; an {title} address is one hose, "
+                "so each further one needs an address of its own"
+            )
     for row in point.nozzles:
         whole, _, part = row.price.partition(".")
         units = whole.lstrip("0") + part.rstrip("0").ljust(point.price_decimals, "0")
@@ -368,7 +370,8 @@ def _twice(what: str, values: list[object] | list[str] | list[int] | list[tuple[
 
 def _digits(config: Config, point: FuellingPointTable) -> int:
     """How many digits of a price this point's head shows."""
-    return next(PROTOCOLS[line.protocol].price_digits for line in config.line if line.name == point.line)
+    protocol = next(PROTOCOLS[line.protocol] for line in config.line if line.name == point.line)
+    return profile_named(point.profile, protocol.name, config.pump_profile).price_digits or protocol.price_digits
 
 
 def _nozzle(row: NozzleTable) -> Nozzle:

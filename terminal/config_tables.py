@@ -12,7 +12,7 @@ from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import ExposureCaps
 from terminal.core.prices import PRICE_JUMP_PERCENT
-from terminal.pump_protocols import PROTOCOLS
+from terminal.pump_profiles import AuthorizeWhen
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
 Millilitre = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
@@ -154,39 +154,33 @@ class StorageTable(Table, frozen=True):
 class LineTable(Table, frozen=True):
     """One serial line with dispensers. Timing in milliseconds, see firmware_notes/dart.md and azt.md.
 
-    What is not written is the protocol's own. ``ack_turn_round_ms`` and ``echo`` are DART's; an AZT line knows its own echo.
+    What is not written is that of its pumps' profiles, once the whole file is read, else the protocol's own. ``ack_turn_round_ms`` and
+    ``echo`` are DART's; an AZT line knows its own echo.
     """
 
     name: Name
     port: Device
     protocol: str = "dart"
-    baudrate: Annotated[int, msgspec.Meta(ge=300, le=115_200)] = 0
-    turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 35
-    ack_turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 5
-    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = 0
-    misses_until_lost: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
-    live_interval_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = 1_000
-    echo: bool = False
-
-    def __post_init__(self) -> None:
-        """A protocol that is not known is the check's to name."""
-        protocol = PROTOCOLS.get(self.protocol)
-        if protocol is not None and not self.baudrate:
-            msgspec.structs.force_setattr(self, "baudrate", protocol.baudrates[0])
-        if protocol is not None and not self.answer_window_ms:
-            msgspec.structs.force_setattr(self, "answer_window_ms", protocol.window_ms)
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=115_200)] = AS_USUAL
+    turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = AS_USUAL
+    ack_turn_round_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = AS_USUAL
+    answer_window_ms: Annotated[int, msgspec.Meta(ge=10, le=5_000)] = AS_USUAL
+    misses_until_lost: Annotated[int, msgspec.Meta(ge=1, le=100)] = AS_USUAL
+    live_interval_ms: Annotated[int, msgspec.Meta(ge=200, le=60_000)] = AS_USUAL
+    echo: bool | None = None
 
 
 class NozzleTable(Table, frozen=True):
-    """A logical nozzle, its product and its price a litre as text."""
+    """A logical nozzle, its product and its price a litre as text. ``address``: where it is not the point's own (AZT hoses, satellites)."""
 
     nozzle: Annotated[int, msgspec.Meta(ge=1, le=15)]
     product: Name
     price: str
+    address: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
 
 
 class FuellingPointTable(Table, frozen=True):
-    """One pump position. ``price_decimals`` that are not written are the protocol's usual ones, once the whole file is read.
+    """One pump position. What is not written is that of its pump profile, else the protocol's own, once the whole file is read.
 
     ``combined_start`` and ``prices_twice`` are DART's, ``dose_readback`` and ``slow_down_ml`` AZT's.
     """
@@ -195,14 +189,17 @@ class FuellingPointTable(Table, frozen=True):
     line: Name
     address: Annotated[int, msgspec.Meta(ge=0, le=255)]
     nozzles: Annotated[tuple[NozzleTable, ...], msgspec.Meta(min_length=1)]
-    minimum_ml: Millilitre = 2_000
-    volume_decimals: Decimals = 2
-    amount_decimals: Decimals = 2
+    profile: Name | None = None
+    minimum_ml: Millilitre = AS_USUAL
+    resolution_ml: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = AS_USUAL
+    authorize: AuthorizeWhen | None = None
+    volume_decimals: Decimals | None = None
+    amount_decimals: Decimals | None = None
     price_decimals: Annotated[int, msgspec.Meta(ge=0, le=4)] = AS_USUAL
-    total_decimals: Decimals = 2
-    combined_start: bool = True
-    prices_twice: bool = False
-    dose_readback: bool = True
+    total_decimals: Decimals | None = None
+    combined_start: bool | None = None
+    prices_twice: bool | None = None
+    dose_readback: bool | None = None
     slow_down_ml: Annotated[int, msgspec.Meta(ge=0, le=9_990)] | None = None
 
 

@@ -9,11 +9,7 @@ from collections.abc import Callable
 
 from drivers.badge.reader_thread import BadgeReader
 from drivers.device_thread import DeviceThread
-from drivers.dispenser.azt import profile as azt
-from drivers.dispenser.azt.line import AztLine
-from drivers.dispenser.dart import profile as dart
-from drivers.dispenser.dart.line import DartLine
-from drivers.dispenser.line_thread import LineMaster, LineThread
+from drivers.dispenser.line_thread import LineThread
 from drivers.display.device import Display
 from drivers.display.lk204 import CodePage
 from drivers.events import EMERGENCY_STOP
@@ -26,7 +22,9 @@ from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import ChipKey
 from terminal.badges import profiles_of
 from terminal.config import Config, ConfigError, resolve
-from terminal.config_tables import FuellingPointTable, KeysTable, LineTable, SideTable
+from terminal.config_tables import KeysTable, LineTable, SideTable
+from terminal.pump_protocols import PROTOCOLS
+from terminal.pump_tables import line_settings, profiles_on, seats_of
 from terminal.store.vault import KeyFileError, read_key
 
 
@@ -65,11 +63,9 @@ class Devices:
             self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
 
     def _add_line(self, table: LineTable, config: Config) -> None:
-        points = [point for point in config.fuelling_point if point.line == table.name]
-        master, port = _LINES[table.protocol](table, points, config.decimals)
-        thread = LineThread(f"line-{table.name}", master, port, self._post, self._clock)
+        thread = pump_line(config, table, self._post, self._clock)
         self.threads.append(thread)
-        self.lines |= {point.number: thread for point in points}
+        self.lines |= {point.number: thread for point in config.fuelling_point if point.line == table.name}
 
     def _add_side(self, side: SideTable) -> None:
         post, clock = self._post, self._clock
@@ -106,6 +102,21 @@ class Devices:
             )
 
 
+def pump_line(config: Config, table: LineTable, post: Callable[[object], None], clock: Callable[[], int]) -> LineThread:
+    """The thread of one pump line with all its fuelling points. Raises ``ValueError`` for bounds of the driver."""
+    points = [point for point in config.fuelling_point if point.line == table.name]
+    protocol, own = PROTOCOLS[table.protocol], config.pump_profile
+    settings = line_settings(table, protocol, profiles_on(points, protocol, own))
+    master = protocol.build(table.name, seats_of(points, protocol, own), settings, config.decimals)
+    return LineThread(f"line-{table.name}", master, serial_port(table), post, clock)
+
+
+def serial_port(table: LineTable) -> SerialPort:
+    """The port of a pump line, as its protocol wants it."""
+    mode = PROTOCOLS[table.protocol].serial
+    return SerialPort(table.port, table.baudrate, mode.parity, bytesize=mode.bytesize, stopbits=mode.stopbits)
+
+
 def _chip_key(keys: KeysTable) -> ChipKey | None:
     if keys.chip is None:
         return None
@@ -125,62 +136,3 @@ def _chip_ca(keys: KeysTable) -> FleetAuthority | None:
         raise ConfigError(f"keys.chip_ca: {path}: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"keys.chip_ca: {path}: {error}") from error
-
-
-# --- pump lines: one builder a protocol -----------------------------------------------------------------------------------------------
-
-
-def _dart(table: LineTable, points: list[FuellingPointTable], currency_decimals: int) -> tuple[LineMaster, SerialPort]:
-    positions = [
-        dart.PositionProfile(
-            point.number,
-            point.address,
-            point.volume_decimals,
-            point.amount_decimals,
-            point.price_decimals,
-            point.total_decimals,
-            currency_decimals,
-            point.combined_start,
-            prices_twice=point.prices_twice,
-        )
-        for point in points
-    ]
-    profile = dart.LineProfile(
-        baudrate=table.baudrate,
-        turn_round_ms=table.turn_round_ms,
-        ack_turn_round_ms=table.ack_turn_round_ms,
-        answer_window_ms=table.answer_window_ms,
-        misses_until_lost=table.misses_until_lost,
-        live_interval_ms=table.live_interval_ms,
-        echo=table.echo,
-    )
-    return DartLine(table.name, positions, profile), SerialPort(table.port, table.baudrate, "O")
-
-
-def _azt(table: LineTable, points: list[FuellingPointTable], currency_decimals: int) -> tuple[LineMaster, SerialPort]:
-    positions = [
-        azt.PositionProfile(
-            point.number,
-            point.address,
-            point.nozzles[0].nozzle,
-            point.volume_decimals,
-            point.amount_decimals,
-            point.price_decimals,
-            point.total_decimals,
-            currency_decimals,
-            slow_down_ml=point.slow_down_ml,
-            dose_readback=point.dose_readback,
-        )
-        for point in points
-    ]
-    profile = azt.LineProfile(
-        baudrate=table.baudrate,
-        turn_round_ms=table.turn_round_ms,
-        answer_window_ms=table.answer_window_ms,
-        misses_until_lost=table.misses_until_lost,
-        live_interval_ms=table.live_interval_ms,
-    )
-    return AztLine(table.name, positions, profile), SerialPort(table.port, table.baudrate, "E", bytesize=7, stopbits=2)
-
-
-_LINES: dict[str, Callable[[LineTable, list[FuellingPointTable], int], tuple[LineMaster, SerialPort]]] = {"dart": _dart, "azt": _azt}

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from terminal.pump_protocols import PROTOCOLS
 from terminal.pump_tool import Hand, Head, NoAnswer, PortLost, event_fields, listen
 from terminal.runtime.clock import SystemClock
 
@@ -39,11 +40,12 @@ _PLACES = ("volume", "amount", "price", "total")
 
 
 @click.group(short_help="A technician's hand tool: ask one head, or listen to its line.")
-@click.option("--protocol", required=True, type=click.Choice(("dart", "azt")))
+@click.option("--protocol", required=True, type=click.Choice(tuple(PROTOCOLS)))
 @click.option("--port", required=True, metavar="PATH", help="The line's serial port, such as /dev/ttyUSB0.")
 @click.option("--address", type=_Address(), help="DART 0x50...0x6F (0x50), AZT 1...225 (1).")
 @click.option("--nozzles", type=click.IntRange(1, 15), default=1, show_default=True, help="How many nozzles the DART position has.")
 @click.option("--speed", type=int, help="Baud: DART 9600 or 19200, AZT 4800 or 9600; the first is taken.")
+@click.option("--profile", metavar="NAME", help="A pump profile that comes with the program, as in terminal.toml.")
 @click.option("--echo", is_flag=True, help="DART: the adapter hears its own transmissions.")
 @click.option("--currency-decimals", type=click.IntRange(0, 4), default=2, show_default=True, help="Of the site's currency.")
 @click.option("--volume-decimals", type=click.IntRange(0, 3), help="Of the head, as in terminal.toml; else the protocol's usual ones.")

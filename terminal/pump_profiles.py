@@ -1,8 +1,8 @@
 """Pump profiles: what differs between makes of dispensers, in TOML. Those that come with the program are in ``pump_profiles.toml``.
 
-A profile has two kinds of keys: the terminal's own, and under ``head`` and ``line`` the settings that its protocol's driver knows. A key that
-nobody knows is refused. What ``[[fuelling_point]]`` or ``[[line]]`` says itself goes before the profile. (firmware_notes/adding-a-protocol.md;
-reference dispenser-protocols 8, rule 6.)
+A profile has two kinds of keys: the terminal's own, and under ``head`` and ``line`` the settings that its protocol's driver knows. A key
+that nobody knows is refused. What ``[[fuelling_point]]`` or ``[[line]]`` says itself goes before the profile.
+(firmware_notes/pump-profiles.md; reference dispenser-protocols 8, rule 6.)
 """
 
 from __future__ import annotations

@@ -83,7 +83,8 @@ def _master(head: Head) -> LineMaster:
     if wrong:
         raise ValueError("; ".join(wrong))
     if head.nozzles > protocol.nozzles:
-        raise ValueError(f"an {protocol.title} address has at most {protocol.nozzles} nozzle{'s' if protocol.nozzles > 1 else ''}")
+        most = "one nozzle" if protocol.nozzles == 1 else f"at most {protocol.nozzles} nozzles"
+        raise ValueError(f"an {protocol.title} address has {most}")
     return protocol.build("hand", [Seat(FP, head.at(), tuple(range(1, head.nozzles + 1)), settings)], line, head.currency_decimals)
 
 

@@ -90,8 +90,8 @@ def test_the_examples_defaults_are_the_defaults() -> None:
     for without_default in ("terminal_cap_minor", "restricted_products", "list_next", "chip", "stripe_reader", "card_reader", *caps):
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
-    assert len(spoken["times"]) == 7
-    assert len(spoken["policy"]) == 8
+    assert len(spoken["times"]) == 8
+    assert len(spoken["policy"]) == 9
     assert msgspec.convert(spoken, Config) == load(EXAMPLE)
 
 
@@ -133,7 +133,7 @@ def test_what_the_drivers_know_is_what_is_allowed() -> None:
     for name, profiles, frames in (("dart", dart, dart_frames), ("azt", azt, azt_frames)):
         protocol = PROTOCOLS[name]
         assert (protocol.addresses[0], protocol.addresses[-1]) == (frames.FIRST_ADDRESS, frames.LAST_ADDRESS)
-        line, profile = LineTable("a", "/dev/a", name), profiles.LineProfile()
+        line, profile = with_profiles([LineTable("a", "/dev/a", name)], [], [])[0][0], profiles.LineProfile()
         for setting in names:
             assert getattr(line, setting) == getattr(profile, setting, getattr(line, setting)), setting
         assert profiles.PositionProfile(1, protocol.addresses[0]).price_decimals == protocol.price_decimals

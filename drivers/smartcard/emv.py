@@ -113,7 +113,8 @@ class EmvDialogue:
     def _selected(self, data: bytes, status: int) -> bytes | FleetCard:
         if status != _OK:
             return self._try(self._applications)
-        wishes = find_all(find_all(find(parse(data), _FCI).children, _PROPRIETARY)[0].children, _PDOL) if data else ()
+        own = find_all(find(parse(data), _FCI).children, _PROPRIETARY) if data else ()
+        wishes = find_all(own[0].children, _PDOL) if own else ()
         size = sum(_lengths(wishes[0].value)) if wishes else 0
         if size > OPTIONS_MAX:
             raise CardRefused(_STRANGER)

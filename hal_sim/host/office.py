@@ -132,7 +132,7 @@ def _new_price(args: Arguments) -> Fields:
     fields: Fields = {"product": _filled(args, "product"), "price": args.whole("price", high=10**9)}
     for name in ("fuelling_point", "nozzle", "starts_at_ms", "version"):
         if args.has(name):
-            fields[name] = args.whole(name, low=1)
+            fields[name] = args.whole(name, low=1, high=2**53 - 1)
     if "nozzle" in fields and "fuelling_point" not in fields:
         raise Refused("a nozzle is one of a fuelling point, which is named too")
     return fields | {"confirm_jump": args.flag("confirm_jump", False), "checked": args.flag("checked", True)}

@@ -2,7 +2,7 @@
 
 Whoever tells of it first (a head's alarm, an input), it is one fault of the whole site. While the fault is on nothing is released, what
 waits is taken back, what flows is told to stop besides and is completed from its pump's record. The fault is in the ledger, so a restart
-changes nothing; only a person ends it. (features.md F34; decision 0010.)
+changes nothing; only a person ends it. (features.md F34; decision 0011.)
 """
 
 from __future__ import annotations

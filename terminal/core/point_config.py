@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -32,6 +33,8 @@ class PointConfig:
     """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing.
 
     The nozzles' prices are those in force. ``price_decimals`` and ``price_digits``: what its head can show of one.
+    ``resolution_ml``: so far totaliser and fill may be apart, the totaliser's smallest step. ``before_lift``: it is released before the
+    nozzle is lifted, where the sale may use only one.
     """
 
     number: int
@@ -39,6 +42,8 @@ class PointConfig:
     minimum_ml: int = 2000
     price_decimals: int = 4
     price_digits: int = 8
+    resolution_ml: int = 10
+    before_lift: bool = False
 
     @property
     def prices(self) -> tuple[int, ...]:
@@ -48,6 +53,10 @@ class PointConfig:
     def price(self, number: int) -> int | None:
         """The unit price of a logical nozzle; None when there is none of that number."""
         return next((nozzle.price for nozzle in self.nozzles if nozzle.nozzle == number), None)
+
+    def to_release(self, nozzle_out: int | None, usable: Sequence[int]) -> int | None:
+        """The nozzle to release now: the one that is out, else the only one of ``usable`` at a point that is released before the lift."""
+        return usable[0] if nozzle_out is None and self.before_lift and len(usable) == 1 else nozzle_out
 
     def release(self, nozzle: int, allowed: Allowed) -> AuthorizeFuellingPoint:
         """The command that releases one nozzle for what is allowed, by the tighter of volume and money."""

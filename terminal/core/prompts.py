@@ -145,4 +145,6 @@ def prompt_key(session: CustomerSession, event: KeyPressed, at: Instant) -> None
 
 def _screen(session: CustomerSession) -> Screen:
     found = PromptDesk.open_prompt(session)
+    if found is not None and found[0] == PROVER:
+        return Screen.PROVER
     return Screen.NUMBER if found is None else PROMPT_SCREENS.get(found[0], Screen.NUMBER)

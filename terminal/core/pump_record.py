@@ -127,7 +127,7 @@ def settle(point: FuellingPoint, record: PumpRecord, sale: Sale | None) -> None:
 
 
 def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: int, start: int, price: int, now: int) -> None:
-    moved = now - start
+    moved, slack = now - start, point.config.resolution_ml
     volume, amount = record.volume_ml, record.amount_minor
     if moved < 0 and not volume:
         # No record, or that of an exchanged head, and a totaliser that is not the same any more: neither witness saw this fill, so nobody
@@ -136,12 +136,12 @@ def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: i
         return
     if volume is None or amount is None:
         volume, amount = moved, cost_of(moved, price, point.decimals)
-    elif volume == 0 and moved > 0:
+    elif volume == 0 and moved > slack - RESOLUTION_ML:  # a coarse totaliser may step over what an earlier fill left
         volume, amount = moved, cost_of(moved, price, point.decimals)
         point.end = EndCause.FAULT
-    elif moved == 0 and volume > RESOLUTION_ML:
+    elif moved == 0 and volume > slack:
         volume, amount = 0, 0  # the totaliser denies it: a record left over from before
-    elif abs(moved - volume) > RESOLUTION_ML:
+    elif abs(moved - volume) > slack:
         point.desk.raise_fault(FaultCode.PUMP_RECORD_MISMATCH, point.subject, f"sale {sale.id}: fill {volume} ml, totaliser {moved} ml")
     if not _fits(volume, amount, price, point.decimals):
         ours = cost_of(volume, price, point.decimals)
@@ -151,7 +151,7 @@ def _settle_sale(point: FuellingPoint, record: PumpRecord, sale: Sale, nozzle: i
     if volume > 0:
         if moved >= 0:
             # What the sale explains is off the books; a rest shows up as a difference in ``_reconcile``.
-            point.totals[nozzle] = now if abs(moved - volume) <= RESOLUTION_ML else min(now, start + volume)
+            point.totals[nozzle] = now if abs(moved - volume) <= slack else min(now, start + volume)
         # The sale carries the reading itself: whatever the order of a commit's rows, the ledger's last total is then the pump's.
         point.desk.tell(FillRecorded(sale.id, volume, amount, now, point.end))
     else:

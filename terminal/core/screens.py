@@ -39,12 +39,7 @@ class Screen(Enum):
     DEVIATION = "DEVIATION"
 
 
-PROMPT_SCREENS: dict[str, Screen] = {
-    "ODOMETER": Screen.ODOMETER,
-    "VEHICLE": Screen.VEHICLE,
-    "DRIVER": Screen.DRIVER,
-    "PROVER": Screen.PROVER,
-}
+PROMPT_SCREENS: dict[str, Screen] = {"ODOMETER": Screen.ODOMETER, "VEHICLE": Screen.VEHICLE, "DRIVER": Screen.DRIVER}
 
 
 def reason_text(reason: Reason, language: str) -> str:

@@ -62,11 +62,16 @@ class Redact(logging.Filter):
         return True
 
 
+def _ours(error: BaseException) -> bool:
+    """Our own errors quote nothing, nor do those of the system and the ledger; a library's may repeat what it was given."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("terminal", "drivers", "sqlite3")
+
+
 class OneLine(logging.Formatter):
     """Exceptions on the same line, without source lines and without any local value."""
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - the library's name
-        """Type, place and text of the exception."""
+        """Type and place of the exception, and its text where that cannot repeat what a driver held out."""
         error = ei[1] if isinstance(ei, tuple) else None
         if not isinstance(error, BaseException):
             return ""
@@ -74,7 +79,7 @@ class OneLine(logging.Formatter):
         while frame is not None and frame.tb_next is not None:
             frame = frame.tb_next
         where = "" if frame is None else f" at={frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
-        return f"error={type(error).__name__}{where} text={masked(str(error))!r}"
+        return f"error={type(error).__name__}{where}" + (f" text={masked(str(error))!r}" if _ours(error) else "")
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
         """Source lines are not for the journal."""

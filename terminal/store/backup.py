@@ -1,9 +1,9 @@
 """Backups of the ledger: made every hour by a process of their own, examined before they count, and put in place whole.
 
 The ledger has one connection and never a second one (reference security-and-reliability 5.2: SQLite's WAL-reset race needs two). So a
-backup is made without SQLite: while the log is not folded the file does not change and the log only grows, and a copy of both is a ledger as
-a power cut would have left it. The core only says that nothing is to be folded meanwhile; its commits do not wait. The process
-(``python -m terminal.store.backup``) copies, lets SQLite fold the copy's log, examines it as ``terminal verify`` does, syncs and renames it.
+backup is made without SQLite: while the log is not folded the file does not change and the log only grows, and a copy of both is a ledger
+as a power cut would have left it. The core only says that nothing is to be folded meanwhile; its commits do not wait. The process
+(``python -m terminal.store.backup``) copies, lets SQLite fold the copy's log, examines it as ``terminal verify`` does, and renames it.
 It must be another process: closing the source of a copy takes the ledger's locks away from the process that holds them.
 """
 
@@ -115,7 +115,7 @@ class BackupKeeper:
 
 
 def _copy_log(log: Path, copy: Path) -> None:
-    """A log that begins afresh while it is copied would be a mixture: once more then, and it begins afresh only once between two foldings."""
+    """A log that begins afresh while it is copied would be a mixture: then once more. Between two foldings it begins afresh only once."""
     while True:
         before = _log_header(log)
         shutil.copyfile(log, copy)

@@ -18,7 +18,7 @@ from terminal.core.rollback_mark import LedgerRestored
 from terminal.store.backup import backups_of
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp, StorageFailed
 from terminal.store.log_repair import examine_log
-from terminal.store.salvage import Encode, Salvaged, last_aside, salvage
+from terminal.store.salvage import Encode, Salvaged, keep, last_aside, salvage
 from terminal.store.schema import MIGRATIONS
 from terminal.store.start_check import damage, schema_at, schema_of
 
@@ -26,11 +26,12 @@ SUBJECT = "ledger"
 
 
 class _Damaged(Exception):
-    """``gone``: rows are known to be missing."""
+    """``gone``: rows are known to be missing. ``kept``: where the files were copied to."""
 
-    def __init__(self, why: str, *, gone: bool = False) -> None:
+    def __init__(self, why: str, *, gone: bool = False, kept: Path | None = None) -> None:
         super().__init__(why)
         self.gone = gone
+        self.kept = kept
 
 
 def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
@@ -44,20 +45,19 @@ def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
         try:
             with _base(backups) as base:
                 found = damage(ledger.connection, base)
+            if found is None:
+                return ledger
+            raise _Damaged(found, kept=keep(path))
         except BaseException:
             ledger.close()
             raise
-        if found is None:
-            return ledger
-        ledger.close()
-        raise _Damaged(found)
     except _Damaged as trouble:
-        why, gone = str(trouble), trouble.gone
+        why, gone, kept = str(trouble), trouble.gone, trouble.kept
     except (LedgerBusy, StorageFailed):
         raise
     except LedgerError as error:
-        why, gone = _why_not(path, error), False
-    return _restored(path, salvage(path, backups_of(backups), why, encode, gone=gone), why)
+        why, gone, kept = _why_not(path, error), False, None
+    return _restored(path, salvage(path, backups_of(backups), why, encode, gone=gone, kept=kept), why)
 
 
 def _look(path: Path, backups: Path) -> None:

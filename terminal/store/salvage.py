@@ -43,14 +43,18 @@ class Salvaged:
     aside: Path
 
 
-def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, gone: bool = False) -> Salvaged:
+def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, gone: bool = False, kept: Path | None = None) -> Salvaged:
     """Keep the ledger aside and put one in its place that is whole. ``gone``: it is known that rows are missing from it.
 
-    Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us; the damaged files are there then.
+    ``kept``: where ``keep`` has put it. Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us;
+    the damaged files are there then.
     """
     try:
         there = path.exists() or path.with_name(f"{path.name}-wal").exists()
-        aside = _set_aside(path) if there else last_aside(path) or _set_aside(path)
+        aside = kept or (_set_aside(path) if there else last_aside(path)) or _set_aside(path)
+        if kept is not None:
+            for name in (path.name, f"{path.name}-wal"):
+                path.with_name(name).unlink(missing_ok=True)
         return _rebuild(path, aside, backups, encode, gone=gone)
     except OSError as error:
         raise StorageFailed(f"the damaged ledger ({why}) cannot be made anew: {error}") from error
@@ -62,15 +66,36 @@ def last_aside(path: Path) -> Path | None:
     return next((one for one in reversed(found) if (one / path.name).exists()), None)
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename ledger and log into a folder of their own; when the power went in the middle of this, into the one that was begun."""
-    for number in range(1, MOST_ASIDE + 2):
+def keep(path: Path) -> Path:
+    """Copy a ledger that is still open, as it is, before closing it folds its log. Raises ``StorageFailed``."""
+    try:
+        aside = _place_aside(path)
+        for name in (f"{path.name}-wal", path.name):
+            if path.with_name(name).exists():
+                shutil.copyfile(path.with_name(name), aside / name)
+                _sync(aside / name)
+        _sync(aside)
+        _sync(path.parent)
+    except OSError as error:
+        raise StorageFailed(f"{path}: damaged, and it cannot be kept aside: {error}") from error
+    return aside
+
+
+def _place_aside(path: Path) -> Path:
+    """A new folder, or the one that a start before had begun to fill."""
+    for number in range(1, MOST_ASIDE + 1):
         aside = path.with_name(f"{path.name}.damaged-{number}")
         if not aside.exists() or not (aside / path.name).exists():
             break
     else:
         raise StorageFailed(f"{path}: damaged again, and {MOST_ASIDE} damaged ones are kept beside it already; replace the disk")
     aside.mkdir(exist_ok=True)
+    return aside
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename ledger and log into a folder of their own."""
+    aside = _place_aside(path)
     for name in (f"{path.name}-wal", path.name):  # the log first: a ledger without its log looks like an older one
         if path.with_name(name).exists():
             os.replace(path.with_name(name), aside / name)

@@ -66,7 +66,7 @@ QUICK = Sizes(4, 5.0, 4, 20, (1, 2), 3, 2, 0.1, 40, (1_000, 20_000), 40, 2_000, 
 @click.option("--presses", type=click.IntRange(1, 10_000), help=f"Keys, one by one. [default: {Sizes().presses}]")
 @click.option("--positions", type=click.IntRange(1, 32), multiple=True, help="Idle positions of a line; may be given again.")
 @click.option("--lifts", type=click.IntRange(0, 1000), help=f"Nozzles lifted while all others fuel. [default: {Sizes().lifts}]")
-@click.option("--minutes", type=click.FloatRange(0, 600), help=f"Polling with an upload and imports running. [default: {Sizes().minutes:g}]")
+@click.option("--minutes", type=click.FloatRange(0, 600), help=f"Polling beside an upload and imports. [default: {Sizes().minutes:g}]")
 @click.option("--fuellings", type=click.IntRange(1, 100_000), help=f"In the virtual world. [default: {Sizes().fuellings}]")
 @click.option("--cards", type=click.IntRange(1_000, 10_000_000), help=f"The largest list. [default: {max(Sizes().cards)}]")
 @click.option("--unsent", type=click.IntRange(1, 49_000), help=f"Sales that wait for the host. [default: {Sizes().unsent}]")

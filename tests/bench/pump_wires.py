@@ -97,13 +97,15 @@ class Missed:
     asked: int
     missed: int
     slowest_ms: float
+    around: list[list[str]]
+    """What was on the line around the first ones, milliseconds from the question on."""
 
 
 def missed_answers(log: Sequence[Record], protocol: str) -> Missed:
     """The master's questions that nobody answered in the time it gave: it sent its next transmission first."""
     sent = _dart(log) if protocol == "dart" else _azt(log)
     asked = missed = 0
-    slowest = 0.0
+    slowest, around = 0.0, list[list[str]]()
     for place, (at_ns, out, question) in enumerate(sent[:-1]):
         if out or not question:
             continue
@@ -113,7 +115,9 @@ def missed_answers(log: Sequence[Record], protocol: str) -> Missed:
             slowest = max(slowest, (after[0] - at_ns) / NS_PER_MS)
         else:
             missed += 1
-    return Missed(asked, missed, slowest)
+            near = sent[max(0, place - 2) : place + 4]
+            around.append([f"{(each[0] - at_ns) / NS_PER_MS:.1f} {'<' if each[1] else '>'}" for each in near])
+    return Missed(asked, missed, slowest, around[:5])
 
 
 def _dart(log: Sequence[Record]) -> list[tuple[int, bool, bool]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from drivers.device_thread import DeviceThread
+from drivers.device_thread import DeviceThread, fault_text
 from drivers.events import DeviceEvent
 from terminal.core.events import HostFailed, HostTrouble, ProbeFailed, UploadFailed
 from terminal.core.ids import MessageKey, SaleId
@@ -121,7 +121,7 @@ class Forcing:
         thread = _Failing(error, posted.append)
         # With the thread's own hands, in this thread: it does the same with a failure. ``stopping`` mutes the event, so it is asked.
         thread._run()
-        return posted or thread.lost(f"{type(error).__name__}: {error}")
+        return posted or thread.lost(fault_text(error))
 
     def lane(self, carry: Callable[..., None]) -> Callable[..., None]:
         """The virtual host's way to carry a call, with the real worker around what reads the answer."""

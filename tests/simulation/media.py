@@ -21,6 +21,7 @@ from hal_sim.badge.catalogue import Badges
 from hal_sim.magstripe import wedge
 from hal_sim.smartcard.card import Card, Habits, make_card
 from tests.drivers.issuer import secure_profile, signing_profile
+from tests.simulation.journal_facts import Broken
 from tests.virtual.badges import _Held, _Torn
 from tests.virtual.forecourt import SIDE
 
@@ -30,6 +31,10 @@ EXCHANGE_MS = 40
 BADLY = 15
 """One presentation in so many goes wrong."""
 EXPIRY = "2912"
+_NEVER_READ = (wedge.SwipeFault.DROPPED, wedge.SwipeFault.ERROR, wedge.SwipeFault.DOUBLE)
+"""What comes of such a swipe may be any card."""
+
+_COPIES = ("clone", "relay", "foreign link", "classic")
 
 Act = Iterator[int]
 Post = Callable[[object], None]
@@ -108,7 +113,7 @@ class Readers:
     def _misread(self, medium: Medium, rng: Random) -> object:
         if medium.kind == "badge" or rng.randrange(3) == 0:
             return MediumUnreadable(SIDE, MediumKind.BADGE, rng.choice(["taken away too early", "two badges"]))
-        return self._identified(medium, rng.choice(["clone", "relay", "foreign link", "classic"]))
+        return self._identified(medium, rng.choice(_COPIES))
 
     def _identified(self, medium: Medium, make: str) -> MediumPresented | MediumUnreadable:
         if medium.kind == "badge":
@@ -119,6 +124,8 @@ class Readers:
             return MediumUnreadable(SIDE, MediumKind.BADGE, "taken away too early")
         except BadgeRefused as refusal:
             return MediumUnreadable(SIDE, MediumKind.BADGE, str(refusal), isinstance(refusal, NotGenuine))
+        if make in _COPIES and found.trust is not Trust.T0:
+            raise Broken("medium", f"a badge was believed that is a {make}")
         kind = MediumKind.BADGE if found.trust is Trust.T0 else MediumKind.SECURE_BADGE
         return MediumPresented(SIDE, kind, found.number, found.trust, counter=found.counter)
 
@@ -134,11 +141,19 @@ class Readers:
             at += 1
             for event in (*packet, (wedge.EV_SYN, 0, 0)):
                 for told in self._stripe.feed(*event, at):
-                    self._post(told)
+                    self._read_stripe(told, medium, fault)
         yield at - self._now() + PAUSE_MS
         for told in self._stripe.tick(self._now()):
-            self._post(told)
+            self._read_stripe(told, medium, fault)
         yield rng.randint(10, 500)
+
+    def _read_stripe(self, told: MediumPresented | MediumUnreadable, medium: Medium, fault: wedge.SwipeFault) -> None:
+        if isinstance(told, MediumPresented):
+            if told.number != medium.number:
+                raise Broken("medium", f"a stripe ({fault.value}) was read as another number")
+            if fault in _NEVER_READ:
+                raise Broken("medium", f"a stripe was read in spite of {fault.value}")
+        self._post(told)
 
     # --- chip cards -----------------------------------------------------------------------------------------------------------
 
@@ -173,6 +188,8 @@ class Readers:
             self._post(MediumUnreadable(SIDE, MediumKind.SMART_CARD, str(refusal), refusal.forged))
             return
         found = step
+        if isinstance(card, FakeCard):
+            raise Broken("medium", "a chip card that is no card of ours was believed")
 
         def tell() -> None:
             if self._slot is card:

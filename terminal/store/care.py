@@ -1,0 +1,58 @@
+"""Everything that keeps the ledger well while the program runs: its disk, its opening, its backups. One thread."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from terminal.store.backup import BackupKeeper
+from terminal.store.disk_room import DiskRoom
+from terminal.store.ledger import Ledger, StorageFailed
+from terminal.store.opening import open_ledger
+from terminal.store.salvage import Encode
+
+LOG = logging.getLogger("terminal")
+FILE = "ledger.db"
+
+
+class LedgerCare:
+    """Of one state directory, for as long as the program runs."""
+
+    def __init__(self, room: DiskRoom, directory: Path, backups: Path, backup_ms: int, encode: Encode) -> None:
+        """``backups``: their folder; ``backup_ms``: between two of them; ``encode``: a record for the host as bytes."""
+        self.room = room
+        self._path = directory / FILE
+        self._backups = backups
+        self._backup_ms = backup_ms
+        self._encode = encode
+        self._keeper: BackupKeeper | None = None
+        self._suspected: set[str] = set()
+
+    def open(self) -> Ledger:
+        """The ledger, examined and whole. Raises ``LedgerError`` and ``StorageFailed``."""
+        missing = self.room.missing()
+        if missing is not None:
+            raise StorageFailed(missing)
+        return open_ledger(self._path, self._backups, self._encode)
+
+    def begin(self, ledger: Ledger, now: int) -> None:
+        """The ledger is in use from now on (milliseconds): backups are made of it."""
+        self._keeper = BackupKeeper(ledger, self._backups, self._backup_ms, now)
+        self.room.ready()  # makes its ballast now, not in a driver's time
+
+    def look(self, now: int) -> None:
+        """Between steps. Raises ``StorageFailed`` when a backup came out damaged: the ledger is opened once more then, and examined."""
+        ended = self._keeper.look(now) if self._keeper is not None else None
+        if ended is None or not ended[1]:
+            return
+        damaged, why = ended
+        LOG.error("event=%s why=%r", "LedgerSuspect" if damaged else "BackupFailed", why)
+        if damaged and why not in self._suspected:
+            self._suspected.add(why)  # once: where the start's examination finds nothing, neither will the next one's
+            raise StorageFailed(f"the backup found the ledger damaged: {why}")
+
+    def end(self) -> None:
+        """The ledger is about to be closed."""
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None

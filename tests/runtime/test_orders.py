@@ -1,0 +1,88 @@
+"""The socket for orders: what is no order is refused there, what is one reaches the core with its giver, and the answer finds its way back."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from terminal.core.orders import OrderAsked, OrderKind
+from terminal.runtime.orders import NAME, OrderSocket, Request, send
+
+USER = pwd.getpwuid(os.getuid()).pw_name
+
+
+class Core:
+    """Hears orders in a thread of its own and answers each with ``answer``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.heard: list[OrderAsked] = []
+        self.answer: str | None = None
+        self.silent = False
+        self.socket = OrderSocket(folder, self._post)
+        self.socket.start()
+        end = time.monotonic() + 5
+        while not self.socket.path.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def _post(self, event: object) -> None:
+        assert isinstance(event, OrderAsked)
+        self.heard.append(event)
+        if not self.silent:
+            threading.Thread(target=lambda: self.socket.answer({event.ticket: self.answer})).start()
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    core = Core(tmp_path)
+    yield core
+    core.socket.stop()
+    assert not (tmp_path / NAME).exists()
+
+
+def test_an_order_reaches_the_core_with_who_gave_it_and_the_answer_comes_back(core: Core, tmp_path: Path) -> None:
+    assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+    assert send(tmp_path, Request(OrderKind.STOP_POINT, "Meier", "leak", fuelling_point=2)) is None
+    core.answer = "nothing flows"
+    assert send(tmp_path, Request(OrderKind.STOP_POINT, "Meier", fuelling_point=2)) == "nothing flows"
+    first, second = core.heard
+    assert (first.order.by, first.order.why, first.order.fuelling_point) == (f"Meier ({USER})", "leak", 2)
+    assert first.ticket != second.ticket
+
+
+def test_what_looks_like_a_card_goes_into_no_journal(core: Core, tmp_path: Path) -> None:
+    send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier", "card 7001231234567890123 lay there"))
+    assert core.heard[0].order.why == "card **** lay there"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n", b"{}\n", b"[]\n", b'{"order":"open_all","by":"x"}\n', b'{"order":"stop_point"}\n', b'{"order":"stop_point","by":""}\n',
+        b'{"order":"stop_point","by":"x","price":1}\n', b"\xff\n", b"[" * 4_000 + b"\n", b"x" * 9_000,
+    ],
+)  # fmt: skip
+def test_what_is_no_order_is_refused_at_the_door(core: Core, tmp_path: Path, line: bytes) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.connect(str(tmp_path / NAME))
+        connection.sendall(line)
+        assert connection.recv(4_096) == b'{"refused":"that is no order"}\n'
+    assert core.heard == []
+
+
+def test_a_caller_who_says_nothing_does_not_keep_the_next_one_out(core: Core, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dawdler:
+        dawdler.connect(str(tmp_path / NAME))
+        assert send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier")) is None
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier"))
