@@ -22,8 +22,8 @@ AZT_RATE = LineRate(4800, 11)
 DEFAULT_ML_PER_MIN = 40_000
 PROTOCOLS = ("dart", "azt")
 HABITS = (
-    "acks_and_does_nothing", "never_leaves_5", "keeps_prices", "reckons_wrong", "forgets_record", "runs_without_dose", "confirms_itself", "starts_with_flow",
-    "hang_up_drops_release",
+    "acks_and_does_nothing", "never_leaves_5", "keeps_prices", "reckons_wrong", "forgets_record", "runs_without_dose", "confirms_itself",
+    "starts_with_flow", "hang_up_drops_release",
 )  # fmt: skip
 """Attributes of the heads that make another, or a worse, head of them. The last five are those of AZT heads."""
 

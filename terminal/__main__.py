@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from terminal.commission_command import commission
 from terminal.config import Config, ConfigError, load
 from terminal.core.refusal_code import BadCode
 from terminal.order_command import acknowledge, reset_emergency_stop, stop_point
@@ -82,10 +83,12 @@ def main() -> None:
       python -m terminal explain case.json
       python -m terminal learn-badge --config terminal.toml
       python -m terminal pump --protocol azt --port /dev/ttyUSB0 status
+      python -m terminal commission --config terminal.toml
     """
 
 
 main.add_command(pump)
+main.add_command(commission)
 main.add_command(load_pin_key)
 main.add_command(stop_point)
 main.add_command(acknowledge)

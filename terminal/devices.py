@@ -5,18 +5,21 @@ None opens before ``start``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import queue
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from drivers.badge.reader_thread import BadgeReader
+from drivers.commands import PumpCommand
 from drivers.device_thread import DeviceThread
 from drivers.dispenser.line_thread import LineThread
 from drivers.display.device import Display
 from drivers.display.lk204 import CodePage
-from drivers.events import EMERGENCY_STOP
+from drivers.events import EMERGENCY_STOP, DeviceEvent
 from drivers.keypad.device import Keypad
 from drivers.magstripe.device import StripeReader
 from drivers.magstripe.wedge import WedgeLayout
-from drivers.serial_port import SerialPort
+from drivers.serial_port import PortLost, SerialPort
 from drivers.site_input.device import SiteInput
 from drivers.smartcard.certificate import FleetAuthority
 from drivers.smartcard.fleet import ChipKey
@@ -25,6 +28,7 @@ from terminal.config import Config, ConfigError, resolve
 from terminal.config_tables import KeysTable, LineTable, SideTable
 from terminal.pump_protocols import PROTOCOLS
 from terminal.pump_tables import line_settings, profiles_on, seats_of
+from terminal.runtime.clock import SystemClock
 from terminal.store.vault import KeyFileError, read_key
 
 
@@ -109,6 +113,50 @@ def pump_line(config: Config, table: LineTable, post: Callable[[object], None], 
     settings = line_settings(table, protocol, profiles_on(points, protocol, own))
     master = protocol.build(table.name, seats_of(points, protocol, own), settings, config.decimals)
     return LineThread(f"line-{table.name}", master, serial_port(table), post, clock)
+
+
+class PumpLines:
+    """The pump lines alone, for a hand that is no terminal: ``events`` gives what their heads tell. A context manager."""
+
+    def __init__(self, config: Config) -> None:
+        self._told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._clock = SystemClock().instant
+        self._threads: list[LineThread] = []
+        self._by_point: dict[int, LineThread] = {}
+        self._ports = [serial_port(table) for table in config.line]
+        for table in config.line:
+            thread = pump_line(config, table, self._told.put, self._clock)
+            self._threads.append(thread)
+            self._by_point |= {point.number: thread for point in config.fuelling_point if point.line == table.name}
+
+    def __enter__(self) -> PumpLines:
+        """Raises ConfigError for a port that cannot be had: said now, and not as heads that do not answer."""
+        for port in self._ports:
+            try:
+                port.open()
+            except PortLost as error:
+                raise ConfigError(str(error)) from error
+            port.close()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for thread in self._threads:
+            thread.stop()
+
+    def submit(self, command: PumpCommand) -> None:
+        """Tell a head."""
+        self._by_point[command.fp].submit(command)
+
+    def events(self, limit_ms: int) -> Iterator[DeviceEvent]:
+        """What the heads tell, as it comes, until so much time is over."""
+        end = self._clock() + limit_ms
+        while True:
+            try:
+                yield self._told.get(timeout=max(0, end - self._clock()) / 1000)
+            except queue.Empty:
+                return
 
 
 def serial_port(table: LineTable) -> SerialPort:

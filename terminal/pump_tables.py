@@ -71,13 +71,11 @@ def _line(line: LineTable, protocol: PumpProtocol | None, profiles: Sequence[Pum
 def _point(point: FuellingPointTable, protocol: PumpProtocol | None, own: Sequence[PumpProfile]) -> FuellingPointTable:
     name = "dart" if protocol is None else protocol.name
     profile = _profile(point, name, own)
-    decimals = PROTOCOLS[name].price_decimals if protocol is None else protocol.price_decimals
-    usual = {
-        "minimum_ml": profile.minimum_ml,
-        "resolution_ml": profile.resolution_ml,
-        "authorize": profile.authorize,
-        "price_decimals": profile.head.get("price_decimals", decimals),
-    }
+    usual: dict[str, Any] = {}
+    for each in (*PROTOCOLS.values(), PROTOCOLS[name]):
+        usual |= {key: value for key, value in _defaults(each.head).items() if key in _HEAD}
+    usual |= {key: value for key, value in profile.head.items() if key in _HEAD}
+    usual |= {"minimum_ml": profile.minimum_ml, "resolution_ml": profile.resolution_ml, "authorize": profile.authorize}
     return msgspec.structs.replace(point, **{key: value for key, value in usual.items() if _unwritten(getattr(point, key))})
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from drivers.dispenser.dart.codec import encode
 from drivers.dispenser.dart.frames import Data, Eot, Poll, Transaction
-from tests.bench import wires
+from tests.bench import __main__ as bench
+from tests.bench import chips, pump_wires, wires
 from tests.bench.figures import Figure, percentile, table
 from tests.bench.virtual import Run
-from tests.demo.station import ROOT
+from tests.demo.station import ROOT, StationError
 from tests.virtual.quick_wire import QuickWire
 
 KEYS = {"name", "unit", "value", "how", "floor", "floor_how", "ratio", "bar", "bar_is", "bar_unit", "met", "detail"}
@@ -60,6 +61,68 @@ def test_the_rig_gives_its_figures(tmp_path: Path) -> None:
     assert first["detail"]["first_byte_ms"]["n"] == second["detail"]["ms"]["n"] == 4
     assert first["detail"]["commit_syncs"]["min"] >= 1, "the hold is durable"
     assert second["detail"]["slowest"][-1].split()[1:3] == [">", "DATA"]
+
+
+@pytest.mark.rig
+def test_media_give_their_figures(tmp_path: Path) -> None:
+    result = _bench(tmp_path, "--part", "media", "--presentations", "2", "--presses", "6")
+    _check(
+        result,
+        {
+            "badge to number, UID only",
+            "badge to number, EV2First",
+            "card to number, smart card of 25 ms a command",
+            "card put in to number",
+            "key pressed to display updated",
+            "resident memory, every driver",
+        },
+    )
+    by_name = {figure["name"]: figure for figure in result["figures"]}
+    uid, proof = (by_name[f"badge to number, {what}"]["detail"]["exchanges"]["p50"] for what in ("UID only", "EV2First"))
+    assert uid > 3, "the emulator's log shows what was asked"
+    assert proof > uid + 10, "a badge that proves itself is asked much more"
+    assert by_name["card to number, smart card of 25 ms a command"]["floor"] > 3 * 25
+    assert by_name["key pressed to display updated"]["detail"]["whole_ms"]["n"] == 6
+
+
+@pytest.mark.rig
+def test_lines_give_their_figures(tmp_path: Path) -> None:
+    sizes = ("--positions", "2", "--lifts", "2", "--minutes", "0.05")
+    result = _bench(tmp_path, "--quick", "--part", "lines", *sizes)
+    _check(
+        result,
+        {
+            "round of 2 idle DART positions",
+            "round of 2 idle AZT positions",
+            "nozzle lifted to AUTHORIZE, 2 others fuelling",
+            "answer windows missed, DART",
+            "answer windows missed, AZT",
+        },
+        may_be_zero={"answer windows missed, DART", "answer windows missed, AZT"},
+    )
+    by_name = {figure["name"]: figure for figure in result["figures"]}
+    dart, azt = (by_name[f"round of 2 idle {protocol} positions"] for protocol in ("DART", "AZT"))
+    assert (dart["detail"]["characters"], azt["detail"]["characters"]) == (12, 32)
+    assert dart["floor"] == pytest.approx(12 * 11 / 9.6 + 2 * (dart["detail"]["answer_ms"] + 35), abs=1.5)
+    assert by_name["answer windows missed, DART"]["detail"]["asked"] > 10
+    assert by_name["answer windows missed, DART"]["detail"]["uploaded"] > 0
+
+
+def test_a_part_that_fails_is_said_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(run: bench.Run) -> list[Figure]:
+        raise StationError("the display does not say it")
+
+    monkeypatch.setattr(bench.Run, "_rig", broken)
+    monkeypatch.setattr(bench.Run, "_media", lambda run: [Figure("a", "ms", 2.0, "", bar=1.0)])
+    run = bench.Run(bench.QUICK, tmp_path, tmp_path / "bench.json")
+    for part in ("rig", "media"):
+        run.part(part)
+    result = json.loads((tmp_path / "bench.json").read_text())
+    assert [figure["name"] for figure in result["figures"]] == ["a"]
+    assert result["failed"] == {"rig": "StationError: the display does not say it"}
+    assert set(result["seconds"]) == {"rig", "media"}
+    assert "failed: rig" in run.summary()
+    assert "missed: a" in run.summary()
 
 
 def test_the_virtual_world_gives_its_figures(tmp_path: Path) -> None:
@@ -147,3 +210,45 @@ def test_the_line_s_log_is_read_to_the_byte() -> None:
     assert (exchange.data_chars, exchange.command_chars) == (len(nozzle), len(authorize))
     chars = 6 + len(nozzle) + len(authorize)
     assert exchange.floor_ms(35, 5) == pytest.approx(chars * wires.CHAR_MS + exchange.answer_ms + 40)
+
+
+def test_a_chip_s_exchanges_are_its_own_time() -> None:
+    ms, ack = wires.NS_PER_MS, "0000ff00ff00"
+    rows = [
+        (10, False, "0000ff04fcd44a0100e100"),
+        (10, True, ack),
+        (400, False, ack),
+        (402, False, "0000ff04fcd4320102f700"),
+        (402, True, ack),
+    ]
+    rows += [
+        (405, True, "0000ff02fed533f800"),
+        (410, False, "0000ff04fcd44a0100e100"),
+        (410, True, ack),
+        (413, True, "0000ff03fdd54b00e0 00"),
+    ]
+    log = [wires.Record(at * ms, out, bytes.fromhex(data)) for at, out, data in rows]
+    found = chips.chip_exchanges(log)
+    assert [(each.asked_ns // ms, each.answered_ns // ms, each.code) for each in found] == [(402, 405, 0x32), (410, 413, 0x4A)]
+    assert chips.spent_ms(found, 404 * ms, 412 * ms) == pytest.approx(1 + 2)
+
+
+def test_rounds_and_missed_answers_are_read_from_a_line_s_log() -> None:
+    ms = wires.NS_PER_MS
+
+    def exchange(at: int, address: int, answered: bool = True) -> list[wires.Record]:
+        asked = [wires.Record(at * ms, False, encode(Poll(address)))]
+        return asked + ([wires.Record((at + 10) * ms, True, encode(Eot(address, 0)))] if answered else [])
+
+    log = [record for turn in range(7) for record in exchange(100 + 50 * turn, 0x50 + turn % 2)]
+    found = pump_wires.idle_rounds(log, 2, 9600, 35)
+    assert found.lengths_ms == [100.0] * 4
+    assert found.characters == 12
+    assert found.floor_ms == pytest.approx(2 * (10 + 35 + 3 * 11 / 9.6), abs=0.01)
+    assert pump_wires.is_idle(log, 2)
+    assert not pump_wires.is_idle(log, 3)
+    assert pump_wires.missed_answers(log, "dart").missed == 0
+    missed = pump_wires.missed_answers([*exchange(20, 0x50), *exchange(60, 0x51, answered=False), *log], "dart")
+    assert (missed.asked, missed.missed, missed.slowest_ms) == (9, 1, 10.0)
+    with pytest.raises(ValueError, match="no idle round"):
+        pump_wires.idle_rounds(log[:3], 2, 9600, 35)

@@ -27,6 +27,7 @@ from terminal.core.facts import Cap, ExposureCaps
 from terminal.core.texts import LANGUAGES
 from terminal.host.client import Endpoint
 from terminal.pump_protocols import PROTOCOLS
+from terminal.pump_tables import with_profiles
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "systemd" / "terminal.example.toml"

@@ -24,6 +24,10 @@ from drivers.dispenser.line_timing import LineTiming
 from drivers.events import CommandFailed, DeviceEvent, LineNoise
 
 _NEVER = 1 << 62
+CROWD = 6
+"""A line of fewer positions is soon through with its round, whatever they do."""
+RESTING_TURNS = 3
+"""While nearly all of a crowd fuel, every so many turns one goes to a position that rests: a lift there waits for nobody's reading."""
 
 
 class Place(Protocol):
@@ -89,6 +93,7 @@ class PolledLine(Generic[L, P]):
         self._rounds = 0
         """Rounds of the living since a lost position was asked."""
         self._timer_at = _NEVER
+        self._resting_turns = self._resting_index = 0
         # how regular the idle line is
         self._steady = 0
         self._steady_needed = len(self._positions)
@@ -190,6 +195,9 @@ class PolledLine(Generic[L, P]):
 
     def _in_turn(self) -> P:
         """Who is next by the round alone."""
+        resting = self._resting_in_turn()
+        if resting is not None:
+            return resting
         while True:
             if self._index >= len(self._positions):
                 self._index = 0
@@ -200,6 +208,20 @@ class PolledLine(Generic[L, P]):
             self._index += 1
             if not position.dead:
                 return position
+
+    def _resting_in_turn(self) -> P | None:
+        """While nearly all fuel: whose turn comes out of order, None when it is nobody's. Such a line is never regular."""
+        if self._timer_at == _NEVER or len(self._positions) < CROWD:
+            return None
+        resting = [position for position in self._positions if position.timer_at is None and position.surveyed and not position.dead]
+        if not 0 < len(resting) * RESTING_TURNS <= len(self._positions) - len(self._lost):
+            return None
+        self._resting_turns = (self._resting_turns + 1) % RESTING_TURNS
+        if self._resting_turns:
+            return None
+        self._disturbed()
+        self._resting_index = (self._resting_index + 1) % len(resting)
+        return resting[self._resting_index]
 
     def _lost_in_turn(self) -> P | None:
         """Between two rounds: the lost position whose turn it is, None when it is nobody's."""

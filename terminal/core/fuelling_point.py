@@ -183,7 +183,7 @@ class FuellingPoint:
         """Release the lifted nozzle when this sale may use it; tell the driver which one to take when not."""
         self.prices.tell()
         sale = self.awaiting()
-        nozzle = self.nozzle_out
+        nozzle = self.config.to_release(self.nozzle_out, sale)
         if sale is None or nozzle is None or self.finished or self.reading or self.switched_off or self.desk.halted:
             return
         if not self.prices.agree(nozzle):

@@ -40,7 +40,7 @@ def account_of(token: str) -> str:
     return f"{_ACCOUNT}{token}"
 
 
-def is_test(account: str) -> bool:
+def of_a_test(account: str) -> bool:
     """Whether a sale on this account is a test."""
     return account.startswith(_ACCOUNT)
 

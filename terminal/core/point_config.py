@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from drivers.commands import AuthorizeFuellingPoint
 from terminal.core.card_data import Nozzle
 from terminal.core.records import Allowed
+
+if TYPE_CHECKING:
+    from terminal.core.sale import Sale
 
 STOPS_BEFORE_FAULT = 3
 """Stops that a head may leave unanswered before somebody is told; it goes on being told to stop."""
@@ -54,9 +57,12 @@ class PointConfig:
         """The unit price of a logical nozzle; None when there is none of that number."""
         return next((nozzle.price for nozzle in self.nozzles if nozzle.nozzle == number), None)
 
-    def to_release(self, nozzle_out: int | None, usable: Sequence[int]) -> int | None:
-        """The nozzle to release now: the one that is out, else the only one of ``usable`` at a point that is released before the lift."""
-        return usable[0] if nozzle_out is None and self.before_lift and len(usable) == 1 else nozzle_out
+    def to_release(self, nozzle_out: int | None, sale: Sale | None) -> int | None:
+        """The nozzle to release now: the one that is out, else the only one that the sale may use, where that is done before the lift."""
+        if nozzle_out is not None or sale is None or not self.before_lift:
+            return nozzle_out
+        usable = [ref.nozzle for ref in sale.nozzles if sale.may_use(ref.nozzle) is not None]
+        return usable[0] if len(usable) == 1 else None
 
     def release(self, nozzle: int, allowed: Allowed) -> AuthorizeFuellingPoint:
         """The command that releases one nozzle for what is allowed, by the tighter of volume and money."""

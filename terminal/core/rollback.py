@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from terminal.core import restored
 from terminal.core.effects import CountUp
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import LedgerConfirmed
@@ -99,8 +100,11 @@ class RollbackGuard:
     def confirmed(self, event: LedgerConfirmed, push: PushDesk, at: Instant) -> None:
         """The host's people looked at it and take this ledger as it is."""
         now = self.desk.utc(at)
+        waits = restored.waits(self.desk)
+        if waits:
+            restored.confirmed(self.desk)
         if self.state is not PinKeyState.ROLLED_BACK:
-            push.passed(event.event, "nothing waits for a confirmation", now)
+            push.passed(event.event, "the restored ledger counts" if waits else "nothing waits for a confirmation", now)
             return
         self.state = PinKeyState.TPM
         self._mark_next(event.event, now)

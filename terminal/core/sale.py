@@ -102,7 +102,7 @@ class Sale:
     pin_block: PinBlock | None = None  # for the question only: never written down
 
     @property
-    def is_test(self) -> bool:
+    def of_a_test(self) -> bool:
         """Fuel that goes back into the tank: it is recorded like a sale and is nobody's."""
         return TEST in self.extra.marks
 
@@ -228,7 +228,7 @@ class Sale:
     def expose(self) -> None:
         """What the book has of a sale is exposure until the host answers for it, unless the host has decided it."""
         use = self.desk.book.get(self.id)
-        if use is None or self.decided_by == "host" or self.is_test:
+        if use is None or self.decided_by == "host" or self.of_a_test:
             self.desk.exposure.drop(self.id)
         else:
             self.desk.exposure.put(use)
@@ -282,7 +282,7 @@ class Sale:
 
     def _deliver(self, event: FillRecorded, at: Instant) -> None:
         ended_at = self.desk.utc(at)
-        amount = 0 if self.is_test else event.amount_minor
+        amount = 0 if self.of_a_test else event.amount_minor
         self.desk.book.settle(self.id, product=self.product, quantity_ml=event.volume_ml, value_minor=amount)
         self.expose()
         self.desk.persist(

@@ -90,7 +90,7 @@ class Teller:
         self.meters = MeterDesk(desk, self, points)
         self.genuine = Genuineness(desk, {})
         self.lists_checked: UtcMs | None = None
-        self._floor = replace(rules.policy, min_dispense_ml=min((p.config.minimum_ml for p in points.values()), default=0))
+        self._least_ml = min((p.config.minimum_ml for p in points.values()), default=0)
 
     # --- small answers for the session ------------------------------------------------------------------------------------
 
@@ -300,8 +300,12 @@ class Teller:
         )
         return decide(facts, policy), facts
 
+    @property
+    def _floor(self) -> Policy:
+        return restored.careful(replace(self.rules.policy, min_dispense_ml=self._least_ml), self.desk)
+
     def _policy(self, point: FuellingPoint) -> Policy:
-        return replace(self.rules.policy, min_dispense_ml=point.config.minimum_ml)
+        return restored.careful(replace(self.rules.policy, min_dispense_ml=point.config.minimum_ml), self.desk)
 
     def _reserve(self, session: CustomerSession, point: FuellingPoint, decision: Decision, online: bool, at: Instant) -> Sale:
         sale_id = self.minting.id()

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +88,13 @@ def message_digest(key: str, body: bytes) -> bytes:
 class Ledger:
     """Opens, writes and reads the ledger. Everything here runs on the core's thread."""
 
-    def __init__(self, path: Path, *, autocheckpoint_pages: int = AUTOCHECKPOINT_PAGES) -> None:
+    def __init__(
+        self, path: Path, *, autocheckpoint_pages: int = AUTOCHECKPOINT_PAGES, on_damage: Callable[[], None] = lambda: None
+    ) -> None:
         """Open the ledger, making or migrating it. Raises ``LedgerError`` in plain words, ``StorageFailed`` when the disk does not let us.
 
-        ``autocheckpoint_pages``: after so many pages the log is folded into the file.
+        ``autocheckpoint_pages``: after so many pages the log is folded into the file. ``on_damage`` is told that it cannot be read, before
+        its closing folds the log.
         """
         self.path = path
         self._autocheckpoint_pages = autocheckpoint_pages
@@ -103,8 +106,11 @@ class Ledger:
             self._migrate()
             last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
         except sqlite3.DatabaseError as error:
+            refusal = _refusal(path, error)
+            if isinstance(refusal, LedgerError):
+                on_damage()
             self._connection.close()
-            raise _refusal(path, error) from error
+            raise refusal from error
         except (LedgerError, StorageFailed):
             self._connection.close()  # or its lock would outlive the refusal
             raise

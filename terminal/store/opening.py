@@ -7,7 +7,9 @@ ids of the lost sales may be in the host's books. (features.md F57; reference se
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from terminal.core.faults import FaultCode
 from terminal.core.records import FaultRaised, Record
 from terminal.core.rollback_mark import LedgerRestored
 from terminal.store.backup import backups_of
+from terminal.store.damaged_file import FIXED
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp, StorageFailed
 from terminal.store.log_repair import examine_log
 from terminal.store.salvage import Encode, Salvaged, keep, last_aside, salvage
@@ -41,27 +44,35 @@ def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
     """
     try:
         _look(path, backups)
-        ledger = Ledger(path)
-        try:
-            with _base(backups) as base:
-                found = damage(ledger.connection, base)
-            if found is None:
-                return ledger
-            raise _Damaged(found, kept=keep(path))
-        except BaseException:
-            ledger.close()
-            raise
+        return _examined(path, backups)
     except _Damaged as trouble:
-        why, gone, kept = str(trouble), trouble.gone, trouble.kept
-    except (LedgerBusy, StorageFailed):
+        saved = salvage(path, backups_of(backups), str(trouble), encode, gone=trouble.gone, kept=trouble.kept)
+        return _restored(path, saved, str(trouble))
+
+
+def _examined(path: Path, backups: Path) -> Ledger:
+    kept: list[Path] = []
+    try:
+        ledger = Ledger(path, on_damage=lambda: kept.append(keep(path)))
+    except LedgerBusy:
         raise
     except LedgerError as error:
-        why, gone, kept = _why_not(path, error), False, None
-    return _restored(path, salvage(path, backups_of(backups), why, encode, gone=gone, kept=kept), why)
+        if kept:
+            raise _Damaged(str(error), kept=kept[0]) from error
+        raise
+    try:
+        with _base(backups) as base:
+            found = damage(ledger.connection, base)
+        if found is not None:
+            raise _Damaged(found, kept=keep(path))
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
 
 
 def _look(path: Path, backups: Path) -> None:
-    """What must be seen before SQLite opens it: a log that it would cut, a ledger that is gone."""
+    """What must be seen before SQLite opens it: a log that it would cut, a ledger that is gone, a version that would be migrated."""
     log = path.with_name(f"{path.name}-wal")
     try:
         if not path.exists() and last_aside(path) is not None:
@@ -69,23 +80,37 @@ def _look(path: Path, backups: Path) -> None:
         if not path.exists() and backups_of(backups):
             raise _Damaged("the file is gone, and there is a backup of it", gone=True)
         report = examine_log(log.read_bytes()) if log.exists() else None
+        if report is not None and report.broken is not None:
+            raise _Damaged(report.broken, gone=True)
+        if report is not None and report.flipped:
+            raise _Damaged("bits of its log were flipped")
+        if path.exists() and path.stat().st_size and _strange(path, plain=True):
+            with tempfile.TemporaryDirectory(prefix=".look-", dir=path.parent) as folder:
+                for part in filter(Path.exists, (path, log)):
+                    shutil.copyfile(part, Path(folder) / part.name)
+                if _strange(Path(folder) / path.name, plain=False):
+                    raise _Damaged("its first pages were changed")
     except OSError as error:
         raise StorageFailed(str(error)) from error
-    if report is not None and report.broken is not None:
-        raise _Damaged(report.broken, gone=True)
-    if report is not None and report.flipped:
-        raise _Damaged("bits of its log were flipped")
 
 
-def _why_not(path: Path, error: LedgerError) -> str:
-    """Why a ledger that SQLite would not open, or that has no version of ours, is damaged. Raises ``error`` where it is not."""
+def _strange(path: Path, *, plain: bool) -> bool:
+    """Is this a ledger whose tables are not those of its version? A newer program's is not strange, nor what was never a ledger.
+
+    ``plain``: of the file alone, which a power cut may have left half folded.
+    """
+    head = path.read_bytes()[:100]
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if plain else f"{path.absolute().as_uri()}?mode=rw"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            if schema_of(db) != schema_at(len(MIGRATIONS)):
-                raise error  # a newer program's, or no ledger at all
-    except sqlite3.DatabaseError:
-        return str(error)
-    return "its version was changed"
+        with closing(sqlite3.connect(uri, uri=True)) as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            found = schema_of(db)
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return True
+    known = [schema_at(one) for one in range(len(MIGRATIONS) + 1)]
+    if found in known[1:]:
+        return version > len(MIGRATIONS) or found != known[version] or any(head[at : at + len(one)] != one for at, one in FIXED)
+    return plain and version <= len(MIGRATIONS)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import ClosingScope
 from terminal.core.ids import MessageKind, Minting, SaleId
-from terminal.core.meter_tests import is_test
+from terminal.core.meter_tests import of_a_test
 from terminal.core.pin_desk import WINDOW_MS, PinTries
 from terminal.core.prompt_rules import Odometer
 from terminal.core.reasons import Reason
@@ -45,7 +45,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found = Recovered(minting=Minting(terminal, max(epoch, int(meta.get("epoch", "1"))), last + 1))
     found.open_sales = _open_sales(db)
     found.uses = with_corrections(db, _uses(db, newest[0] if newest else 0)) + [one.held() for one in found.open_sales]
-    exposed = [one.held() for one in found.open_sales if one.decided_by != "host" and not one.is_test]
+    exposed = [one.held() for one in found.open_sales if one.decided_by != "host" and not one.of_a_test]
     found.unanswered = with_corrections(db, _unanswered(db)) + exposed
     found.refusals = int(meta.get("refusals", "0"))
     found.pin_tries = {account: PinTries(number, tries) for account, number, tries in db.execute("SELECT account, epoch, tries FROM pin")}
@@ -191,5 +191,5 @@ def _unanswered(db: sqlite3.Connection) -> list[SaleUse]:
         sale, _, kind = key.rpartition("/")
         if kind in (MessageKind.ADVICE.value, MessageKind.COMPLETE.value):
             found = map(use_of_row, db.execute(select, (int(sale.rpartition("-")[2]),)))
-            uses += [use for use in found if not is_test(use.account)]
+            uses += [use for use in found if not of_a_test(use.account)]
     return uses

@@ -18,16 +18,14 @@ from itertools import islice
 from pathlib import Path
 
 from terminal.core.messages import Booking
+from terminal.store.damaged_file import opened
 from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, StorageFailed, chain_hash, chained_body, message_digest
-from terminal.store.log_repair import examine_log
 from terminal.store.rebooking import rebooked
 from terminal.store.replay import Replay
 
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
 MOST_STRAY = 200
-_HEADER = ((0, b"SQLite format 3\0"), (18, b"\2\2\0\x40\x20\x20"), (72, bytes(20)))
-"""What stands in the first page of every ledger: the format's name; log mode, nothing reserved, its fixed fractions; reserved bytes."""
 
 Row = tuple[int, int, str, str, bytes, bytes]
 Encode = Callable[[Booking], bytes]
@@ -50,12 +48,14 @@ def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, 
     the damaged files are there then.
     """
     try:
-        there = path.exists() or path.with_name(f"{path.name}-wal").exists()
-        aside = kept or (_set_aside(path) if there else last_aside(path)) or _set_aside(path)
         if kept is not None:
-            for name in (path.name, f"{path.name}-wal"):
-                path.with_name(name).unlink(missing_ok=True)
-        return _rebuild(path, aside, backups, encode, gone=gone)
+            _take_away(path)
+        elif path.exists():
+            kept = _set_aside(path)
+        else:
+            kept = last_aside(path) or _place_aside(path)
+            _follow(path, kept)
+        return _rebuild(path, kept, backups, encode, gone=gone)
     except OSError as error:
         raise StorageFailed(f"the damaged ledger ({why}) cannot be made anew: {error}") from error
 
@@ -82,7 +82,7 @@ def keep(path: Path) -> Path:
 
 
 def _place_aside(path: Path) -> Path:
-    """A new folder, or the one that a start before had begun to fill."""
+    """A new folder, or one that nothing came into."""
     for number in range(1, MOST_ASIDE + 1):
         aside = path.with_name(f"{path.name}.damaged-{number}")
         if not aside.exists() or not (aside / path.name).exists():
@@ -94,21 +94,37 @@ def _place_aside(path: Path) -> Path:
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename ledger and log into a folder of their own."""
+    """Rename ledger and log into a folder of their own. The ledger first: with its log alone gone it would look whole, and older."""
     aside = _place_aside(path)
-    for name in (f"{path.name}-wal", path.name):  # the log first: a ledger without its log looks like an older one
-        if path.with_name(name).exists():
-            os.replace(path.with_name(name), aside / name)
+    os.replace(path, aside / path.name)
+    _follow(path, aside)
+    return aside
+
+
+def _follow(path: Path, aside: Path) -> None:
+    """The log goes where its ledger went, or away when it is there: it must never be played into another file."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and not (aside / log.name).exists():
+        os.replace(log, aside / log.name)
+    log.unlink(missing_ok=True)
     _sync(aside)
     _sync(path.parent)
-    return aside
+
+
+def _take_away(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+    _sync(path.parent)
 
 
 def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode, *, gone: bool) -> Salvaged:
     work = path.with_name(f"{path.name}.rebuilt")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    sources = [_opened(work / "damaged.db", aside / path.name), *(_opened(work / f"backup-{at}.db", one) for at, one in enumerate(backups))]
+    template = work / "template.db"
+    Ledger(template).close()
+    damaged = opened(work / "damaged.db", aside / path.name, (*backups, template))
+    sources = [damaged, *(opened(work / f"backup-{at}.db", one, ()) for at, one in enumerate(backups))]
     found = [source for source in sources if source is not None]
     try:
         rows, most = _proved([_Rows(source) for source in found])
@@ -122,32 +138,10 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     os.replace(fresh, path)
     _sync(path.parent)
     shutil.rmtree(work, ignore_errors=True)
-    return Salvaged(len(rows), gone or most > len(rows), messages_lost, aside)
+    return Salvaged(len(rows), gone or damaged is None or most > len(rows), messages_lost, aside)
 
 
 # --- reading what is there ------------------------------------------------------------------------------------------------------
-
-
-def _opened(copy: Path, source: Path) -> sqlite3.Connection | None:
-    """A copy of this ledger with its header mended and its log folded in; None when there is nothing to read."""
-    if not source.exists():
-        return None
-    content = bytearray(source.read_bytes())
-    for at, wanted in _HEADER:
-        content[at : at + len(wanted)] = wanted
-    copy.write_bytes(content)
-    log = source.with_name(source.name + "-wal")
-    if log.exists():
-        content_of_log = log.read_bytes()
-        copy.with_name(copy.name + "-wal").write_bytes(examine_log(content_of_log).mended or content_of_log)
-    db = sqlite3.connect(copy, isolation_level=None)
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal LIMIT 0").fetchall()
-    except sqlite3.DatabaseError:
-        db.close()
-        return None
-    return db
 
 
 class _Rows:
@@ -184,7 +178,7 @@ def _scan(db: sqlite3.Connection) -> Iterator[Row]:
                 yield row
                 after, step = row[0], 1
             return
-        except (sqlite3.DatabaseError, OverflowError):
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
             after, step = after + step, step * 2
 
 
@@ -294,7 +288,7 @@ def _bodies(sources: list[sqlite3.Connection]) -> dict[str, bytes]:
             for key, body, digest in source.execute("SELECT key, body, digest FROM outbox"):
                 if isinstance(key, str) and isinstance(body, bytes) and message_digest(key, body) == digest:
                     found.setdefault(key, body)
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             continue  # what came before it is there
     return found
 

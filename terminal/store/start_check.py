@@ -25,7 +25,7 @@ def damage(db: sqlite3.Connection, base: sqlite3.Connection | None = None) -> st
     """What is wrong with this ledger, in words; None when nothing is. ``base``: an examined ledger of the same history, or none."""
     try:
         return _structure(db) or _chain(db) or _messages(db) or _tables(db, _usable(db, base))
-    except (sqlite3.DatabaseError, OverflowError) as error:
+    except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
         return f"it cannot be read to its end ({error})"
 
 

@@ -173,6 +173,12 @@ class FakeWorld:
     def disk_full(self, full: bool) -> None:
         self.acts.append(f"disk_full {full}")
 
+    def flip_a_bit(self) -> None:
+        self.acts.append("flip_a_bit")
+
+    def host_confirms_ledger(self) -> None:
+        self.acts.append("host_confirms_ledger")
+
     def set_clock(self, local_time: str) -> None:
         self.acts.append(f"set_clock {local_time}")
 
@@ -218,6 +224,13 @@ class FakeWorld:
 
     def head_keeps_prices(self, fp: int, keeps: bool) -> None:
         self.acts.append(f"head_keeps_prices {fp} {keeps}")
+
+    def display(self, fp: int) -> tuple[int, int]:
+        return 0, 0
+
+    def commission(self, slips: Mapping[str, str]) -> Mapping[str, Any]:
+        self.acts.append(f"commission {len(slips)}")
+        return {}
 
     def head_price(self, fp: int, nozzle: int) -> int | None:
         return None

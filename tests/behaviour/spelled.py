@@ -106,6 +106,14 @@ Then the host hears that "GAZOLE" costs 1.799 at fuelling point 2
 Then the terminal has made the last price change
 Then the terminal refuses the last price change with "not confirmed"
 Then the last price change is not in force
+When the technician walks the fuelling points
+When the technician walks the fuelling points and answers "skip" to "fp 1 nozzle 1 price"
+Then the commissioning report says "OK"
+Then the step "fp 1 nozzle 1 price" is ok
+Then the step "fp 1 nozzle 1 price" is failed
+Then the step "fp 1 nozzle 1 price" is skipped
+Then the step "fp 1 nozzle 1 price" is open
+Then the technician was asked 5 questions
 When the host closes fuelling point 2
 When the host opens fuelling point 2
 When the host closes product "GAZOLE"
@@ -144,6 +152,8 @@ Then the terminal refuses the host's last order
 Then the journal names "manager" for "stop_point"
 Then the fault "EMERGENCY_STOP" is there once
 When the disk is full
+When a bit of the last sale flips in the ledger
+When the host confirms the ledger
 When the disk has room
 When the case is explained
 Then the driver is refused with "LIMIT_DAY_QUANTITY"

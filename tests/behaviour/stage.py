@@ -7,9 +7,10 @@ spelling of the behaviour language to its function, for pytest-bdd and for the c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 import pytest_bdd
 from pytest_bdd import parsers
@@ -110,6 +111,7 @@ class Stage:
         self._refusals_seen = 0
         self._screens_seen = 0
         self.explained: CommandLine | None = None
+        self.walked: Mapping[str, Any] = {}
 
     # -- the Givens ----------------------------------------------------------------------------------------------------
 

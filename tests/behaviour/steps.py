@@ -14,10 +14,12 @@ from tests.behaviour import (
     badge_steps,
     batch_steps,
     card_steps,
+    commission_steps,
     explain_steps,
     givens,
     host_thens,
     identification_steps,
+    ledger_steps,
     office_steps,
     order_steps,
     price_steps,
@@ -28,7 +30,7 @@ from tests.behaviour.stage import Stage
 from tests.behaviour.world import Setup, World
 
 _MODULES = (
-    *(givens, whens, thens, host_thens, batch_steps, office_steps, order_steps, price_steps),
+    *(givens, whens, thens, host_thens, batch_steps, office_steps, ledger_steps, order_steps, price_steps, commission_steps),
     *(card_steps, badge_steps, identification_steps, explain_steps),
 )
 pytest_plugins = [module.__name__ for module in _MODULES]

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.behaviour.command_line import CommandLine
+from tests.behaviour.given_words import Correction as Correction
+from tests.behaviour.given_words import GivenOrder as GivenOrder
 from tests.behaviour.setup import (
     BalanceRow,
     CardRow,
@@ -101,27 +103,6 @@ class Books:
     host_minor: int
     ledger_sales: tuple[str, ...]
     host_sales: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """What the host's office does to the last sale: its kind and what that needs. ``value_minor`` None: the sale's price decides."""
-
-    kind: str
-    quantity_ml: int | None = None
-    value_minor: int | None = None
-    card: str | None = field(default=None, repr=False)
-    prompts: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GivenOrder:
-    """``kind`` as in ``terminal.core.orders``; ``fault`` names a fault's code, and every subject of it that is on is meant."""
-
-    kind: str
-    by_host: bool
-    fuelling_point: int | None = None
-    fault: str | None = None
 
 
 LIST_FAULTS = (
@@ -283,6 +264,12 @@ class World(Protocol):
     def disk_full(self, full: bool) -> None:
         """The ledger's disk takes no further byte (True), or has room again (False)."""
 
+    def flip_a_bit(self) -> None:
+        """One bit of the last sale's row in the ledger; the terminal has no power."""
+
+    def host_confirms_ledger(self) -> None:
+        """The host's people take the terminal's ledger as it is."""
+
     def set_clock(self, local_time: str) -> None:
         """Somebody sets the operating system's clock to this wall time in the site's zone (``2026-03-01 12:00:00``)."""
 
@@ -332,6 +319,13 @@ class World(Protocol):
 
     def head_price(self, fp: int, nozzle: int) -> int | None:
         """Snapshot: the price that this head has for this nozzle, None where it has none. 1/10000 of the major unit per litre."""
+
+    def display(self, fp: int) -> tuple[int, int]:
+        """Snapshot: what the head's own display shows of its fill, in ml and minor units."""
+
+    def commission(self, slips: Mapping[str, str]) -> Mapping[str, Any]:
+        """A technician walks every fuelling point while the terminal is off, with these slips (``walker``); a second walk goes on behind
+        the first. The report, with ``asked``, what he was asked."""
 
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ def load_world(name: str) -> Callable[[Setup], World]:
     if over:
         if name != "virtual" or wire not in WIRES:
             raise NoSuchWorld(f"wires lie in the virtual world only, and are {', '.join(WIRES)}")
-        made: Callable[..., World] = load_world(name)
-        return functools.partial(made, wire=wire)
+        wired: Callable[..., World] = load_world(name)
+        return functools.partial(wired, wire=wire)
     where = WORLDS.get(name, name)
     module_name, colon, class_name = where.partition(":")
     if not colon:

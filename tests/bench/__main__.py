@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from terminal.store.schema import PAGE_SIZE
-from tests.bench import decisions, floors, lines, lists, media, rig, uploads, writes
+from tests.bench import decisions, floors, line_load, lines, lists, media, rig, uploads, writes
 from tests.bench.figures import Figure, percentile, table
 from tests.demo.station import StationError
 
@@ -173,8 +173,11 @@ class Run:
 
     def _lines(self) -> list[Figure]:
         sizes = self.sizes
-        wanted = lines.Sizes(sizes.positions, sizes.idle_s, sizes.fuelling, sizes.lifts, sizes.minutes, max(1_000, max(sizes.cards) // 5))
-        return lines.measure(_made(self.folder / "lines"), wanted, click.echo)
+        found = lines.measure(lines.Sizes(sizes.positions, sizes.idle_s, sizes.fuelling, sizes.lifts), click.echo)
+        if sizes.minutes:
+            cards = max(1_000, max(sizes.cards) // 5)
+            found += line_load.missed(_made(self.folder / "lines"), sizes.minutes, cards, click.echo)
+        return found
 
     def _virtual(self) -> list[Figure]:
         click.echo(f"{self.sizes.fuellings} fuellings in the virtual world")

@@ -6,30 +6,27 @@ reader, keypad, stripe reader, display and host.
 
 from __future__ import annotations
 
-import threading
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
 
-import msgspec
-
-from terminal.config_tables import LineTable
-from terminal.core.effects import BATCH_ITEMS
+from drivers.dispenser.azt.profile import LineProfile as AztProfile
+from drivers.dispenser.dart.profile import LineProfile as DartProfile
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.bench import floors, pump_wires, wires
 from tests.bench.figures import Figure, percentile, spread
-from tests.bench.lists import Shelf, import_once
 from tests.demo.station import StationError
-from tests.endurance.starts import fill
 from tests.rig.process import wait_for
 from tests.rig.station import Station
 
 SIZES = (1, 8, 16, 32)
-BAUD = {"dart": 9600, "azt": 4800}
+TIMING = {"dart": DartProfile(), "azt": AztProfile()}
+"""What a line has that nobody configured otherwise."""
 IDLE_POSITIONS = 16
 BUSY_POSITIONS = 16
 SLOW_ML_PER_MIN = 4_000
@@ -37,15 +34,11 @@ SLOW_ML_PER_MIN = 4_000
 READY_S = 180.0
 """A line of 32 positions is asked for everything at the start."""
 SETTLE_S = 2.0
+SHOWN_MS = 18_000
 LONGEST_EXCHANGE_MS = 120
 ROUNDS = 8
 """At least so many idle rounds of the longest line."""
 CARD = "04A1B2C3D4{:04X}"
-MIXED = (8, 4)
-"""DART and AZT positions of the run with an import and an upload."""
-UNSENT, UNSENT_A_MINUTE = 20_000, 4_000
-SLOWER = 1.1
-"""The host takes so long for each call that the upload lasts all the time and a bit longer."""
 BAR_ROUND, BAR_BEYOND_MS, BAR_IDLE = 1.15, 50, 3
 
 
@@ -56,16 +49,20 @@ def setup(dart: int, azt: int = 0) -> Setup:
     return Setup(fuelling_points=tuple(points), customers=(CustomerRow("C1"),), cards=cards)
 
 
-def _settled(text: str, state: Path | None = None) -> str:
-    """In English, notices gone soon; the ledger where ``state`` is."""
+def _settled(text: str, state: Path | None = None, ports: Mapping[str, str] | None = None) -> str:
+    """In English, notices gone soon; the ledger where ``state`` is, the lines at other ``ports``."""
+    for name, port in (ports or {}).items():
+        text = re.sub(rf'port = "[^"]*/{name}"', f'port = "{port}"', text)
     text = text.replace("[terminal]\n", '[terminal]\nlanguage = "en"\n').replace("[times]\n", "[times]\nnotice_ms = 200\n")
     lines = [f'state_dir = "{state}"' if state is not None and line.startswith("state_dir") else line for line in text.splitlines()]
     return "\n".join(lines) + "\n"
 
 
 @contextmanager
-def _station(whole: Setup, *, state: Path | None = None, ml_per_min: int = 600_000) -> Iterator[Station]:
-    station = Station(whole, start=False, toml=partial(_settled, state=state), wire_log=True, ml_per_min=ml_per_min)
+def station_of(
+    whole: Setup, *, state: Path | None = None, ports: Mapping[str, str] | None = None, ml_per_min: int = 600_000
+) -> Iterator[Station]:
+    station = Station(whole, start=False, toml=partial(_settled, state=state, ports=ports), wire_log=True, ml_per_min=ml_per_min)
     try:
         station.terminal.start()
         yield station
@@ -87,14 +84,16 @@ def _await_idle(station: Station, protocol: str, positions: int) -> None:
 
     def idle() -> bool:
         now = time.monotonic_ns()
-        return pump_wires.is_idle(_log(station, protocol, now - 3 * positions * LONGEST_EXCHANGE_MS * wires.NS_PER_MS, now), positions)
+        return pump_wires.is_idle(
+            wire_log(station.folder, protocol, now - 3 * positions * LONGEST_EXCHANGE_MS * wires.NS_PER_MS, now), positions
+        )
 
     if not wait_for(idle, READY_S, 0.5):
         raise StationError(f"the {protocol} line did not become idle: {station.terminal.last_words()}")
 
 
-def _log(station: Station, protocol: str, from_ns: int, until_ns: int) -> list[wires.Record]:
-    path = station.folder / "sim" / f"{protocol}1.wire"
+def wire_log(folder: Path, protocol: str, from_ns: int, until_ns: int) -> list[wires.Record]:
+    path = folder / "sim" / f"{protocol}1.wire"
     return [record for record in wires.records(path) if from_ns <= record.at_ns <= until_ns]
 
 
@@ -105,7 +104,7 @@ def rounds(protocol: str, positions: int, idle_s: float, tell: Callable[[str], N
     """One idle round of so many positions; with ``IDLE_POSITIONS`` on a DART line the idle terminal's processor time too."""
     tell(f"{positions} idle {protocol.upper()} positions")
     whole = setup(positions) if protocol == "dart" else setup(0, positions)
-    with _station(whole) as station:
+    with station_of(whole) as station:
         _await_ready(station)
         _await_idle(station, protocol, positions)
         time.sleep(SETTLE_S)
@@ -113,15 +112,15 @@ def rounds(protocol: str, positions: int, idle_s: float, tell: Callable[[str], N
         began = time.monotonic_ns()
         watched = positions == IDLE_POSITIONS and protocol == "dart"
         time.sleep(max(idle_s if watched else 0.0, ROUNDS * positions * (0.06 if protocol == "dart" else 0.1), 2.0))
-        log = _log(station, protocol, began, time.monotonic_ns())
+        log = wire_log(station.folder, protocol, began, time.monotonic_ns())
         idle = used.since()
-        table = LineTable("pumps", "/dev/null", protocol)
-    found = pump_wires.idle_rounds(log, positions, BAUD[protocol], table.turn_round_ms)
+    timing = TIMING[protocol]
+    found = pump_wires.idle_rounds(log, positions, timing.baudrate, timing.turn_round_ms)
     figure = Figure(
         f"round of {positions} idle {protocol.upper()} position{'s' if positions > 1 else ''}",
         "ms",
         percentile(found.lengths_ms, 0.5),
-        f"p50; from one question to a position to the next one to it, {BAUD[protocol]} baud on a paced pty",
+        f"p50; from one question to a position to the next one to it, {timing.baudrate} baud on a paced pty",
         found.floor_ms,
         "characters of both sides at the line's speed, the emulators' time to answer, the configured turn-rounds",
         bar=BAR_ROUND,
@@ -130,7 +129,7 @@ def rounds(protocol: str, positions: int, idle_s: float, tell: Callable[[str], N
             "ms": spread(found.lengths_ms),
             "characters": found.characters,
             "answer_ms": round(found.answer_ms, 2),
-            "turn_round_ms": table.turn_round_ms,
+            "turn_round_ms": timing.turn_round_ms,
             "load": floors.load(),
         },
     )
@@ -175,7 +174,7 @@ def lifts(positions: int, repetitions: int, tell: Callable[[str], None]) -> Figu
     """All but the last position fuel; at the last one drivers lift, one after another, anywhere in a round."""
     tell(f"{repetitions} lifts while {positions - 1} others fuel")
     random, found = Random(5), Lifts()
-    with _station(setup(positions), ml_per_min=SLOW_ML_PER_MIN) as station:
+    with station_of(setup(positions), ml_per_min=SLOW_ML_PER_MIN) as station:
         _await_ready(station)
         _await_idle(station, "dart", positions)
         idle_from = time.monotonic_ns()
@@ -191,10 +190,10 @@ def lifts(positions: int, repetitions: int, tell: Callable[[str], None]) -> Figu
         still = [point["fp"] for point in station.forecourt.do("pumps")["pumps"] if point["valve"] == "open"]
         if len(still) < positions - 1:
             raise StationError(f"only {len(still)} of {positions - 1} others still fuel")
-        log = _log(station, "dart", 0, time.monotonic_ns())
-    table = LineTable("pumps", "/dev/null", "dart")
+        log = wire_log(station.folder, "dart", 0, time.monotonic_ns())
+    timing = TIMING["dart"]
     idle = [record for record in log if idle_from <= record.at_ns <= idle_until]
-    found.round_ms = percentile(pump_wires.idle_rounds(idle, positions, BAUD["dart"], table.turn_round_ms).lengths_ms, 0.5)
+    found.round_ms = percentile(pump_wires.idle_rounds(idle, positions, timing.baudrate, timing.turn_round_ms).lengths_ms, 0.5)
     sent = wires.frames(log)
     for at_ns in lifted:
         place = wires.authorized_after(sent, at_ns)
@@ -222,12 +221,12 @@ def _lift_figure(found: Lifts, positions: int) -> Figure:
 
 def _to_pump(station: Station, card: str, fp: int) -> None:
     """A driver's way to "go to pump"."""
-    station.forecourt.do("wait_display", contains="Welcome")
+    station.forecourt.do("wait_display", contains="Welcome", timeout_ms=SHOWN_MS)
     station.forecourt.do("present", number=card)
-    station.forecourt.do("wait_display", contains="Pump no.")
+    station.forecourt.do("wait_display", contains="Pump no.", timeout_ms=SHOWN_MS)
     station.forecourt.do("remove")
     station.forecourt.do("keys", keys=[*str(fp), "enter"])
-    station.forecourt.do("wait_display", contains=f"Go to pump {fp}")
+    station.forecourt.do("wait_display", contains=f"Go to pump {fp}", timeout_ms=SHOWN_MS)
 
 
 def _lift(station: Station, fp: int, number: int, random: Random) -> int:
@@ -255,103 +254,22 @@ def _available(station: Station, fp: int) -> bool:
     return any(point["fp"] == fp and point["available"] for point in status["fuelling_points"])
 
 
-# --- answers missed ---------------------------------------------------------------------------------------------------------------
-
-
-def missed(folder: Path, minutes: float, cards: int, tell: Callable[[str], None]) -> list[Figure]:
-    """Both lines are polled while the terminal uploads a long queue and a list of so many cards is imported over and over on that disk."""
-    unsent = min(UNSENT, 300 + round(UNSENT_A_MINUTE * minutes))
-    tell(f"{minutes:g} minutes of polling with {unsent:,} sales to upload and a list of {cards:,} cards imported over and over")
-    state = folder / "state"
-    state.mkdir(parents=True)
-    rows = fill(state, 1_000, unsent * 3)
-    importer = _Importer(folder, cards)
-    with _station(setup(*MIXED), state=state) as station:
-        station.forecourt.do("host", delay_ms=round(SLOWER * minutes * 60_000 / max(1, unsent // BATCH_ITEMS)))
-        if not wait_for(lambda: _survey_over(station), READY_S):
-            raise StationError(f"the positions were not asked: {station.terminal.last_words()}")
-        importer.start()
-        began, waiting = time.monotonic_ns(), _unsent(station)
-        try:
-            time.sleep(minutes * 60)
-        finally:
-            importer.stop()
-        ended, left = time.monotonic_ns(), _unsent(station)
-        station.terminal.check()
-        logs = {protocol: _log(station, protocol, began, ended) for protocol in ("dart", "azt")}
-    if importer.imports == 0 or left >= waiting:
-        raise StationError(f"{importer.imports} imports, {waiting - left} messages uploaded: that is no load")
-    detail = {"minutes": minutes, "imports": importer.imports, "uploaded": waiting - left, "unsent": left, "ledger_rows": rows}
-    return [_missed_figure(protocol, pump_wires.missed_answers(log, protocol), detail) for protocol, log in logs.items()]
-
-
-def _missed_figure(protocol: str, found: pump_wires.Missed, detail: dict[str, float]) -> Figure:
-    table = LineTable("pumps", "/dev/null", protocol)
-    return Figure(
-        f"answer windows missed, {protocol.upper()}",
-        "",
-        found.missed,
-        f"of {found.asked:,} questions of the master, by the line's log, with an upload and imports running",
-        bar=0,
-        detail={**detail, "asked": found.asked, "slowest_answer_ms": round(found.slowest_ms, 1), "window_ms": table.answer_window_ms}
-        | {"around": found.around, "load": floors.load()},
-    )
-
-
-class _Importer(threading.Thread):
-    """The terminal's import program with a whole list, again and again."""
-
-    def __init__(self, folder: Path, cards: int) -> None:
-        super().__init__(daemon=True)
-        self._job = Shelf(folder / "imported").job(cards)
-        self._over = threading.Event()
-        self.imports = 0
-
-    def run(self) -> None:
-        while not self._over.is_set():
-            job = msgspec.structs.replace(self._job, version=self.imports + 2)
-            import_once(job)
-            Path(job.target).unlink()
-            self.imports += 1
-
-    def stop(self) -> None:
-        """No further import; waits for the one that runs."""
-        self._over.set()
-        self.join()
-
-
-def _unsent(station: Station) -> int:
-    return int((station.terminal.status() or {"unsent": 0})["unsent"])
-
-
-def _survey_over(station: Station) -> bool:
-    """Every position has been asked for what it knows, whatever the ledger makes of it."""
-    status = station.terminal.status()
-    station.terminal.check()
-    known = status is not None and all(point["state"] != "unknown" for point in status["fuelling_points"])
-    return known and _unsent(station) > 0
-
-
-def measure(folder: Path, sizes: Sizes, tell: Callable[[str], None]) -> list[Figure]:
-    """Every figure of the lines."""
-    found: list[Figure] = []
-    for protocol in ("dart", "azt"):
-        for positions in sizes.positions:
-            found += rounds(protocol, positions, sizes.idle_s, tell)
-    if sizes.lifts:
-        found.append(lifts(sizes.fuelling, sizes.lifts, tell))
-    if sizes.minutes:
-        found += missed(folder, sizes.minutes, sizes.cards, tell)
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything; 0 lifts or minutes leave that out."""
+    """How much of everything; 0 lifts leave that out."""
 
     positions: tuple[int, ...] = SIZES
     idle_s: float = 30.0
     fuelling: int = BUSY_POSITIONS
     lifts: int = 40
-    minutes: float = 2.0
-    cards: int = 200_000
+
+
+def measure(sizes: Sizes, tell: Callable[[str], None]) -> list[Figure]:
+    """Every figure of lines that nobody disturbs."""
+    found: list[Figure] = []
+    for protocol in TIMING:
+        for positions in sizes.positions:
+            found += rounds(protocol, positions, sizes.idle_s, tell)
+    if sizes.lifts:
+        found.append(lifts(sizes.fuelling, sizes.lifts, tell))
+    return found

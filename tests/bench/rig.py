@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from terminal.config_tables import LineTable
+from drivers.dispenser.dart.profile import LineProfile
 from terminal.store.schema import PAGE_SIZE
 from tests.bench import floors, wires, writes
 from tests.bench.figures import Figure, percentile, spread
@@ -238,7 +238,7 @@ def _go_to_pump(found: Found, log: list[wires.Record]) -> Figure:
 
 
 def _authorize(found: Found, sent: list[wires.Sent]) -> Figure:
-    line = LineTable("pumps", "/dev/null")
+    line = LineProfile()
     took, exchanges = [], []
     for lifted, _ in found.lifted:
         place = wires.authorized_after(sent, lifted)

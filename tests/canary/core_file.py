@@ -43,7 +43,8 @@ def naive(folder: Path) -> Aborted:
     """A process that holds the PIN and forbids nothing."""
 
     def allow() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 
     child = subprocess.Popen([sys.executable, "-c", _NAIVE, PIN], cwd=folder, preexec_fn=allow)  # noqa: PLW1509
     return _judged(child, [folder])
@@ -51,6 +52,8 @@ def naive(folder: Path) -> Aborted:
 
 def terminal() -> Aborted:
     """The terminal in the rig, in the middle of a PIN."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))  # what the program is started with
     world = RigWorld(SETUP)
     try:
         world.present_badge(BADGE)
@@ -62,13 +65,14 @@ def terminal() -> Aborted:
         if program is None:
             raise AssertionError("the terminal does not run")
         # The limit is lifted from outside, as an administrator would; what the process says of itself must do.
-        resource.prlimit(program.pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(program.pid, resource.RLIMIT_CORE, (before[1], before[1]))
         program.send_signal(signal.SIGABRT)
         station = world._station
         judged = _judged(program, [station.state_dir, station.folder / "run", ROOT], [station.terminal.log])
         world._terminal.process = None
         return judged
     finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
         world.close()
 
 

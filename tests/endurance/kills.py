@@ -24,8 +24,8 @@ from tests.rig.process import TerminalEnded
 
 DIES_STARTING = 0.2
 START_S = 1.2
-LIFE_S = (0.05, 8.0)
-"""The life of a program that came up, drawn logarithmically: most die within the first driver's steps, some serve a few."""
+LIFE_S = (0.2, 12.0)
+"""The life of a program that came up, drawn logarithmically: half of them die within the first driver's steps."""
 END_S = 60.0
 
 

@@ -80,7 +80,10 @@ Feature: F39 Pumps on a Wayne DART line
     And the ledger holds no sale
 
   Scenario: A wrong nozzle is never released, and the right one still is
-    Given the cards
+    Given the terminal policy
+      | setting      | value |
+      | lift timeout | 60 s  |
+    And the cards
       | number         | medium | customer | products |
       | 04A1B2C3D4E5F6 | badge  | C1       | SP95     |
     When the driver presents badge "04A1B2C3D4E5F6"

@@ -99,3 +99,26 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     When the host becomes reachable
     Then the host has booked 1 sale
     And the three books agree
+
+  Scenario: A bit that flips in the ledger is found at the start and mended, and the host's people are told
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    And the power is cut
+    And a bit of the last sale flips in the ledger
+    And the power returns
+    And 5 s pass
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host hears "LEDGER_RESTORED" from the terminal
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 3.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the host has booked 2 sales
+    And the three books agree
+    When the host confirms the ledger
+    And 5 s pass
+    Then the fault "LEDGER_RESTORED" is cleared

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import tempfile
 import time
 from typing import Any
 
@@ -11,11 +13,18 @@ PORT = "/dev/virtio-ports/agent"
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Run one line; its end and its words."""
-    try:
-        done = subprocess.run(["sh", "-c", request["cmd"]], capture_output=True, text=True, errors="replace", timeout=request["t"])
-    except subprocess.TimeoutExpired:
-        return {"rc": -1, "out": "", "err": "took too long"}
-    return {"rc": done.returncode, "out": done.stdout, "err": done.stderr}
+    # Into files, not pipes, and as a group of their own: what a line leaves running must not keep us waiting.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(["sh", "-c", request["cmd"]], stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = process.wait(request["t"])
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = -1
+        for file in (out, err):
+            file.seek(0)
+        return {"rc": code, "out": out.read(), "err": err.read() + (" took too long" if code == -1 else "")}
 
 
 def main() -> None:

@@ -105,10 +105,11 @@ class Site:
             "host": host | {field: f"credential:{name}" for field, name in CREDENTIALS.items()},
             "keypad": phys,
             "stripe_reader": phys,
-            "card_reader": {"name": "*", "key": "credential:chip.key", "version": 1},
+            "card_reader": {"name": "*", "key": None},
         }
         vault = KeyVault.from_files(Path(host["token_key"]), Path(host["pin_key"]), Path(host["card_key"]))
         text = settings.terminal_toml(SETUP, seen, vault, Path(STATE_DIR), Path(RUNTIME_DIR))
+        text = text.replace("[keys]\n", '[keys]\nchip = "credential:chip.key"\nchip_version = 1\n')
         for device in ("keypad", "stripe_reader"):
             text = re.sub(
                 rf'^({device} = {{)phys = "x"', rf'\1path = "/dev/forecourt/{device.replace("_", "-")}-1"', text, flags=re.MULTILINE

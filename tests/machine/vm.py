@@ -169,7 +169,10 @@ class Machine:
     def sh(self, line: str, timeout_s: int = 60) -> Said:
         """A shell line in the guest, whatever its end."""
         self._agent.sendall((json.dumps({"cmd": line, "t": timeout_s}) + "\n").encode())
-        answer = json.loads(self._agent_file.readline())
+        try:
+            answer = json.loads(self._agent_file.readline())
+        except (TimeoutError, ValueError) as error:
+            raise MachineFailed(f"the agent does not answer to {line[:200]}: {self.console()[-1500:]}") from error
         return Said(answer["rc"], answer["out"], answer["err"])
 
     def run(self, line: str, timeout_s: int = 60) -> str:

@@ -1,4 +1,4 @@
-"""The emergency stop is one fault of the site, whoever tells of it; nothing is released until a person has reset it; orders and who gave them."""
+"""The emergency stop is one fault of the site, whoever tells of it, until a person has reset it; orders and who gave them."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ def said(data: object) -> object:
 def test_what_the_host_orders_is_what_the_core_hears() -> None:
     assert said(STOP) == OrderPushed(21, Order(OrderKind.STOP_POINT, "operator 7", "leak", 2, None, None), UNTIL)
     acknowledge = STOP | {"order": "acknowledge_fault", "fuelling_point": None, "code": "PUMP_ALARM", "subject": "fp 2"}
-    assert said(acknowledge) == OrderPushed(
-        21, Order(OrderKind.ACKNOWLEDGE_FAULT, "operator 7", "leak", None, "PUMP_ALARM", "fp 2"), UNTIL
-    )
+    assert said(acknowledge) == OrderPushed(21, Order(OrderKind.ACKNOWLEDGE_FAULT, "operator 7", "leak", None, "PUMP_ALARM", "fp 2"), UNTIL)
 
 
 def test_every_example_of_the_contract_is_understood() -> None:

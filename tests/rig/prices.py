@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from tests.behaviour.setup import Setup
 from tests.behaviour.values import instant_ms
+from tests.behaviour.walker import Pumps, Walker
 from tests.behaviour.world import PriceSaid
+from tests.rig.commissioning import walk
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import TerminalProcess
 
@@ -41,6 +44,16 @@ class PriceHands:
     def head_keeps_prices(self, fp: int, keeps: bool) -> None:
         """See ``World.head_keeps_prices``."""
         self._forecourt.do("habit", fp=fp, name="keeps_prices", on=keeps)
+
+    def display(self, fp: int) -> tuple[int, int]:
+        """See ``World.display``."""
+        pump = next(pump for pump in self._forecourt.do("pumps")["pumps"] if pump["fp"] == fp)
+        return int(pump["fill_ml"]), int(pump["fill_minor"])
+
+    def commission(self, slips: Mapping[str, str]) -> Mapping[str, Any]:
+        """See ``World.commission``: the real command, talked with over its pipes."""
+        walker = Walker(cast(Pumps, self), slips)
+        return walk(self._terminal, walker, self._terminal.config.with_name("commissioning.json"))
 
     def head_price(self, fp: int, nozzle: int) -> int | None:
         """See ``World.head_price``."""

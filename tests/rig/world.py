@@ -17,18 +17,18 @@ from terminal.core.screens import Screen
 from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
-from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, Release, SaleSeen, Setup, Subject, SubjectKind
+from tests.behaviour.ledger_steps import flip_a_bit
+from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.badges import BadgeHands
 from tests.rig.books import LedgerCopy
 from tests.rig.cards import CardHands
 from tests.rig.office import Office
 from tests.rig.person import Person
 from tests.rig.prices import PriceHands
+from tests.rig.pump_hands import PumpHands
 from tests.rig.station import Station
 
 POLL_S = 0.04
-NOISE_MS = 5_000
-NOISE_PPM = 150_000
 LISTS_MS = 5_000
 REST_MS = 2_200
 """``N s pass`` ends early when so much is gone ..."""
@@ -36,7 +36,7 @@ AT_REST_MS = 700
 """... and the world was at rest for so long, by a status file that may be half a second late."""
 
 
-class RigWorld(PriceHands, BadgeHands, CardHands):
+class RigWorld(PumpHands, PriceHands, BadgeHands, CardHands):
     """See ``tests.behaviour.world.World``."""
 
     station_class: ClassVar[type[Station]] = Station
@@ -157,23 +157,6 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         """See ``World.press_key``."""
         self._person.press(key)
 
-    def lift(self, fp: int, nozzle: int) -> None:
-        """See ``World.lift``."""
-        self._forecourt.ask("lift", fp=fp, nozzle=nozzle)
-
-    def flow(self, fp: int, volume_ml: int) -> None:
-        """See ``World.flow``."""
-        if self.release(fp) is None:
-            return
-        self._forecourt.do("squeeze", fp=fp, volume_ml=volume_ml)
-        longest_ms = 5_000 + volume_ml  # ten litres a second, and a pump may be slow to begin
-        self.wait(lambda: not self._pump(fp)["delivering"], longest_ms)
-        self._forecourt.do("release", fp=fp)
-
-    def hang_up(self, fp: int) -> None:
-        """See ``World.hang_up``; an error says that no nozzle is out."""
-        self._forecourt.ask("hang_up", fp=fp)
-
     # -- power, wires, buttons -----------------------------------------------------------------------------------------
 
     def cut_power(self) -> None:
@@ -185,45 +168,6 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         if not self._terminal.powered:
             self._station.power_on()
             self._person.still()
-
-    def cut_line(self, fp: int) -> None:
-        """See ``World.cut_line``."""
-        self._forecourt.do("line", fp=fp, connected=False)
-
-    def restore_line(self, fp: int) -> None:
-        """See ``World.restore_line``."""
-        self._forecourt.do("line", fp=fp, connected=True)
-
-    def noise(self, fp: int) -> None:
-        """See ``World.noise``."""
-        self._forecourt.do("noise", fp=fp, on=True, ppm=NOISE_PPM)
-        self._noise[fp] = time.monotonic() + NOISE_MS / 1000
-
-    def press_stop(self, fp: int) -> None:
-        """See ``World.press_stop``."""
-        self._forecourt.do("stop", fp=fp)
-
-    def emergency_stop(self, pressed: bool) -> None:
-        """See ``World.emergency_stop``."""
-        self._forecourt.do("emergency_stop", pressed=pressed)
-
-    def head_habit(self, fp: int, habit: str) -> None:
-        """See ``World.head_habit``."""
-        self._forecourt.do("habit", fp=fp, name=habit)
-
-    def live(self, fp: int) -> tuple[int, int]:
-        """See ``World.live``."""
-        status = self._terminal.status()
-        points = [] if status is None else status.get("fuelling_points", [])
-        return next(((int(each["volume_ml"]), int(each["amount_minor"])) for each in points if each["fp"] == fp), (0, 0))
-
-    def head_alarm(self, fp: int, code: int) -> None:
-        """See ``World.head_alarm``."""
-        self._forecourt.do("alarm", fp=fp, code=code)
-
-    def dispense_unreleased(self, fp: int, nozzle: int, volume_ml: int) -> None:
-        """See ``World.dispense_unreleased``."""
-        self._forecourt.do("take", fp=fp, nozzle=nozzle, volume_ml=volume_ml)
 
     def order(self, order: GivenOrder) -> str | None:
         """See ``World.order``."""
@@ -237,6 +181,14 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
         self._station.fill_disk(full)
+
+    def flip_a_bit(self) -> None:
+        """See ``World.flip_a_bit``."""
+        flip_a_bit(self._station.state_dir)
+
+    def host_confirms_ledger(self) -> None:
+        """See ``World.host_confirms_ledger``."""
+        self._forecourt.do("confirm_ledger")
 
     def set_clock(self, local_time: str) -> None:
         """See ``World.set_clock``."""
@@ -306,10 +258,6 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         """See ``World.host_corrects``."""
         self._office.correct(correction)
 
-    def exchange_head(self, fp: int) -> None:
-        """See ``World.exchange_head``."""
-        self._forecourt.do("exchange", fp=fp)
-
     # -- looking: snapshots --------------------------------------------------------------------------------------------
 
     def settled(self) -> bool:
@@ -333,18 +281,6 @@ class RigWorld(PriceHands, BadgeHands, CardHands):
         """See ``World.screens``."""
         self._person.look()
         return ["\n".join(picture) for picture in self._person.pictures[self._first_picture :]]
-
-    def release(self, fp: int) -> Release | None:
-        """See ``World.release``."""
-        pump = self._pump(fp)
-        nozzle = pump["nozzle"]
-        if pump["state"] not in ("authorized", "filling") or nozzle is None:
-            return None
-        return Release(nozzle, Amount(pump["preset"]["volume_ml"], pump["preset"]["amount_minor"]), pump["prices"][str(nozzle)])
-
-    def _pump(self, fp: int) -> dict[str, Any]:
-        found: dict[str, Any] = next(pump for pump in self._forecourt.do("pumps")["pumps"] if pump["fp"] == fp)
-        return found
 
     def _totals(self) -> dict[tuple[int, int], int]:
         return {(pump["fp"], int(nozzle)): ml for pump in self._forecourt.do("pumps")["pumps"] for nozzle, ml in pump["totals_ml"].items()}

@@ -83,19 +83,35 @@ def test_a_line_is_of_bounded_length() -> None:
     assert len(written("%s", "x" * 1_000_000)) < 2 * logs.LONGEST
 
 
+class KeyVaultError(Exception):
+    """As if it were one of ours."""
+
+
+KeyVaultError.__module__ = "terminal.store.vault"
+
+
+def test_the_words_of_a_librarys_exception_are_not_written() -> None:
+    """It may repeat what it was given: a name on a track is no number that could be masked."""
+    for error in (ValueError("%B7001^LE GOFF/ANNE^2912"), KeyError("LE GOFF/ANNE"), RuntimeError("LE GOFF")):
+        out = written("event=Died", error=error)
+        assert "GOFF" not in out
+        assert f"error={type(error).__name__}" in out
+    assert "No space left" in written("event=Died", error=OSError(28, "No space left on device"))
+
+
 def _fails_with_a_secret() -> None:
     pin = "8765"
     track = TRACK_2
-    raise RuntimeError(f"broken ({len(pin) + len(track)})")
+    raise KeyVaultError(f"broken ({len(pin) + len(track)})")
 
 
 def test_an_exception_has_its_place_and_no_local_value() -> None:
     """Type, file, line and text; neither source lines nor values."""
     try:
         _fails_with_a_secret()
-    except RuntimeError as error:
+    except KeyVaultError as error:
         out = written("event=Died", error=error)
-    assert re.search(r"error=RuntimeError at=test_logs.py:\d+ text='broken \(\d+\)'", out)
+    assert re.search(r"error=KeyVaultError at=test_logs.py:\d+ text='broken \(\d+\)'", out)
     assert "8765" not in out
     assert "raise" not in out
     assert "Traceback" not in out
@@ -153,7 +169,7 @@ def test_a_thread_that_dies_says_so_in_one_line(started: io.StringIO) -> None:
     thread.start()
     thread.join(10)
     assert len(started.getvalue().splitlines()) == 1
-    assert "CRITICAL terminal event=Died error=RuntimeError" in started.getvalue()
+    assert "CRITICAL terminal event=Died error=KeyVaultError" in started.getvalue()
 
 
 def test_started_twice_it_writes_once(started: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

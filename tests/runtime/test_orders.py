@@ -1,4 +1,4 @@
-"""The socket for orders: what is no order is refused there, what is one reaches the core with its giver, and the answer finds its way back."""
+"""The socket for orders: what is none is refused there, what is one reaches the core with its giver, and the answer its giver."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import Protocol
 
 from hal_sim.host.list_shelf import FAULTS
+from terminal.core.sale import SaleState
 from tests.virtual.forecourt import Forecourt
 
 HOUR_MS = 3_600_000
@@ -102,12 +103,19 @@ class HostDays:
     def close(self, rng: Random) -> None:
         """The site, a product or a fuelling point is closed for a while."""
         points = self._office.forecourt.scenario["fuelling_points"]
-        row = rng.choice(points)
+        awaited = self._awaited()
+        row = rng.choice([row for row in points if row["fp"] in awaited] or points) if rng.randrange(2) else rng.choice(points)
         place = rng.choice([("site", ""), ("product", row["product"]), ("fuelling_point", str(row["fp"]))])
         self._closed.add(place)
         self._office.forecourt.book.close(*place, "a tanker delivers")
         self._office.note_fault("host", f"closes {' '.join(place)}", f"office: {place[0].replace('_', ' ')} closed")
         self._later(2_000, 60_000, lambda: self._open(place))
+
+    def _awaited(self) -> set[int]:
+        """Fuelling points at which somebody is about to lift a nozzle: a closing is hardest there."""
+        engine = self._office.forecourt.terminal.engine
+        sales = () if engine is None else engine.site.desk.sales.values()
+        return {one.fp for one in sales if one.state is SaleState.AUTHORIZED}
 
     def _open(self, place: tuple[str, str]) -> None:
         if place in self._closed:

@@ -9,7 +9,7 @@ from tests.simulation.journal_facts import Broken
 
 
 def check_rebuilt(site: Site, found: Recovered) -> None:
-    """A restart now would know the same exposure and the same closings. Answers that are not written yet count as missing there."""
+    """A restart now would know the same exposure, closings, odometers and counters. Answers not written yet count as missing there."""
     rebuilt = Exposure(found.unanswered)
     for record in site.uploads.acknowledged:
         sale, _, kind = record.key.rpartition("/")
@@ -18,6 +18,10 @@ def check_rebuilt(site: Site, found: Recovered) -> None:
     if rebuilt != site.desk.exposure:
         here, there = {use.sale for use in site.desk.exposure.snapshot()}, {use.sale for use in rebuilt.snapshot()}
         raise Broken("exposure", f"only in memory {sorted(here - there)}, only in the ledger {sorted(there - here)}, or other amounts")
+    if site.teller.prompt_desk.odometers != found.odometers:
+        raise Broken("odometers", "the readings in memory are not those that the ledger remembers")
+    if site.teller.genuine._newest != found.badge_counters:
+        raise Broken("badge counters", "a badge's newest counter in memory is not the one that the ledger remembers")
     if {(one.scope, one.name): one for one in found.closings} != site.closings.closed:
         raise Broken("closings", "what is closed in memory is not what the ledger remembers")
 

@@ -6,15 +6,15 @@ What wakes it: a command, a change of a head, of a drop or of the wire, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from drivers.commands import PumpCommand
 from drivers.dispenser.line_thread import LineMaster
 from hal_sim.dispensers import azt_codec, dart_codec
 from hal_sim.dispensers.azt import AztBus, AztPosition
 from hal_sim.dispensers.dart import DartBus, DartPosition
-from hal_sim.wire import LineRate
+from hal_sim.wire import Device, LineRate
 from tests.virtual.heap import Heap
 from tests.virtual.quick_wire import QuickWire
 
@@ -37,11 +37,37 @@ class Master(LineMaster, Protocol):
         """Be where so many rounds would have led."""
 
 
+class Bus(Device, Protocol):
+    """Emulated heads on one line. ``positions`` by address, each with ``head``, ``connected``, ``silent`` and ``has_something``."""
+
+    lead_in: bytes
+
+    @property
+    def positions(self) -> Mapping[int, Any]:
+        """Who is there."""
+
+    @property
+    def answer_delay_ms(self) -> int:
+        """From a request to its answer."""
+
+    def idle_answer(self, address: int) -> bytes | None:
+        """What this address answers a poll with until something changes; None where that is not certain."""
+
+    def idle_poll(self, data: bytes) -> bytes | None:
+        """The usual answer to these bytes when they are a poll and nothing is new; None: it must go the long way."""
+
+    def quiet_until(self, now: int) -> int | None:
+        """From when on a poll may bring something else, if nobody commands and nobody touches a head."""
+
+
+AnyBus = DartBus | AztBus | Bus
+
+
 class VirtualLine:
     """Joins master and wire; ``master`` is None while the terminal has no power. Sleeps through idle polls unless ``leap`` is off."""
 
     def __init__(
-        self, name: str, bus: DartBus | AztBus, make: Callable[[], Master], heap: Heap, *, rate: LineRate | None = None, leap: bool = True
+        self, name: str, bus: AnyBus, make: Callable[[], Master], heap: Heap, *, rate: LineRate | None = None, leap: bool = True
     ) -> None:
         """``make`` builds a fresh master; ``rate`` is the wire's, where it is not the usual one."""
         self.name = name

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from drivers.dispenser.azt.line import AztLine
 from drivers.dispenser.azt.profile import PositionProfile as AztProfile
 from drivers.dispenser.dart.line import DartLine
 from drivers.dispenser.dart.profile import PositionProfile as DartProfile
+from drivers.dispenser.protocol import Seat
+from drivers.dispenser.registry import PROTOCOLS
 from hal_sim.dispensers.azt import AztBus, AztHead, AztPosition, AztSettings
 from hal_sim.dispensers.dart import DartBus, DartPosition
 from hal_sim.dispensers.head import Head, HeadOptions
 from hal_sim.wire import LineRate
 from tests.virtual.heap import Heap
-from tests.virtual.line import VirtualLine
+from tests.virtual.line import Bus, Master, VirtualLine
 
 FIRST_ADDRESS = {"dart": 0x50, "azt": 1}
 AZT_RATE = LineRate(4800, 11)
@@ -23,6 +26,20 @@ AZT_RATE = LineRate(4800, 11)
 
 class NotBuilt(Exception):
     """The scenario asks for something that this world does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """Heads of one more protocol on a line, by fuelling point, with the address of each."""
+
+    bus: Bus
+    heads: Mapping[int, Head]
+    addresses: Mapping[int, int]
+    rate: LineRate
+
+
+ADDED: dict[str, Callable[[Mapping[int, list[Mapping[str, Any]]], HeadOptions], Emulated]] = {}
+"""Emulators of protocols besides the two; their line masters are those of the program's registry."""
 
 
 def build_pumps(
@@ -33,13 +50,16 @@ def build_pumps(
     lines: dict[int, VirtualLine] = {}
     points: dict[tuple[str, int], dict[int, list[Mapping[str, Any]]]] = {}
     for row in scenario["fuelling_points"]:
-        if row["protocol"] not in FIRST_ADDRESS:
+        if row["protocol"] not in FIRST_ADDRESS and row["protocol"] not in ADDED:
             raise NotBuilt(f"no {row['protocol']} line is built yet")
         points.setdefault((row["protocol"], row.get("bus", 0)), {}).setdefault(row["fp"], []).append(row)
     builders = {"dart": _dart, "azt": _azt}
     for (protocol, bus), there in sorted(points.items(), key=lambda item: (item[0][0] != "dart", item[0])):
         name = ("pumps" if protocol == "dart" else f"pumps-{protocol}") + (f"-{bus}" if bus else "")
-        line, built = builders[protocol](name, there, scenario["decimals"], heap, options, leap)
+        if protocol in ADDED:
+            line, built = _added(protocol, name, there, scenario["decimals"], heap, options, leap)
+        else:
+            line, built = builders[protocol](name, there, scenario["decimals"], heap, options, leap)
         heads |= built
         lines |= dict.fromkeys(built, line)
     order = dict.fromkeys(row["fp"] for row in scenario["fuelling_points"])
@@ -80,6 +100,19 @@ def _azt(
 def price_shape(rows: list[Mapping[str, Any]]) -> tuple[int, int]:
     """Decimals and digits of a price at the head of these rows."""
     return (price_decimals_of(rows), 4) if rows[0]["protocol"] == "azt" else (3, 6)
+
+
+def _added(
+    protocol: str, name: str, points: dict[int, list[Mapping[str, Any]]], decimals: int, heap: Heap, options: HeadOptions, leap: bool
+) -> tuple[VirtualLine, dict[int, Head]]:
+    emulated = ADDED[protocol](points, options)
+    seats = [Seat(fp, emulated.addresses[fp], tuple(sorted(row["nozzle"] for row in rows)), {}) for fp, rows in points.items()]
+
+    def make() -> Master:
+        master = PROTOCOLS[protocol].build(name, seats, {}, decimals)
+        return cast(Master, master)
+
+    return VirtualLine(name, emulated.bus, make, heap, rate=emulated.rate, leap=leap), dict(emulated.heads)
 
 
 def price_decimals_of(rows: list[Mapping[str, Any]]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hal_sim.dispensers.azt import AztBus
+from typing import Any
+
 from hal_sim.dispensers.dart import DartBus
 from hal_sim.wire import LineRate, Wire
 
@@ -13,7 +14,7 @@ POLL = 0x20
 class QuickWire(Wire):
     """Instants and effects are those of ``Wire``; only the detour over its queues is left out."""
 
-    def __init__(self, bus: DartBus | AztBus, rate: LineRate | None = None) -> None:
+    def __init__(self, bus: Any, rate: LineRate | None = None) -> None:
         super().__init__(bus, rate)
         self._bus = bus
 
@@ -57,8 +58,9 @@ class QuickWire(Wire):
     def _idle_answer(self, data: bytes) -> bytes | None:
         """What these bytes are answered with as long as nothing changes; None where they are no poll, or the answer is news."""
         bus = self._bus
-        if isinstance(bus, AztBus):
-            return bus.idle_poll(data)
+        if not isinstance(bus, DartBus):
+            answer: bytes | None = bus.idle_poll(data)
+            return answer
         return bus.idle_answer(data[0]) if len(data) == POLL_BYTES and data[1] == POLL else None
 
     def next_event(self) -> int | None:

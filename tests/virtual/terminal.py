@@ -24,6 +24,7 @@ from terminal.runtime.engine import Engine, Outside
 from terminal.store.card_file import CardFileError
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
+from terminal.store.opening import open_ledger
 from terminal.store.recovery import cards_file, recover
 from terminal.store.vault import KeyVault
 from tests.virtual.heap import Heap
@@ -94,7 +95,7 @@ class VirtualTerminal:
         self.boots = 0
         self.screens: list[str] = []
         self.after_step: Callable[[], None] = lambda: None
-        self.ledger_made: Callable[[Path], Ledger] = Ledger
+        self.ledger_made: Callable[[Path], Ledger] = lambda path: open_ledger(path, folder / "backup", lane.encode)
         self.engine_made: Callable[[Site, Ledger, Outside], Engine] = Engine
         self._lists: LiveLists | None = None
         self._stepping = False

@@ -17,6 +17,7 @@ from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
+from tests.behaviour.ledger_steps import flip_a_bit
 from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, SaleSeen, Setup, Subject, SubjectKind
 from tests.virtual.badges import BadgeHands
 from tests.virtual.cards import CardHands
@@ -158,6 +159,15 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
         self.terminal.set_full(full)
+
+    def flip_a_bit(self) -> None:
+        """See ``World.flip_a_bit``."""
+        flip_a_bit(self.station.folder)
+
+    def host_confirms_ledger(self) -> None:
+        """See ``World.host_confirms_ledger``."""
+        self.station.book.confirm_ledger()
+        self.pass_time(READ_MS)
 
     def set_clock(self, local_time: str) -> None:
         """Nothing in this process reads the operating system's clock; that it changes nothing is what the step shows."""

@@ -1,0 +1,34 @@
+"""Steps about the ledger's file: bits that flip while the terminal has no power, and the host that takes what was made of it.
+
+PYTEST_DONT_REWRITE (there is no bare assert here)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.behaviour.stage import Kind, Stage, known
+
+FILES = ("ledger.db", "ledger.db-wal")
+
+
+def flip_a_bit(folder: Path) -> None:
+    """One bit of the newest delivered sale's row, wherever it stands last: in the log, or in the file. Raises ``ValueError`` without one."""
+    for path in (folder / name for name in reversed(FILES) if (folder / name).exists()):
+        content = bytearray(path.read_bytes())
+        at = content.rfind(b'SaleDelivered{"sale":')
+        if at >= 0:
+            content[at + 40] ^= 4
+            path.write_bytes(content)
+            return
+    raise ValueError("no sale was delivered yet")
+
+
+@known(Kind.WHEN, "a bit of the last sale flips in the ledger")
+def _flips(stage: Stage) -> None:
+    stage.world.flip_a_bit()
+
+
+@known(Kind.WHEN, "the host confirms the ledger")
+def _confirms(stage: Stage) -> None:
+    stage.world.host_confirms_ledger()
