@@ -52,8 +52,8 @@ oracle: setup ## random cases through `terminal explain` against the rules writt
 rig: setup ## play every scenario on the rig, several files at once (make test plays three of each feature there)
 	@$(RUN) tests.play tests/features --world rig --jobs 5 --table
 
-swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1
-	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST)
+swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=200 FIRST=1 JOBS=2
+	@$(RUN) tests.simulation swarm --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
 replay: setup ## one seed again with its whole trace: SEED=n
 	@test -n "$(SEED)" || { echo 'Which? make replay SEED=17'; exit 2; }

@@ -186,6 +186,15 @@ class PricesReported:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionSettled:
+    """The head's own count of releases and price changes, all of which have been read: told at rest, where a head counts them (AZT Y)."""
+
+    fp: int
+    nozzle: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class PumpAlarmed:
     """The head reports an alarm of its own (DART DC5, AZT external error)."""
 
@@ -259,6 +268,7 @@ PumpEvent = (
     | FillReported
     | TotalReported
     | PricesReported
+    | TransactionSettled
     | PumpAlarmed
     | CommandFailed
     | PumpLineLost

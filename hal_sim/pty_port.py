@@ -201,7 +201,8 @@ class PtyPort:
             return  # nobody reads and the line has no memory: the bytes are gone, as on a wire
         self.bytes_out += len(data)
         if self._record is not None:
-            self._record(at, "out", data)
+            # A line without a speed has no time of its own: its bytes are there when they are written, however late this loop is.
+            self._record(at if self._char_ns else monotonic_ns(), "out", data)
 
     def _line_speed(self) -> int:
         return _SPEEDS.get(termios.tcgetattr(self._slave)[5], 0)

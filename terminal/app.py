@@ -131,6 +131,7 @@ class Terminal:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
         known.counter = self._counter()
+        self.devices.remember(known.settled)
         file = cards_file(ledger)
         if file is not None:
             try:

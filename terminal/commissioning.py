@@ -81,9 +81,9 @@ class Walk:
     def leave(self) -> None:
         """End in the middle: whatever was released is stopped, and its record stays for the next walk."""
         pending = self.report.pending
-        if pending is not None and self._status.get(pending.fp) in _FLOWING:
+        if pending is not None:  # whatever was last heard: the release may be on its way
             self.line.submit(StopFuellingPoint(pending.fp))
-            self._until(pending.fp, lambda event: event if self._status.get(pending.fp) not in _FLOWING else None, STOP_MS)
+            self._until(pending.fp, lambda event: event if self._status.get(pending.fp) in _FINISHED else None, STOP_MS)
 
     # --- one fuelling point -------------------------------------------------------------------------------------------------------
 
@@ -149,14 +149,9 @@ class Walk:
 
     def _nozzle(self, point: CheckedPoint, nozzle: CheckedNozzle, lift: Step, price: Step, volume: Step, amount: Step, total: Step) -> None:
         shown: list[int | None] = []
-        try:
-            if not self._try(lift, lambda: self._lift(point, nozzle, shown)):
-                return
-            if not self._try(price, lambda: self._price(point.fp, nozzle, shown[0])):
-                return
+        if self._try(lift, lambda: self._lift(point, nozzle, shown)) and self._try(price, lambda: self._price(point.fp, nozzle, shown[0])):
             self._measure(point, nozzle, volume, amount, total)
-        finally:
-            self._hang_up()
+        self._hang_up()
 
     def _lift(self, point: CheckedPoint, nozzle: CheckedNozzle, shown: list[int | None]) -> str:
         text = f"Lift the nozzle of {nozzle.product} at fuelling point {point.fp} (nozzle {nozzle.nozzle})."

@@ -325,6 +325,8 @@ def _side_problems(config: Config) -> list[str]:
     found += _twice("side.card_reader.name", [side.card_reader.name for side in config.side if side.card_reader is not None])
     if config.keys.chip is not None and all(side.card_reader is None for side in config.side):
         found.append("keys.chip: no side has a card_reader that would need it")
+    if config.keys.chip_ca is not None and all(side.card_reader is None for side in config.side):
+        found.append("keys.chip_ca: no side has a card_reader that would need it")
     return found + _phys_problems(config)
 
 

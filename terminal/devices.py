@@ -6,7 +6,8 @@ None opens before ``start``.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from drivers.badge.reader_thread import BadgeReader
@@ -30,6 +31,9 @@ from terminal.pump_protocols import PROTOCOLS
 from terminal.pump_tables import line_settings, profiles_on, seats_of
 from terminal.runtime.clock import SystemClock
 from terminal.store.vault import KeyFileError, read_key
+
+REOPEN_S = 0.1
+"""Some drivers of ports refuse to be set twice within a moment."""
 
 
 class Devices:
@@ -65,6 +69,11 @@ class Devices:
         button = config.emergency_stop
         if button is not None:
             self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
+
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the ledger knows of the heads' own counts, for the lines; before any command to them."""
+        for line in dict.fromkeys(self.lines.values()):
+            line.remember(settled)
 
     def _add_line(self, table: LineTable, config: Config) -> None:
         thread = pump_line(config, table, self._post, self._clock)
@@ -137,6 +146,7 @@ class PumpLines:
             except PortLost as error:
                 raise ConfigError(str(error)) from error
             port.close()
+        threading.Event().wait(REOPEN_S)
         for thread in self._threads:
             thread.start()
         return self

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hal_sim.smartcard.certified import CardAuthority
 from terminal.config import ConfigError
 from terminal.devices import Devices
 from tests.test_config import example, load_text, refusal
@@ -19,6 +20,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("# card_reader = { name = ", 'card_reader = { name = "" }  # ', "side[0].card_reader.name", "length"),
     ("# chip = ", 'chip = "/k"  # ', "keys.chip", "no side has a card_reader"),
     ("# chip = ", f'chip = "{"0" * 64}"  # ', "keys.chip", "take the key for known by others"),
+    ("# tpm = ", 'tpm = "tpmrm0"  # ', "keys.tpm", "a device's whole path"),
     ("# chip_version = 1", "chip_version = 32", "keys.chip_version", "<= 31"),
 ]
 
@@ -70,11 +72,22 @@ def test_the_chip_key_reaches_the_card_reader_or_is_named(tmp_path: Path) -> Non
 
 
 def test_the_authority_of_card_certificates_is_read_at_the_start(tmp_path: Path) -> None:
-    config = load(written(tmp_path, keys={"chip_ca": str(tmp_path / "chip-ca.pem")}))
+    """A file that is missing, or holds no authority, stops the start."""
+    file = tmp_path / "chip-ca.pem"
+    config = load_text(tmp_path, example(("# chip_ca = ", f'chip_ca = "{file}"  # '), ("# card_reader = ", "card_reader = ")))
     with pytest.raises(ConfigError, match=r"keys\.chip_ca: .*chip-ca\.pem: No such file"):
         Devices(config, lambda event: None, lambda: 0)
-    (tmp_path / "chip-ca.pem").write_bytes(b"not a certificate")
-    with pytest.raises(ConfigError, match=r"keys\.chip_ca: .* not one to four certificates of authorities"):
+    file.write_bytes(b"not a certificate")
+    with pytest.raises(ConfigError, match=r"keys\.chip_ca: .*: not one to four certificates of authorities"):
         Devices(config, lambda event: None, lambda: 0)
-    (tmp_path / "chip-ca.pem").write_bytes(CardAuthority().pem())
+    file.write_bytes(CardAuthority().pem())
     Devices(config, lambda event: None, lambda: 0)
+
+
+def test_bank_cards_are_wanted_twice(tmp_path: Path) -> None:
+    """By the reader and by the policy: nobody reads bank cards by one slip."""
+    reader = ("# card_reader = ", 'card_reader = { name = "R", bank_cards = true }  # ')
+    assert refusal(tmp_path, example(reader)) == "side.card_reader.bank_cards: needs policy.bank_cards"
+    config = load_text(tmp_path, example(reader, ("# bank_cards = false", "bank_cards = true ")))
+    assert config.side[0].card_reader is not None
+    assert config.side[0].card_reader.bank_cards

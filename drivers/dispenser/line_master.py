@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from drivers.commands import PumpCommand
@@ -22,6 +23,9 @@ class LineMaster(Protocol):
 
     def submit(self, command: PumpCommand, now: int) -> None:
         """Take a command."""
+
+    def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:
+        """What heads had counted when their last record was read (``TransactionSettled``), by fuelling point and nozzle; once."""
 
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call."""

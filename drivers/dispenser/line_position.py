@@ -6,7 +6,7 @@ A subclass talks with the head (``_begin``, ``_drop_procedure``, ``_next``). Ref
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
 from drivers.dispenser.line_timing import LineTiming
@@ -70,6 +70,9 @@ class LinePosition:
     def _next(self, now: int) -> None:
         """Begin what is to be done next when nothing is under way."""
         raise NotImplementedError
+
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the head had counted when its last record was read. Most heads count nothing."""
 
     # --- loss -------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from drivers.commands import PumpCommand
 from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LONGEST_WAIT_MS, DeviceThread
@@ -47,6 +47,7 @@ class LineThread(DeviceThread):
         self._commands: deque[PumpCommand] = deque()
         self._open = False
         self._readable = True
+        self._settled: Mapping[tuple[int, int], int] | None = None
 
     def submit(self, command: PumpCommand) -> None:
         """Give the line a command, from any thread. Answered CommandFailed at once while the port is closed or too many wait."""
@@ -60,6 +61,12 @@ class LineThread(DeviceThread):
             self._port.wake()
         else:
             self.post(CommandFailed(command.fp, type(command).__name__, why))
+
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the ledger knows of the heads' counts (``LineMaster.remember``), from any thread; taken before any command that follows."""
+        with self._lock:
+            self._settled = settled
+        self._port.wake()
 
     def wake(self) -> None:
         """End the wait for the port."""
@@ -103,6 +110,10 @@ class LineThread(DeviceThread):
             if self._tap is not None:
                 self._tap("rx", data)
             self._master.receive(data, now)
+        with self._lock:
+            settled, self._settled = self._settled, None
+        if settled is not None:
+            self._master.remember(settled, now)
         while self._commands and (command := self._next_command()) is not None:
             self._master.submit(command, now)
         wire = self._master.next_transmission(now)

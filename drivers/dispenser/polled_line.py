@@ -128,6 +128,12 @@ class PolledLine(Generic[L, P]):
                     part.submit(its, now)
                     self._refresh(part, now)
 
+    def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:
+        """What heads had counted when their last record was read, by fuelling point and nozzle; once, before the first command."""
+        for position in self._positions:
+            position.remember(settled)
+            self._refresh(position, now)
+
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call, in order."""
         if not self._events:

@@ -17,6 +17,7 @@ from drivers.events import (
     PumpStatus,
     PumpSurveyed,
     TotalReported,
+    TransactionSettled,
 )
 from terminal.core.events import (
     FlowOverdue,
@@ -35,6 +36,7 @@ from terminal.core.fuelling_point import FuellingPoint as FP
 from terminal.core.internal_events import RecordComplete, SaleArmed, SaleWithdrawn
 from terminal.core.machine import Grid, Ignored, Rule
 from terminal.core.point_config import PointState
+from terminal.core.pump_record import settled
 from terminal.core.units import Instant
 
 _S = PointState
@@ -156,6 +158,7 @@ TABLE: tuple[Rule[PointState], ...] = (
     # What the head shows.
     Rule(PricesReported, _ALL, None, _prices_shown),
     Rule(PricesOverdue, _ALL, None, _prices_overdue),
+    Rule(TransactionSettled, _ALL, None, settled),
     Rule(CommandFailed, _ALL, None, _prices_failed, guard=_of_prices),
     # Troubles.
     Rule(CommandFailed, _RESTING, None, FP.command_failed),
@@ -207,6 +210,7 @@ EVENTS: tuple[type, ...] = (
     FlowOverdue,
     PricesReported,
     PricesOverdue,
+    TransactionSettled,
     CommandFailed,
     PumpAlarmed,
     PumpLineLost,

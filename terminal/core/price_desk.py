@@ -139,9 +139,12 @@ class PriceDesk:
     def _tell_driver(self, event: PriceRefused, at: Instant) -> None:
         """The pump shows another price: its driver is told why nothing is released, unless this side serves somebody else."""
         sale = self.desk.sales.get(event.sale)
-        session = None if sale is None else self.site.sessions[sale.side]
-        if session is not None and session.state in _QUIET:
-            session.show(Screen.PRICE_DIFFERS, session.home_language, fp=event.fp)
+        if sale is None:
+            return
+        session = self.site.sessions[sale.side]
+        if session.state in _QUIET:
+            language = session.teller.language_of(self.site.lists.card(sale.card.token)) or session.home_language
+            session.show(Screen.PRICE_DIFFERS, language, fp=event.fp)
             self.desk.start(ev.NoticeOver(session.side), session.times.notice_ms)
 
     def state(self) -> PricesState:

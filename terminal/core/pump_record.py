@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from drivers.commands import ReadFill, ReadTotal
+from drivers.events import TransactionSettled
 from terminal.core.events import RecordOverdue
 from terminal.core.faults import FaultCode
+from terminal.core.head_records import HeadSettled
 from terminal.core.internal_events import EndCause, FillRecorded, NothingDelivered, RecordComplete, SaleDoubted
 from terminal.core.records import TotalRead, Unattributed
 from terminal.core.step import Desk
@@ -22,6 +24,7 @@ from terminal.core.units import cost_of
 if TYPE_CHECKING:
     from terminal.core.fuelling_point import FuellingPoint
     from terminal.core.sale import Sale
+    from terminal.core.units import Instant
 
 RESOLUTION_ML = 10
 """One display unit of a head with two decimals: fill and totaliser may round apart by this much."""
@@ -59,6 +62,7 @@ class RecordReader:
         self.desk = desk
         self.record_ms = record_ms
         self.record: PumpRecord | None = None
+        self.settled: dict[int, int] = {}  # the head's own count by nozzle, as it was last stored
 
     def begin(self, nozzles: Iterable[int], *, fill: bool) -> None:
         """Read these totalisers and, where one is kept, the fill; a reading under way is begun afresh."""
@@ -182,3 +186,10 @@ def _reconcile(point: FuellingPoint, nozzle: int, now: int) -> None:
         desk.raise_fault(FaultCode.PUMP_TOTALISER_WENT_BACK, f"{point.subject} nozzle {nozzle}", f"{known} → {now} ml")
     desk.persist(TotalRead(point.number, nozzle, now))
     point.totals[nozzle] = now
+
+
+def settled(point: FuellingPoint, event: TransactionSettled, at: Instant) -> None:
+    """The head's count is remembered across restarts, so that nothing it did without us is passed by."""
+    if point.reader.settled.get(event.nozzle) != event.number:
+        point.reader.settled[event.nozzle] = event.number
+        point.desk.persist(HeadSettled(point.number, event.nozzle, event.number))

@@ -104,6 +104,7 @@ class Recovered:
     odometers: dict[str, Odometer] = field(default_factory=dict)
     badge_counters: dict[str, int] = field(default_factory=dict)
     totals: dict[tuple[int, int], int] = field(default_factory=dict)
+    settled: dict[tuple[int, int], int] = field(default_factory=dict)
     faults: dict[tuple[FaultCode, str], str] = field(default_factory=dict)
     waiting: int = 0
     denies: list[DenyEntry] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.head_records import HeadSettled
 from terminal.core.orders import OrderTaken
 
 
@@ -17,4 +18,4 @@ class MeterProved:
     deviation_ml: int
 
 
-SiteRecord = OrderTaken | MeterProved
+SiteRecord = OrderTaken | MeterProved | HeadSettled

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from terminal.core import restored
 from terminal.core.attempt import SaleExtra, medium_ref
 from terminal.core.authorization import Decision, Facts, Judged, Policy, Request, decide, gather
 from terminal.core.backlog import host_unaware

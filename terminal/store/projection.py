@@ -10,6 +10,7 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.badge_counter import BadgeCounter
 from terminal.core.card_lists import NO_LIST, ListMark, ListOffer
+from terminal.core.head_records import HeadSettled
 from terminal.core.orders import OrderTaken
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prompt_rules import OdometerRead
@@ -126,6 +127,10 @@ def _odometer(execute: Execute, fact: OdometerRead, seq: int, utc: int) -> None:
         "DO UPDATE SET reading = excluded.reading, at = excluded.at, since_ml = 0",
         (fact.account, fact.reading, fact.at),
     )
+
+
+def _head(execute: Execute, fact: HeadSettled, seq: int, utc: int) -> None:
+    execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?)", (fact.fp, fact.nozzle, fact.transaction))
 
 
 def _total(execute: Execute, fact: r.TotalRead, seq: int, utc: int) -> None:
@@ -285,6 +290,7 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     r.ClosingSet: _closing,
     OrderTaken: _order,
     MeterProved: _nothing,
+    HeadSettled: _head,
     r.BatchSent: _batch_sent,
     r.BatchSettled: _batch_settled,
     r.EventPassed: _event_passed,

@@ -54,6 +54,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.odometers = {account: Odometer(reading, UtcMs(at), since_ml) for account, reading, at, since_ml in odometers}
     found.badge_counters = dict(db.execute("SELECT token, counter FROM badge_counter"))
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
+    found.settled = {(fp, nozzle): number for fp, nozzle, number in db.execute("SELECT fp, nozzle, settled FROM head")}
     found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
     found.denies = [
         DenyEntry(event, DenySubject(DenyKind(kind), value, upto), bool(lifted), epoch, version, effective_at)

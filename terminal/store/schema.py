@@ -104,6 +104,9 @@ MIGRATIONS: tuple[str, ...] = (
         since INTEGER NOT NULL, PRIMARY KEY (fp, nozzle)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE price_plan (version INTEGER PRIMARY KEY, row INTEGER NOT NULL) STRICT;
+    CREATE TABLE head (
+        fp INTEGER NOT NULL, nozzle INTEGER NOT NULL, settled INTEGER NOT NULL, PRIMARY KEY (fp, nozzle)
+    ) STRICT, WITHOUT ROWID;
     ALTER TABLE outbox ADD COLUMN digest BLOB;
     ALTER TABLE odometer ADD COLUMN since_ml INTEGER NOT NULL DEFAULT 0;
     """,

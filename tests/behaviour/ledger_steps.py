@@ -13,7 +13,7 @@ FILES = ("ledger.db", "ledger.db-wal")
 
 
 def flip_a_bit(folder: Path) -> None:
-    """One bit of the newest delivered sale's row, wherever it stands last: in the log, or in the file. Raises ``ValueError`` without one."""
+    """One bit of the newest delivered sale's row, in the log or, when it is not there, in the file. Raises ``ValueError`` without one."""
     for path in (folder / name for name in reversed(FILES) if (folder / name).exists()):
         content = bytearray(path.read_bytes())
         at = content.rfind(b'SaleDelivered{"sale":')

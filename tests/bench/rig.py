@@ -175,25 +175,14 @@ class Rig:
         station.wait(lambda: _free(station, fp), 10_000, f"the sale of pump {fp} was not closed")
 
     def _idle(self, idle_s: float) -> None:
-        found, process = self.found, floors.Process(self.station.pid)
+        found = self.found
         time.sleep(2)
         found.idle_from_ns = time.monotonic_ns()
-        cpu, wakes = process.threads(), process.wakes()
+        used = floors.Used(self.station.pid)
         time.sleep(idle_s)
-        cpu_after, wakes_after = process.threads(), process.wakes()
+        idle = used.since()
         found.idle_until_ns = time.monotonic_ns()
-        seconds = (found.idle_until_ns - found.idle_from_ns) / 1e9
-        rows = [
-            {
-                "cpu_percent": round((cpu_after[task] - cpu[task]) / 1e7 / seconds, 3),
-                "wakes_per_s": round((wakes_after[task] - wakes[task]) / seconds, 1),
-            }
-            for task in cpu
-            if task in cpu_after and task in wakes and task in wakes_after
-        ]
-        found.idle_threads = sorted(rows, key=lambda row: -row["cpu_percent"])
-        found.idle_percent = sum(row["cpu_percent"] for row in rows)
-        found.wakes_per_s = sum(row["wakes_per_s"] for row in rows)
+        found.idle_threads, found.idle_percent, found.wakes_per_s = idle.threads, idle.percent, idle.wakes_per_s
 
 
 def figures(rig: Rig, found: Found) -> list[Figure]:

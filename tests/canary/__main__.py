@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 
+from tests.canary import core_file
 from tests.canary.run import Report, run
 
 
@@ -25,7 +28,13 @@ def main(sessions: int, seed: int, quoting: bool) -> None:
     print(f"PIN blocks for the host: {report.pin_blocks}; ends of the program: {report.deaths}")
     for found, stations in sorted(report.found.items(), key=str):
         print(f"FOUND: {found.kind} as {found.form} in {found.place} ({stations} stations)")
-    if report.found or not _could_find(report):
+    core = core_file.terminal()
+    with tempfile.TemporaryDirectory() as folder:
+        naive = core_file.naive(Path(folder))
+    print(f"abort in the middle of a PIN: {'a core file' if core.dumped else 'no core file'}, {core.searched} files searched; ", end="")
+    kinds = ", ".join(sorted(one.kind for one in naive.found)) or "nothing"
+    print(f"an unguarded process: {'a core file' if naive.dumped else 'no core file'}, with {kinds} in it")
+    if report.found or core.dumped or core.found or not _could_find(report):
         sys.exit(1)
     print("No canary left the terminal.")
 

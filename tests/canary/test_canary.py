@@ -29,6 +29,13 @@ def test_no_canary_leaves_the_terminal(report: Report) -> None:
     assert report.found == {}
 
 
+def test_no_canary_leaves_by_an_error_that_quotes() -> None:
+    """Every failure repeats what its function was given, tracks and numbers and all."""
+    quoting = run(4 * SESSIONS_A_STATION, 7, quoting=True)
+    assert quoting.found == {}
+    assert len(quoting.forced) >= len(PLACES) // 2
+
+
 def test_the_sessions_did_what_they_are_for(report: Report) -> None:
     assert report.sales >= 20
     assert report.deaths >= 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drivers.commands import AuthorizeFuellingPoint
 from drivers.dispenser.azt.line import AztLine
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
-from drivers.events import CommandFailed, NozzleLifted, PumpStatus, PumpStatusChanged
+from drivers.events import CommandFailed, NozzleLifted, PumpStatus, PumpStatusChanged, TransactionSettled
 from tests.drivers.line_bench import LineBench
 
 ACK, NAK, CAN = b"\x7f\x06", b"\x7f\x15", b"\x7f\x18"
@@ -176,6 +176,13 @@ class Bench(LineBench):
         super().__init__(self.line, self.profile, start)
         self.bare = False  # the lead-in is lost when the line turns round
         self.echo = False
+        self.settled: list[int] = []
+
+    def run(self, duration_ms: int) -> None:
+        """As every bench; what is settled is kept apart, because it comes with nearly everything."""
+        super().run(duration_ms)
+        self.settled += [event.number for event in self.events if isinstance(event, TransactionSettled)]
+        self.events = [event for event in self.events if not isinstance(event, TransactionSettled)]
 
     def transmit(self, wire: bytes) -> None:
         after = self.now + self.profile.transmit_ms(len(wire))

@@ -18,6 +18,7 @@ Feature: F38 The host changes a price, and head, terminal and receipt have the s
       | number         | medium | customer | language | offline |
       | 04A1B2C3D4E5F6 | badge  | C1       | fr       | ALLOWED |
       | 04B1B2C3D4E5F6 | badge  | C1       | de       | ALLOWED |
+      | 04C1B2C3D4E5F6 | badge  | C1       | en       | ALLOWED |
 
   Scenario Outline: A price is in force at once, at the head, on the receipt and in what the host hears
     When the host changes the price of "GAZOLE" to 1.799
@@ -158,37 +159,71 @@ Feature: F38 The host changes a price, and head, terminal and receipt have the s
 
   Scenario Outline: A head that goes on showing its own price releases nothing, and its driver is told in his language
     When the head of fuelling point <fp> keeps its prices
-    And the host changes the price of "GAZOLE" to 1.799
-    And the driver presents badge "04A1B2C3D4E5F6"
+    And the price of nozzle 1 is set to 1.500 at the head of fuelling point <fp>
+    And the driver presents badge "<badge>"
     And the driver chooses fuelling point <fp>
     And the driver lifts nozzle 1 at fuelling point <fp>
     Then the fault "PRICE_MISMATCH" is raised
+    And the display shows "<text>"
     And fuelling point <fp> is not released
     And the host hears "PRICE_MISMATCH" from the terminal
     When the driver hangs up at fuelling point <fp>
     And the head of fuelling point <fp> takes prices again
     Then the fault "PRICE_MISMATCH" is cleared
-    And the head of fuelling point <fp> shows 1.799 for nozzle 1
+    And the head of fuelling point <fp> shows 1.729 for nozzle 1
     And the ledger holds no sale
+
+    Examples:
+      | fp | badge          | text                |
+      | 1  | 04A1B2C3D4E5F6 | le prix est corrigé |
+      | 1  | 04B1B2C3D4E5F6 | Preis wird geändert |
+      | 1  | 04C1B2C3D4E5F6 | its price is being  |
+
+  Scenario Outline: A head that does not take a new price is not armed until it does
+    When the head of fuelling point <fp> keeps its prices
+    And the host changes the price of "GAZOLE" to 1.799
+    Then the fault "PRICE_MISMATCH" is raised
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point <fp>
+    And the driver lifts nozzle 1 at fuelling point <fp>
+    Then fuelling point <fp> is not released
+    And the ledger holds no sale
+    When the driver hangs up at fuelling point <fp>
+    And the head of fuelling point <fp> takes prices again
+    Then the fault "PRICE_MISMATCH" is cleared
+    And the head of fuelling point <fp> shows 1.799 for nozzle 1
 
     Examples:
       | fp |
       | 1  |
       | 2  |
 
-  Scenario Outline: A price that somebody changed at the head is put right before anything is released
-    When the price of nozzle 1 is set to 1.500 at the head of fuelling point <fp>
+  Scenario: A price that somebody changed at a DART head is told with the lift, and put right before anything is released
+    When the price of nozzle 1 is set to 1.500 at the head of fuelling point 1
     And the driver presents badge "04A1B2C3D4E5F6"
-    And the driver chooses fuelling point <fp>
-    And the driver lifts nozzle 1 at fuelling point <fp>
-    And 10.00 L flow at fuelling point <fp>
-    And the driver hangs up at fuelling point <fp>
-    Then the head of fuelling point <fp> shows 1.729 for nozzle 1
+    And the driver chooses fuelling point 1
+    And the driver lifts nozzle 1 at fuelling point 1
+    And 10.00 L flow at fuelling point 1
+    And the driver hangs up at fuelling point 1
+    Then the head of fuelling point 1 shows 1.729 for nozzle 1
     And the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04A1B2C3D4E5F6"
 
-    Examples:
-      | fp |
-      | 1  |
+  Scenario: A price that somebody changed at an AZT head moves its transaction number, so nothing is released before it is put right
+    When the price of nozzle 1 is set to 1.500 at the head of fuelling point 2
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    Then fuelling point 2 is not released
+    When the driver hangs up at fuelling point 2
+    Then the ledger holds no sale
+    When the driver presents badge "04B1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 10.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the head of fuelling point 2 shows 1.729 for nozzle 1
+    And the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04B1B2C3D4E5F6"
+    And the three books agree
 
   Scenario Outline: What cannot be is refused, and the old price stays
     When the host wrongly changes the price of "<product>" to <price>

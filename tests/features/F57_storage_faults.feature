@@ -106,7 +106,8 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     And the driver lifts nozzle 1 at fuelling point 2
     And 12.50 L flow at fuelling point 2
     And the driver hangs up at fuelling point 2
-    And the power is cut
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    When the power is cut
     And a bit of the last sale flips in the ledger
     And the power returns
     And 5 s pass

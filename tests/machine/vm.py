@@ -60,7 +60,7 @@ class Machine:
 
     def _command(self) -> list[str]:
         options = [QEMU, "-nodefaults", "-display", "none", "-machine", "q35,i8042=off", "-accel", "tcg,thread=multi", "-cpu", "max"]
-        options += ["-smp", "2", "-m", "768", "-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
+        options += ["-smp", "1", "-m", "768", "-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)]
         options += ["-append", "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off panic=0 nmi_watchdog=0"]
         options += ["-drive", f"file={self.layer},format=qcow2,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0"]
         options += ["-chardev", f"file,id=con,path={self.folder}/console.log", "-serial", "chardev:con"]

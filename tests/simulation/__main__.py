@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -95,34 +95,38 @@ def replay(seed: int, trace: bool, fuellings: int) -> None:
 @main.command(epilog="Examples:\n\n  python -m tests.simulation planted\n\n  python -m tests.simulation planted --only forgotten-hold")
 @click.option("--only", default=None, help="One of the bugs by its name.")
 @click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, help="How many seeds before a bug counts as missed.")
-def planted(only: str | None, seeds: int) -> None:
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="How many bugs at a time.")
+def planted(only: str | None, seeds: int, jobs: int) -> None:
     """Plant known bugs into a copy of the product, one at a time, and show that the swarm finds each."""
     try:
         plants = load(only)
     except PlantError as error:
         raise click.UsageError(str(error)) from error
-    sys.exit(0 if _plant_all(plants, seeds) else 1)
+    sys.exit(0 if _plant_all(plants, seeds, jobs) else 1)
 
 
-def _plant_all(plants: Plants, seeds: int) -> bool:
+def _plant_all(plants: Plants, seeds: int, jobs: int) -> bool:
     click.echo(f"{'planted bug':<34} {'seed':>5} {'after':>6}  found by")
-    found_all = True
-    for plant in plants:
-        if sys.stdout.isatty():
-            click.echo(f"{plant.name:<34} …", nl=False)
-        try:
-            found = search(plant, seeds)
-        except PlantError as error:
-            _clear()
-            click.echo(f"{plant.name}: {error}", err=True)
-            return False
-        _clear()
-        if found is None:
-            found_all = False
-            click.echo(f"{plant.name:<34} {'-':>5} {seeds:>6}  NOT FOUND")
-        else:
-            click.echo(f"{plant.name:<34} {found.seed:>5} {found.after:>6}  {found.by}: {found.what[:110]}")
-    return found_all
+    missed = broken = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        searches = [(plant, pool.submit(search, plant, seeds)) for plant in plants]
+        for plant, under_way in searches:
+            try:
+                found = under_way.result()
+            except PlantError as error:
+                broken += 1
+                click.echo(f"{plant.name:<34} {'-':>5} {'-':>6}  {error}")
+                continue
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            if found is None:
+                missed += 1
+                click.echo(f"{plant.name:<34} {'-':>5} {seeds:>6}  NOT FOUND")
+            else:
+                click.echo(f"{plant.name:<34} {found.seed:>5} {found.after:>6}  {found.by}: {found.what[:110]}")
+    click.echo(f"{len(plants)} planted, {len(plants) - missed - broken} found, {missed} not found, {broken} could not be looked for")
+    return not missed and not broken
 
 
 def _results(seeds: range, jobs: int, fuellings: int) -> Iterator[Result]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.simulation.media import Medium
+from tests.simulation.media import PREFIX, Medium
 
-PREFIX = "70"
 DIGITS = 18
 PROMPTS = ("odometer", "vehicle", "driver")
 

@@ -30,6 +30,7 @@ NOTICE_MS = 300
 EXCHANGE_MS = 40
 BADLY = 15
 """One presentation in so many goes wrong."""
+PREFIX = "70"
 EXPIRY = "2912"
 _NEVER_READ = (wedge.SwipeFault.DROPPED, wedge.SwipeFault.ERROR, wedge.SwipeFault.DOUBLE)
 """What comes of such a swipe may be any card."""
@@ -136,7 +137,7 @@ class Readers:
         fault = rng.choice(list(wedge.SwipeFault)) if badly else wedge.SwipeFault.NONE
         say("swipes a card" + (f" ({fault.value})" if badly else ""))
         tracks = wedge.tracks_of(medium.number, rng.choice([(1, 2), (2,), (1,)]), EXPIRY, "101", "0000")
-        follower = wedge.tracks_of(medium.number, (2,), EXPIRY, "101", "0000")
+        follower = wedge.tracks_of(f"{PREFIX}{rng.randrange(10**15):015}0", (2,), EXPIRY, "101", "0000")
         at = self._now()
         for packet in wedge.swipe_packets(tracks, follower, wedge.WedgeLayout.US, False, fault):
             at += 1

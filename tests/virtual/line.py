@@ -100,6 +100,11 @@ class VirtualLine:
         self._asleep = False
         self.master = self._make()
 
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the terminal's ledger knows of the heads' own counts."""
+        if self.master is not None:
+            self.master.remember(settled, self._heap.now)
+
     def power_off(self) -> None:
         """Nobody polls any more; the pumps live on."""
         self._asleep = False

@@ -130,6 +130,7 @@ class VirtualTerminal:
             self.host.connect(self.post)
             for line in set(self.lines.values()):
                 line.power_on(self.post)
+                line.remember(known.settled)
             self.engine.boot(Instant(self.heap.now))
             if refused is not None:
                 self.post(refused)

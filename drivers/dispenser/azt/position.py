@@ -9,14 +9,14 @@ themselves, and the record is read before anything else happens to it. The trans
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
 from drivers.commands import PumpCommand, StopFuellingPoint
 from drivers.dispenser.azt import mapping
 from drivers.dispenser.azt.codec import encode
 from drivers.dispenser.azt.frames import Answer, Command, Request, Short
-from drivers.dispenser.azt.mapping import State, StatusReply
+from drivers.dispenser.azt.mapping import RESTING, State, StatusReply
 from drivers.dispenser.azt.procedures import Anchor, Ask, Desk, Picture, Procedure, cancel_local_dose, judge, procedure, survey
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
 from drivers.dispenser.line_position import LinePosition
@@ -29,6 +29,7 @@ from drivers.events import (
     PumpStatus,
     PumpStatusChanged,
     PumpSurveyed,
+    TransactionSettled,
 )
 
 OVER_ALARM = "more flowed than the dose, or something that nobody released"
@@ -54,6 +55,7 @@ class Position(LinePosition):
         self.idle_answer = b""
         """The last answer to a poll, as it comes on the wire; the same again changes nothing while the position is quiet."""
         self._line = line
+        self._settled: int | None = None
         self._live = encode(Request(profile.address, Command.CURRENT.value))
         self._anchor = Anchor()
         self._asked = _Asked.POLL
@@ -193,6 +195,7 @@ class Position(LinePosition):
                     self._survey_done(now)
             elif end.value is not None and command is not None:
                 self._fail(command, end.value)
+            self._tell_settled()
 
     # --- what the head says ---
 
@@ -206,6 +209,7 @@ class Position(LinePosition):
             return
         self._post(PumpSurveyed(self.fp, self._told, self.profile.nozzle if self._nozzle_out else None))
         self._alarms(None, StatusReply(State.HANGING, False))
+        self._tell_settled()
         self._arm_live(now)
 
     def _status(self) -> PumpStatus | None:
@@ -251,6 +255,27 @@ class Position(LinePosition):
             self._post(NozzleLifted(self.fp, self.profile.nozzle, price))
         self._alarms(reply, before)
         self._arm_live(now)
+
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """A number other than the ledger's: a fill or a price change that nobody of ours has read. (Reference dispenser-protocols 3.8.)"""
+        anchor, number = self._anchor, settled.get((self.fp, self.profile.nozzle))
+        if number is None or anchor.remembered:
+            return
+        anchor.remembered = True
+        if anchor.transaction is None:
+            anchor.transaction = number  # the survey compares
+        elif anchor.transaction != number:
+            anchor.unconfirmed = True
+            self._retell()
+
+    def _tell_settled(self) -> None:
+        """At rest with everything read: from here on another number is news."""
+        anchor = self._anchor
+        if not self.surveyed or anchor.unconfirmed or anchor.transaction is None or anchor.transaction == self._settled:
+            return
+        if self.picture.state in RESTING:
+            self._settled = anchor.transaction
+            self._post(TransactionSettled(self.fp, self.profile.nozzle, anchor.transaction))
 
     def _retell(self) -> None:
         status = self._status()

@@ -57,11 +57,13 @@ class Picture:
 class Anchor:
     """The transaction that the last release began, and what this master knows of its end. Outlives the loss of the line.
 
+    ``transaction`` is what the ledger knows of the last life, where that is told before the first survey.
     ``unconfirmed``: its record has not been confirmed by us. ``dose``: (ml, minor units) that we set for it.
     """
 
     transaction: int | None = None
     unconfirmed: bool = False
+    remembered: bool = False  # compared with what the ledger knows
     dose: tuple[int | None, int | None] = (None, None)
 
 

@@ -166,6 +166,10 @@ class DartLine(PolledLine[PositionProfile, Position]):
                     return
                 if self._polled:
                     position.on_eot(now)
+                    if position.quiet:  # it has nothing more to say: this exchange was as long as those that follow
+                        self._answered(now)
+                        self._refresh(position, now)
+                        return
                 else:
                     position.on_no_ack(now)
             case Ack(_, number):
