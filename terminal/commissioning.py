@@ -132,18 +132,18 @@ class Walk:
         self._take_record(point)
 
     def _prices(self, point: CheckedPoint) -> str:
-        wanted = tuple(nozzle.price for nozzle in sorted(point.nozzles, key=lambda each: each.nozzle))
-        told = self._do(SetPrices(point.fp, wanted), PricesReported)
-        for nozzle, price in enumerate(told.prices, 1):
-            if price is not None and price != wanted[nozzle - 1]:
-                raise Stuck(f"the head shows {price_text(price)} for nozzle {nozzle}, not {price_text(wanted[nozzle - 1])}")
+        nozzles = sorted(point.nozzles, key=lambda each: each.nozzle)
+        told = self._do(SetPrices(point.fp, tuple(each.price for each in nozzles)), PricesReported)
+        shown = [(each, price) for each, price in zip(nozzles, told.prices, strict=False) if price is not None]
+        for nozzle, price in shown:
+            if price != nozzle.price:
+                raise Stuck(f"the head shows {price_text(price)} for nozzle {nozzle.nozzle}, not {price_text(nozzle.price)}")
         if self._status.get(point.fp) in _FINISHED:  # it had no prices and was not programmed: it comes up with an empty record
             fill = self._do(ReadFill(point.fp), FillReported)
             if fill.volume_ml:
                 raise Stuck(f"the head keeps the record of {litres(fill.volume_ml)} l: start the terminal once, so that it is booked")
             self._confirm(point.fp)
-        seen = [f"nozzle {nozzle} {price_text(price)}" for nozzle, price in enumerate(told.prices, 1) if price is not None]
-        return ", ".join(seen) or "taken; each is seen at its lift"
+        return ", ".join(f"nozzle {nozzle.nozzle} {price_text(price)}" for nozzle, price in shown) or "taken; each is seen at its lift"
 
     # --- one nozzle -----------------------------------------------------------------------------------------------------------------
 

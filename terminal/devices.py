@@ -110,9 +110,7 @@ class Devices:
             from drivers.smartcard.reader import CardReader
 
             name, reader, token = f"card-{side.number}", side.card_reader, self._token if side.card_reader.bank_cards else None
-            self.threads.append(
-                CardReader(name, side.number, reader.name, post, clock, self._chip_key, self._chip_ca, self._utc_ms, token)
-            )
+            self.threads.append(CardReader(name, side.number, reader.name, post, clock, self._chip_key, self._chip_ca, self._utc_ms, token))
 
 
 def pump_line(config: Config, table: LineTable, post: Callable[[object], None], clock: Callable[[], int]) -> LineThread:

@@ -247,8 +247,10 @@ def test_rounds_and_missed_answers_are_read_from_a_line_s_log() -> None:
     assert found.floor_ms == pytest.approx(2 * (10 + 35 + 3 * 11 / 9.6), abs=0.01)
     assert pump_wires.is_idle(log, 2)
     assert not pump_wires.is_idle(log, 3)
-    assert pump_wires.missed_answers(log, "dart").missed == 0
-    missed = pump_wires.missed_answers([*exchange(20, 0x50), *exchange(60, 0x51, answered=False), *log], "dart")
+    assert pump_wires.missed_answers(log, "dart", 30).missed == 0
+    lost = [*exchange(20, 0x50), *exchange(60, 0x51, answered=False), *log]
+    assert pump_wires.missed_answers(lost, "dart", 120).late_pumps == 1, "the next question lay there already: the pumps have slept"
+    missed = pump_wires.missed_answers(lost, "dart", 30)
     assert (missed.asked, missed.missed, missed.slowest_ms) == (9, 1, 10.0)
     with pytest.raises(ValueError, match="no idle round"):
         pump_wires.idle_rounds(log[:3], 2, 9600, 35)

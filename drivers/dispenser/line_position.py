@@ -5,6 +5,7 @@ A subclass talks with the head (``_begin``, ``_drop_procedure``, ``_next``). Ref
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -18,7 +19,7 @@ MAX_COMMANDS = 16
 """Commands that may wait at one position; more are refused."""
 
 
-class LinePosition:
+class LinePosition(ABC):
     """The protocol-independent half of a position. All times are ``now`` in milliseconds."""
 
     def __init__(self, fp: int, timing: LineTiming, post: Post) -> None:
@@ -44,35 +45,35 @@ class LinePosition:
     # --- what the protocol's position does --------------------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def timer_at(self) -> int | None:
         """The next instant at which time alone changes something, None for never."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wants(self, now: int) -> bool:
         """There is more to send now than a poll."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_silence(self, now: int) -> None:
         """A request was not answered."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin(self) -> None:
         """Nothing is known of the head any more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drop_procedure(self) -> None:
         """Give up what is under way, ``_command`` with it."""
-        raise NotImplementedError
 
-    def _step_aside(self) -> None:
+    def _step_aside(self) -> None:  # noqa: B027 - most have nothing of their own under way
         """A stop came while something of the position's own is under way, which no command asked for."""
 
+    @abstractmethod
     def _next(self, now: int) -> None:
         """Begin what is to be done next when nothing is under way."""
-        raise NotImplementedError
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
-        """What the head had counted when its last record was read. Most heads count nothing."""
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:  # noqa: B027 - most heads count nothing
+        """What the head had counted when its last record was read."""
 
     # --- loss -------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ periods without asking. Everything that decides a turn is the same after a perio
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -50,7 +51,7 @@ L = TypeVar("L", bound=Place)
 P = TypeVar("P", bound=LinePosition)
 
 
-class PolledLine(Generic[L, P]):
+class PolledLine(ABC, Generic[L, P]):
     """The protocol-independent half of a line master."""
 
     KIND: ClassVar[str] = "polled"
@@ -155,15 +156,15 @@ class PolledLine(Generic[L, P]):
         self._refresh_timer()
         self._recount()
 
+    @abstractmethod
     def _forget(self) -> None:
         """Drop what was received and what is owed on the wire."""
-        raise NotImplementedError
 
     # --- skipping ---
 
+    @abstractmethod
     def _busy(self) -> bool:
         """Something goes on that this protocol knows of, besides what waits for a turn."""
-        raise NotImplementedError
 
     def idle_period(self) -> int | None:
         """The length of a period in ms when the line is idle and regular, else None.

@@ -231,6 +231,7 @@ class Controls(HostState):
         """Takes the terminal's ledger as it is, although it is an older copy: pushed at once, until it is acknowledged. The event's id."""
         if LONG(why) is not None:
             raise ValueError("a reason of at most 200 characters is expected")
+        self.ledger_heads.clear()  # whatever it says next is its newest row
         event = self._push.say("ledger", (), {"why": why}, self._now())
         self._tell_listeners()
         return event

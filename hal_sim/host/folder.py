@@ -18,8 +18,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hal_sim.host.pki import Authority, Issued
 from hal_sim.host.papers import Papers
+from hal_sim.host.pki import Authority, Issued
 from hal_sim.host.sqlite_book import FILE, Keys
 
 AUTHORITY_NAME = "Fleet host CA"

@@ -60,6 +60,7 @@ IN_FORCE: Table = {
 }
 PLANNED: Table = {"version": whole(1, 2**53 - 1), "event": _COUNT, "starts_at": instant}
 PRICES: Table = {"version": _COUNT, "in_force": listed(nested(IN_FORCE), 1500), "planned": listed(nested(PLANNED), 100)}
+LEDGER: Table = {"row": whole(1, 2**53 - 1), "hash": text(r"[0-9a-f]{64}", "64 hex digits in lower case")}
 STATE: Table = {
     "terminal": NAME,
     "site": NAME,
@@ -81,7 +82,9 @@ STATE: Table = {
     "enforces": listed(nested(ENFORCED), 100),
     "pin_key": one_of("software", "tpm", "rolled back", "unavailable"),
     "prices": nested(PRICES),
+    "ledger": nested(LEDGER),
 }
+STATE_OPTIONAL = frozenset({"ledger"})
 CERTIFICATE: Table = {"request": text(r"(?s:.{1,4096})", "a certificate request in PEM")}
 APPLIED: Table = {"epoch": NAME, "version": whole(1, 2**53 - 1), "at": instant}
 TOTAL: Table = {

@@ -43,7 +43,7 @@ class Reporting(Recording):
 
     def _state(self, terminal: str, body: bytes) -> Answer:
         message = messages.parse(body)
-        messages.verify(message, report_messages.STATE, "")
+        messages.verify(message, report_messages.STATE, "", report_messages.STATE_OPTIONAL)
         if message["terminal"] != terminal:
             raise Refusal(400, "bad_request", "terminal: differs from the path's")
         self.terminal_state, self.terminal_state_at_ms = message, self._now()
@@ -52,7 +52,10 @@ class Reporting(Recording):
         if edition is not None:
             self._share_book.follows(terminal, edition, (message["epoch"], message["next_sequence"] - 1))
             self._share_book.settle(terminal, self._journal.place(terminal))
-        return self._reply({})
+        known, told = self.ledger_heads.get(terminal), message.get("ledger")
+        if told is not None and (known is None or told["row"] >= known["row"]):
+            self.ledger_heads[terminal] = told
+        return self._reply({"ledger": known})
 
     def _adopted(self, terminal: str, body: bytes) -> Answer:
         message = messages.parse(body)

@@ -90,6 +90,7 @@ class HostState:
         self.calls: Counter[str] = Counter()
         self.refused: deque[tuple[int, str, str]] = deque(maxlen=1000)
         self.conflicts: list[str] = []
+        self.ledger_heads: dict[str, dict[str, Any]] = {}
         self.terminal_state: dict[str, Any] | None = None
         self.terminal_state_at_ms: int | None = None
         self.acks: dict[int, Acknowledged] = {}

@@ -107,6 +107,12 @@ class BatchDesk:
                     record.sequence, record.product, record.decided_by, record.quantity_ml, record.value_minor
                 )
 
+    def begin_epoch(self, epoch: int, first: int) -> None:
+        """Rows of the ledger are lost: what ended before is in no batch of this epoch."""
+        self.epoch, self.first = epoch, first
+        self._ended.clear()
+        self._set_aside.clear()
+
     def set_aside(self, event: RecordSetAside, at: Instant) -> None:
         """The host refuses a record for good (or a close: then the batch will never agree)."""
         sequence = sequence_of(event.key)

@@ -33,6 +33,9 @@ class PastSales(Protocol):
     def has_correction(self, name: str) -> bool:
         """Was a correction of this name made?"""
 
+    def hash_at(self, row: int) -> str | None:
+        """The hash of this row of the journal, in hex; None when there is no such row."""
+
 
 class NoPast:
     """Of a terminal that has none."""
@@ -44,6 +47,10 @@ class NoPast:
     def has_correction(self, name: str) -> bool:
         """See ``PastSales``."""
         return False
+
+    def hash_at(self, row: int) -> str | None:
+        """See ``PastSales``."""
+        return None
 
 
 def corrected(use: SaleUse, fact: SaleCorrected) -> SaleUse:

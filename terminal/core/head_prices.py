@@ -96,12 +96,12 @@ class HeadPrices:
     # --- told by the head -------------------------------------------------------------------------------------------------------
 
     def reported(self, event: PricesReported, at: Instant) -> None:
-        """The head's answer: nozzle 1, 2, ...; None where it does not say, which the lift of that nozzle will."""
+        """The head's answer, in the order in which it was told; None where it does not say, which the lift of that nozzle will."""
         self.asked = False
         self._silent = 0
-        for nozzle, price in enumerate(event.prices, 1):
+        for nozzle, price in zip(self.point.config.nozzles, event.prices, strict=False):
             if price is not None:
-                self.shown[nozzle] = price
+                self.shown[nozzle.nozzle] = price
         if self.due:
             self.tell()  # other prices have come into force meanwhile: this answer is to the ones before
             return

@@ -89,9 +89,10 @@ class StateDue:
 
 @dataclass(frozen=True, slots=True)
 class StateAnswered:
-    """The host has our state."""
+    """The host has our state. ``ledger``: row and hash (hex) of the ledger's newest row that it knew before; None: it knew of none."""
 
     host_time: UtcMs
+    ledger: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,8 @@ class PriceBook:
         return price
 
     def has_said(self, version: int, prices: tuple[NozzlePrice, ...]) -> int | None:
-        """Since when a change is in force that comes once more under its version; None when that version said something else, or nothing that
-        still holds.
+        """Since when a change is in force that comes once more under its version; None when that version said something else, or nothing
+        that still holds.
         """
         since = None
         for price in prices:

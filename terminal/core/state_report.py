@@ -22,6 +22,7 @@ from terminal.core.host_events import (
     StateDue,
     StateFailed,
 )
+from terminal.core.ledger_head import compare
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.records import ClosingSet, FaultCleared, FaultRaised, ListsAdopted, MessageQuarantined
 from terminal.core.terminal_state import FaultReport, ListsState, PointReport, QueueState, TerminalState, enforced
@@ -59,7 +60,7 @@ class StateDesk:
         """What of the outside is for this desk."""
         return {
             StateDue: lambda event, at: self._report(at),
-            StateAnswered: lambda event, at: self._spoke(event.host_time, at),
+            StateAnswered: self._answered,
             StateFailed: lambda event, at: self._failed(),
             AppliedDue: lambda event, at: self._tell_applied(),
             AppliedAnswered: self._applied_answered,
@@ -130,6 +131,10 @@ class StateDesk:
             return
         when = "it cannot be read" if left is None else "it has ended" if left <= 0 else f"{left // DAY_MS} days are left"
         self.desk.raise_fault(FaultCode.CERTIFICATE_ENDS, "terminal", f"{when}; {event.why}".removesuffix("; "))
+
+    def _answered(self, event: StateAnswered, at: Instant) -> None:
+        self._spoke(event.host_time, at)
+        compare(self.site, event.ledger)
 
     def _failed(self) -> None:
         """As with the stream: whether the host is away is the probe's to say."""

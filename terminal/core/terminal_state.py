@@ -125,7 +125,10 @@ class PricesState:
 
 @dataclass(frozen=True, slots=True)
 class TerminalState:
-    """The whole report. ``clock_offset_ms``: the host's last time less ours when it was said."""
+    """The whole report. ``clock_offset_ms``: the host's last time less ours when it was said.
+
+    ``head``: number and hash of the ledger's newest row when the report leaves.
+    """
 
     version: str
     boot: str
@@ -146,3 +149,4 @@ class TerminalState:
     enforces: tuple[Enforced, ...]
     pin_key: PinKeyState = PinKeyState.SOFTWARE
     prices: PricesState = PricesState(0)
+    head: tuple[int, bytes] = (0, b"")

@@ -6,14 +6,14 @@ Contract: firmware_notes/host-api.md, "State" and "The card list". No subject or
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from terminal.core.host_events import AppliedAnswered, AppliedFailed, StateAnswered, StateFailed
 from terminal.core.terminal_state import PricesState, TerminalState
 from terminal.host.client import HostClient, Trouble
-from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Call, Lane, LaneError, instant_text
+from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Call, Lane, LaneError, decode, instant_text
 from terminal.runtime.logs import masked
 
 TEXT_LENGTH = 200
@@ -61,9 +61,23 @@ def report_state(lane: Lane, client: HostClient, state: TerminalState | None, de
     if came.status != 200:
         return StateFailed(f"status {came.status}")
     try:
-        return StateAnswered(lane.time(came.body))
+        return StateAnswered(lane.time(came.body), _known(came.body))
     except LaneError as error:
         return StateFailed(str(error))
+
+
+class _Ledger(msgspec.Struct):
+    row: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class _Known(msgspec.Struct):
+    ledger: _Ledger | None = None
+
+
+def _known(body: bytes) -> tuple[int, str] | None:
+    found = decode(body, _Known).ledger
+    return None if found is None else (found.row, found.hash)
 
 
 def tell_applied(lane: Lane, client: HostClient, epoch: str, version: int, at: int, deadline_ms: int) -> AppliedAnswered | AppliedFailed:
@@ -110,7 +124,9 @@ def _prices(prices: PricesState) -> dict[str, Any]:
 
 def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
     lists, queue = state.lists, state.queue
-    return {
+    row, link = state.head
+    ledger = {"ledger": {"row": row, "hash": link.hex()}} if row else {}
+    return ledger | {
         "terminal": lane.terminal,
         "site": lane.site,
         "version": state.version or "unknown",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from drivers.commands import DeviceCommand
@@ -111,7 +112,7 @@ class Engine:
             ApplyChanges: lambda effect, at: self._next.append(outside.apply_changes(effect.deltas)),  # type: ignore[attr-defined]
             OpenPush: lambda effect, at: outside.open_push(effect.last_event),  # type: ignore[attr-defined]
             AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at, effect.refused),  # type: ignore[attr-defined]
-            ReportState: lambda effect, at: outside.report_state(effect.state),  # type: ignore[attr-defined]
+            ReportState: lambda effect, at: outside.report_state(replace(effect.state, head=ledger.head)),  # type: ignore[attr-defined]
             TellApplied: lambda effect, at: outside.tell_applied(effect.epoch, effect.version, effect.at),  # type: ignore[attr-defined]
             CountUp: lambda effect, at: self._next.append(outside.count_up()),
             StartDeadline: self._start_deadline,

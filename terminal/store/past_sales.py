@@ -47,6 +47,11 @@ class LedgerPast:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
+    def hash_at(self, row: int) -> str | None:
+        """See ``PastSales``."""
+        found = self._db.execute("SELECT hash FROM journal WHERE seq = ?", (row,)).fetchone()
+        return None if found is None else bytes(found[0]).hex()
+
     def use(self, sale: str) -> SaleUse | None:
         """See ``PastSales``."""
         number = sale.rpartition("-")[2]

@@ -173,6 +173,12 @@ class FakeWorld:
     def disk_full(self, full: bool) -> None:
         self.acts.append(f"disk_full {full}")
 
+    def keep_ledger(self) -> None:
+        self.acts.append("keep_ledger")
+
+    def put_ledger_back(self) -> None:
+        self.acts.append("put_ledger_back")
+
     def flip_a_bit(self) -> None:
         self.acts.append("flip_a_bit")
 

@@ -24,6 +24,32 @@ def flip_a_bit(folder: Path) -> None:
     raise ValueError("no sale was delivered yet")
 
 
+def keep_ledger(folder: Path) -> None:
+    """What is in the ledger now, beside it."""
+    for name in FILES:
+        (folder / f"kept-{name}").unlink(missing_ok=True)
+        if (folder / name).exists():
+            (folder / f"kept-{name}").write_bytes((folder / name).read_bytes())
+
+
+def put_ledger_back(folder: Path) -> None:
+    """The copy in the ledger's place."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+        if (folder / f"kept-{name}").exists():
+            (folder / f"kept-{name}").rename(folder / name)
+
+
+@known(Kind.WHEN, "somebody copies the ledger")
+def _copies(stage: Stage) -> None:
+    stage.world.keep_ledger()
+
+
+@known(Kind.WHEN, "somebody puts the copy of the ledger back")
+def _puts_back(stage: Stage) -> None:
+    stage.world.put_ledger_back()
+
+
 @known(Kind.WHEN, "a bit of the last sale flips in the ledger")
 def _flips(stage: Stage) -> None:
     stage.world.flip_a_bit()

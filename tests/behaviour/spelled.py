@@ -154,6 +154,8 @@ Then the fault "EMERGENCY_STOP" is there once
 When the disk is full
 When a bit of the last sale flips in the ledger
 When the host confirms the ledger
+When somebody copies the ledger
+When somebody puts the copy of the ledger back
 When the disk has room
 When the case is explained
 Then the driver is refused with "LIMIT_DAY_QUANTITY"

@@ -264,6 +264,12 @@ class World(Protocol):
     def disk_full(self, full: bool) -> None:
         """The ledger's disk takes no further byte (True), or has room again (False)."""
 
+    def keep_ledger(self) -> None:
+        """Somebody takes a copy of the ledger; the terminal has no power."""
+
+    def put_ledger_back(self) -> None:
+        """Somebody puts that copy in the ledger's place; the terminal has no power."""
+
     def flip_a_bit(self) -> None:
         """One bit of the last sale's row in the ledger; the terminal has no power."""
 

@@ -78,7 +78,10 @@ def missed(folder: Path, minutes: float, cards: int, tell: Callable[[str], None]
         "unsent": left,
         "ledger_rows": rows,
     }
-    return [_missed_figure(protocol, pump_wires.missed_answers(log, protocol), detail, ticker.late_ms) for protocol, log in logs.items()]
+    return [
+        _missed_figure(protocol, pump_wires.missed_answers(log, protocol, TIMING[protocol].answer_window_ms), detail, ticker.late_ms)
+        for protocol, log in logs.items()
+    ]
 
 
 def _missed_figure(protocol: str, found: pump_wires.Missed, detail: dict[str, object], late_ms: Sequence[float]) -> Figure:
@@ -94,6 +97,7 @@ def _missed_figure(protocol: str, found: pump_wires.Missed, detail: dict[str, ob
         detail={
             **detail,
             "asked": found.asked,
+            "pumps_themselves_late": found.late_pumps,
             "slowest_answer_ms": round(found.slowest_ms, 1),
             "window_ms": window_ms,
             "around": found.around,

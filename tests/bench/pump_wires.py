@@ -92,19 +92,23 @@ def is_idle(log: Sequence[Record], positions: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Questions that were asked, those without an answer before the next transmission, and the longest that an answer took to its end."""
+    """Questions that were asked, those without an answer before the next transmission, and the longest that an answer took to its end.
+
+    ``late_pumps``: the pumps' process itself slept meanwhile and found question and next transmission together, closer than the window.
+    """
 
     asked: int
     missed: int
+    late_pumps: int
     slowest_ms: float
     around: list[list[str]]
     """What was on the line around the first ones, milliseconds from the question on."""
 
 
-def missed_answers(log: Sequence[Record], protocol: str) -> Missed:
+def missed_answers(log: Sequence[Record], protocol: str, window_ms: int) -> Missed:
     """The master's questions that nobody answered in the time it gave: it sent its next transmission first."""
     sent = _dart(log) if protocol == "dart" else _azt(log)
-    asked = missed = 0
+    asked = missed = late = 0
     slowest, around = 0.0, list[list[str]]()
     for place, (at_ns, out, question) in enumerate(sent[:-1]):
         if out or not question:
@@ -114,10 +118,11 @@ def missed_answers(log: Sequence[Record], protocol: str) -> Missed:
         if after[1]:
             slowest = max(slowest, (after[0] - at_ns) / NS_PER_MS)
         else:
-            missed += 1
+            together = after[0] - at_ns < window_ms * NS_PER_MS
+            late, missed = late + together, missed + (not together)
             near = sent[max(0, place - 2) : place + 4]
             around.append([f"{(each[0] - at_ns) / NS_PER_MS:.1f} {'<' if each[1] else '>'}" for each in near])
-    return Missed(asked, missed, slowest, around[:5])
+    return Missed(asked, missed, late, slowest, around[:5])
 
 
 def _dart(log: Sequence[Record]) -> list[tuple[int, bool, bool]]:

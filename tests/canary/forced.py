@@ -36,6 +36,8 @@ PLACES = (
     (READER, "drivers.magstripe.wedge", "WedgeDecoder.feed"),
     (READER, "drivers.smartcard.fleet", "_identity"),
     (READER, "drivers.smartcard.fleet", "FleetDialogue.receive"),
+    (READER, "drivers.smartcard.emv", "EmvDialogue._name"),
+    (READER, "drivers.smartcard.certificate", "FleetAuthority.card_key"),
     (READER, "drivers.badge.profiles", "badge_number"),
     (READER, "drivers.badge.profiles", "_content"),
     (CORE, "terminal.store.vault", "KeyVault.token"),

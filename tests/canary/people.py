@@ -21,7 +21,7 @@ NOTICE_MS = 8_000
 REST_MS = 40_000
 PIN_DIGITS = 12
 SWIPES = (*("none",) * 8, "half", "double", "noise", "dropped", "stray", "error", "bad lrc")
-CHIPS = ("fleet", "fleet", "fleet", "copy", "no proof", "bank", "foreign")
+CHIPS = ("fleet", "fleet", "copy", "no proof", "foreign", "bank", "bank", "certificate", "certificate copy", "expired certificate")
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
@@ -66,6 +66,7 @@ def station_of(rng: Random, pocket: Pocket, host_pins: bool) -> Setup:
         customers=(CustomerRow("C1", offline="ALWAYS"),),
         cards=tuple(cards),
         ranges=(_range("1", "6", None), _range("7001", "7001", "online")) if host_pins else (),
+        policy={"bank_cards": True},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TypeVar
 
 from drivers.commands import PumpCommand
@@ -12,7 +13,7 @@ from drivers.events import DeviceEvent
 E = TypeVar("E")
 
 
-class LineBench:
+class LineBench(ABC):
     """A line master and a clock that is a number. A subclass brings the heads, and says what they hear (``transmit``)."""
 
     def __init__(self, master: LineMaster, timing: LineTiming, start: int) -> None:
@@ -26,9 +27,9 @@ class LineBench:
         self.piece = 1_000  # answers arrive in pieces of so many bytes
         self.cut = 0  # so many answers lose their last byte
 
+    @abstractmethod
     def transmit(self, wire: bytes) -> None:
         """The heads hear what the master sends now."""
-        raise NotImplementedError
 
     def run(self, duration_ms: int) -> None:
         """Let so much time pass. Ends exactly then, with everything due before it done."""

@@ -158,6 +158,11 @@ def test_a_false_start_does_not_cost_the_frame_behind_it(lead: str) -> None:
     assert decoded([junk + encode(frame)]) == [Noise(len(junk.replace(b"\x7f", b""))), frame]
 
 
+@given(frames, frames)
+def test_a_foreign_frame_beside_ours_costs_neither(foreign: Frame, ours: Frame) -> None:
+    assert decoded([encode(foreign) + encode(ours)]) == [foreign, ours]
+
+
 def test_what_belongs_to_others_is_found_beside_ours() -> None:
     foreign, ours = Request(200, 0x31), Answer(b"00000003")
     assert decoded([encode(foreign) + encode(ours)]) == [foreign, ours]

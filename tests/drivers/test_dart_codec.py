@@ -148,6 +148,11 @@ def test_a_false_start_does_not_cost_the_frame_behind_it(lead: str) -> None:
     assert decoded([junk + encode(frame)]) == [Noise(len(junk)), frame]
 
 
+@given(frames, frames)
+def test_a_foreign_frame_beside_ours_costs_neither(foreign: Frame, ours: Frame) -> None:
+    assert decoded([encode(foreign) + encode(ours)]) == [foreign, ours]
+
+
 def test_foreign_frame_and_ours_in_one_piece_are_both_found() -> None:
     ours = Data(0x52, 1, (Transaction(1, b"\x01"),))
     assert decoded([b"\x6f\x70\xfa" + encode(ours)]) == [Eot(0x6F, 0), ours]

@@ -108,6 +108,23 @@ def test_lost_data_and_lost_ack_are_repeated_under_their_number() -> None:
     assert len(bench.of(TotalReported)) == 2
 
 
+def test_a_frame_that_comes_again_tells_its_history_once() -> None:
+    """Found over a noisy wire: a nozzle that went in and another that came out, told twice, took a release back."""
+    bench, head = lifted()
+    bench.take()
+    head.deaf_to_acks = 3
+    head.nozzle = 0
+    hung_up = head.nozzle_word()
+    head.nozzle = 1
+    head.say(hung_up, head.nozzle_word(), (1, b"\x05"), (1, b"\x01"))
+    head.status = 1
+    bench.run(2_000)
+    assert head.deaf_to_acks == 0
+    told = [event for event in bench.take() if isinstance(event, NozzleReturned | NozzleLifted | PumpStatusChanged)]
+    assert [type(event).__name__ for event in told] == ["NozzleReturned", "NozzleLifted", "PumpStatusChanged", "PumpStatusChanged"]
+    assert [getattr(event, "nozzle", None) for event in told] == [2, 1, None, None]
+
+
 def test_a_number_given_up_is_not_used_for_other_content() -> None:
     bench, head = lifted()
     head.lost_answers = 1

@@ -200,7 +200,8 @@ def test_what_is_right() -> None:
         b"", b"\xe0\x00", b"\xe0\x80", b"\x90\x00", identity()[:-1], identity() + identity(), identity() + b"\xc0\x01A",
         identity(number=b""), identity(number=b"7" * 33), identity(number=b"70\x0001"), identity(number=b"7001 "), identity(number=b"\xff"),
         identity(number=b"abc"), identity(number="٧".encode()), identity(expiry=b"\x29"), identity(expiry=b"\x29\x13"),
-        identity(expiry=b"\x29\x00"), identity(expiry=b"\x2a\x12"), identity(version=b""), identity(version=b"\x20"), identity(version=b"\x00\x01"), identity(serial=bytes(7)), identity(serial=bytes(9)), identity(more=b""),
+        identity(expiry=b"\x29\x00"), identity(expiry=b"\x2a\x12"), identity(version=b""), identity(version=b"\x20"),
+        identity(version=b"\x00\x01"), identity(serial=bytes(7)), identity(serial=bytes(9)), identity(more=b""),
         identity(more=b"x" * 90), bytes(200),
     ],
 )  # fmt: skip

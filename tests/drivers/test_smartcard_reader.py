@@ -40,7 +40,8 @@ ready, pattern, proof = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3] == "pr
 inbox = queue.SimpleQueue()
 key = ChipKey(bytes.fromhex(open(ready["card_reader"]["key"]).read()), ready["card_reader"]["version"]) if proof else None
 authority = FleetAuthority(open(ready["card_reader"]["authority"], "rb").read()) if proof else None
-reader = CardReader("card-1", 1, pattern, inbox.put, lambda: time.monotonic_ns() // 1_000_000, key, authority, lambda: time.time_ns() // 1_000_000)
+clock, utc = (lambda: time.monotonic_ns() // 1_000_000), (lambda: time.time_ns() // 1_000_000)
+reader = CardReader("card-1", 1, pattern, inbox.put, clock, key, authority, utc)
 reader.start()
 threading.Thread(target=lambda: ([inbox.put(line) for line in sys.stdin], inbox.put(None)), daemon=True).start()
 while (event := inbox.get()) is not None:

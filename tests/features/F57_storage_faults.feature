@@ -123,3 +123,36 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     When the host confirms the ledger
     And 5 s pass
     Then the fault "LEDGER_RESTORED" is cleared
+
+  Scenario: An older copy of the ledger shows at the host, and nothing is decided without it until its people agree
+    When the power is cut
+    And somebody copies the ledger
+    And the power returns
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the host has booked 1 sale
+    When 2 min pass
+    And the power is cut
+    And somebody puts the copy of the ledger back
+    And the power returns
+    And 2 min pass
+    Then the host hears "STORAGE_DAMAGED" from the terminal
+    When the host becomes unreachable
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    Then the driver is refused with "EXPOSURE_REACHED"
+    And fuelling point 2 is not released
+    When the host becomes reachable
+    And the host confirms the ledger
+    And 5 s pass
+    Then the fault "STORAGE_DAMAGED" is cleared
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 3.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 2 sales

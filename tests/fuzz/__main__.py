@@ -58,7 +58,7 @@ def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
 def _guided(names: tuple[str, ...], inputs: int, seed: int) -> int:
     """Each surface in a process of its own, because the guide ends its process."""
     if importlib.util.find_spec("atheris") is None:
-        click.echo("Atheris is not installed; it is no part of the locked packages. Once: .venv/bin/python -m pip install atheris", err=True)
+        click.echo("Atheris is not installed; it is none of the locked packages. Once: .venv/bin/python -m pip install atheris", err=True)
         return 2
     width, broken = max(map(len, names)), 0
     for name in names:

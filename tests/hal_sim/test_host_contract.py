@@ -82,7 +82,7 @@ def test_the_book_and_the_openapi_file_name_the_same_fields(name: str, table: wi
     assert set(schema["required"]) == set(table) - OPTIONAL.get(name, frozenset())
 
 
-OPTIONAL = {"Authorization": wire.AUTHORIZATION_OPTIONAL, "Record": wire.RECORD_OPTIONAL}
+OPTIONAL = {"Authorization": wire.AUTHORIZATION_OPTIONAL, "Record": wire.RECORD_OPTIONAL, "State": report.STATE_OPTIONAL}
 BAD_VALUES: list[Any] = [None, True, -1, 0, 1.0, 10**16, "", "ü", "x" * 500, [], {}, [{}], {"quantity_ml": 0}, {"value_minor": -5}]
 
 

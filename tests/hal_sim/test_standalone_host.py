@@ -86,6 +86,7 @@ def everything(host: HostProcess, folder: Path) -> None:
         ("unblock", "customer", "C2"),
         ("publish",),
         ("price", "GAZOLE", "1.799"),
+        ("price", "GAZOLE", "1.899", "--at", "2026-04-01T06:00:00+02:00", "--fuelling-point", "1", "--confirm-jump"),
         ("unlock-pin", BADGE),
         ("correct", "OPT1-1-1", "refund", "--quantity-ml", "1000", "--value-minor", "172", "--why", "spilt"),
         ("correct", "OPT1-1-5", "amend", "--card", "04A1B2C3D4E582"),

@@ -23,7 +23,7 @@ from terminal.store.vault import KeyVault
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.machine.card_peer import CardPeer
 from tests.machine.image import Image
-from tests.machine.vm import Machine
+from tests.machine.vm import PATIENCE_S, Machine
 from tests.rig import settings
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import wait_for
@@ -48,7 +48,6 @@ WantedBy=sockets.target
 """
 PROXY_SERVICE = "[Service]\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:{port}\n"
 DATA_MIB = 64
-READY_S = 120.0
 
 
 class Site:
@@ -77,7 +76,7 @@ class Site:
         begun = time.monotonic()
         machine.start(resume=False)
         self.boot_s = time.monotonic() - begun
-        machine.run("systemctl is-system-running --wait || systemctl --failed --no-legend", 240)
+        machine.run("systemctl is-system-running --wait || systemctl --failed --no-legend")
         self._configure(machine)
         # So that the first start does not wait for the disk.
         machine.run("/opt/forecourt-terminal/bin/python -m terminal check-config --config /etc/forecourt-terminal/terminal.toml; true", 120)
@@ -135,7 +134,7 @@ class Site:
         for name in (*SECRETS, "chip.key"):
             machine.run(f"systemd-creds encrypt --name={name} /run/clear/{name} /etc/credstore.encrypted/forecourt-terminal.{name}")
         machine.run("rm -r /run/clear; ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0")
-        machine.run("systemctl daemon-reload; systemctl enable --now host-proxy.socket pcscd.socket")
+        machine.run("systemctl start host-proxy.socket pcscd.socket")
 
     # --- machines ---------------------------------------------------------------------------------------------------------------
 
@@ -144,7 +143,7 @@ class Site:
         machine = Machine(self.image, self._place(), self.ports, self.saved)
         self.machine = machine
         machine.start()
-        machine.wait("test -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", 60)
+        machine.wait("test -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", PATIENCE_S)
         return machine
 
     def plug_disk(self, data: Path, log: Path | None = None) -> None:
@@ -158,7 +157,7 @@ class Site:
             machine.ask("blockdev-add", **{"driver": "blklogwrites", "node-name": "data", "file": "data-file", "log": "log-file"})
             node = "data"
         machine.plug("usb-storage", "data-disk", "2", drive=node)
-        machine.wait("test -b /dev/sda", 60)
+        machine.wait("test -b /dev/sda", PATIENCE_S)
         machine.run(f"mount -t ext4 -o noatime,errors=remount-ro /dev/sda {STATE_DIR}")
 
     def make_data_disk(self) -> Path:
@@ -180,8 +179,8 @@ class Site:
 
     def start_service(self) -> None:
         """systemctl start, then until a driver can be served."""
-        self.machine_on.run(f"systemctl start {UNIT}", 120)
-        if not wait_for(self.ready, READY_S, 0.5):
+        self.machine_on.run(f"systemctl start {UNIT}")
+        if not wait_for(self.ready, PATIENCE_S, 0.5):
             raise AssertionError(f"not ready: {self.status()}; {self.logged()}")
 
     def status(self) -> dict[str, Any]:
@@ -208,13 +207,13 @@ class Site:
         """The terminal misses it, and finds it again by itself. Raises AssertionError."""
         assert name not in self.down()
         unplug()
-        assert wait_for(lambda: name in self.down(), READY_S, 0.3), (self.down(), self.logged())
+        assert wait_for(lambda: name in self.down(), PATIENCE_S, 0.3), (self.down(), self.logged())
         plug()
-        assert wait_for(lambda: name not in self.down(), READY_S, 0.3), (self.down(), self.logged())
+        assert wait_for(lambda: name not in self.down(), PATIENCE_S, 0.3), (self.down(), self.logged())
 
     # --- people -----------------------------------------------------------------------------------------------------------------
 
-    def shows(self, words: str, since: int = 0, timeout_s: float = 60) -> bool:
+    def shows(self, words: str, since: int = 0, timeout_s: float = PATIENCE_S) -> bool:
         """A picture with these words came up on the display since then."""
 
         def seen() -> bool:
@@ -240,11 +239,11 @@ class Site:
         """A driver with a badge at fuelling point 2; returns when the pump is released to him and he has squeezed."""
         machine = self.machine_on
         self.forecourt.do("present", number=BADGE, medium="badge")
-        assert wait_for(lambda: self._side() == "CHOOSING", 60, 0.2), (self.status(), self.logged())
+        assert wait_for(lambda: self._side() == "CHOOSING", PATIENCE_S, 0.2), (self.status(), self.logged())
         machine.type("v0", ["2", "ret"])
-        assert wait_for(lambda: bool(self.state_of(2).get("sale")), 60, 0.2), self.logged()
+        assert wait_for(lambda: bool(self.state_of(2).get("sale")), PATIENCE_S, 0.2), self.logged()
         self.forecourt.do("lift", fp=2, nozzle=1)
-        assert wait_for(lambda: self.pump(2)["valve"] == "open", 60, 0.1), (self.pump(2), self.logged())
+        assert wait_for(lambda: self.pump(2)["valve"] == "open", PATIENCE_S, 0.1), (self.pump(2), self.logged())
         self.forecourt.do("squeeze", fp=2, volume_ml=volume_ml)
 
     def _side(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.machine.site import BADGE, Site
-from tests.machine.vm import BADGES, CARDS, DISPLAY, KEYPAD, PUMPS, STRIPE, Machine
+from tests.machine.vm import BADGES, CARDS, DISPLAY, KEYPAD, PATIENCE_S, PUMPS, STRIPE, Machine
 from tests.rig.process import wait_for
 from tests.service.installation import UNIT
 
@@ -83,7 +83,7 @@ def test_two_equal_keyboards_are_told_apart_and_held(site: Site, machine: Machin
     assert said.split() == ["keypad-1", str(EBUSY), "stripe-reader-1", str(EBUSY)]
     before = site.pictures()
     site.forecourt.do("present", number=BADGE, medium="badge")
-    assert wait_for(lambda: site.pictures() > before, 30)
+    assert wait_for(lambda: site.pictures() > before, PATIENCE_S)
     time.sleep(1)
     machine.type("v0", ["1"])
     assert site.shows("1", before), site.logged()
@@ -91,7 +91,7 @@ def test_two_equal_keyboards_are_told_apart_and_held(site: Site, machine: Machin
     time.sleep(3)
     before = site.pictures()
     machine.type("v1", ["semicolon", *"7001231234567890123", "equal", *"29121010000", "shift-slash"])
-    assert wait_for(lambda: site.pictures() > before, 30), site.logged()
+    assert wait_for(lambda: site.pictures() > before, PATIENCE_S), site.logged()
 
 
 # --- each device gone and back -----------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def test_a_chip_card_through_ccid_and_pcscd(site: Site, machine: Machine) -> Non
     with site.card_slot() as slot:
         before = site.pictures()
         slot.insert(site.chip_card())
-        assert wait_for(lambda: site.pictures() > before, 60, 0.2), site.logged()
+        assert wait_for(lambda: site.pictures() > before, PATIENCE_S, 0.2), site.logged()
         slot.take_out()
     assert machine.run("systemctl is-active pcscd.service").strip() == "active"
 
@@ -146,10 +146,10 @@ def test_the_pump_line_is_unplugged_in_a_fuelling_and_comes_back(site: Site, mac
     """The adapter goes while fuel flows; the pump goes on alone; the sale is completed when it is back."""
     site.begin_fuelling(5_000)
     machine.unplug("pumps")
-    assert wait_for(lambda: not site.state_of(2).get("available", True), 60, 0.3), site.status()
+    assert wait_for(lambda: not site.state_of(2).get("available", True), PATIENCE_S, 0.3), site.status()
     site.forecourt.do("hang_up", fp=2)
     machine.plug("usb-serial", "pumps", PUMPS, chardev="c-pumps", **{"always-plugged": True})
-    assert wait_for(lambda: site.host_sales() == 1, 120, 0.5), (site.status(), site.logged())
+    assert wait_for(lambda: site.host_sales() == 1, PATIENCE_S, 0.5), (site.status(), site.logged())
     assert site.forecourt.do("host_books")["agree"]
 
 
@@ -164,5 +164,5 @@ def test_the_hardware_watchdog_starts_a_hung_machine_anew(machine: Machine) -> N
     machine.events.clear()
     machine.ask("human-monitor-command", **{"command-line": "info status"})
     machine.sh("echo 1 >/proc/sys/kernel/sysrq; (sleep 1; echo c >/proc/sysrq-trigger) >/dev/null 2>&1 &")
-    assert machine.wait_for_event("WATCHDOG", 90)
-    assert machine.wait_for_event("RESET", 30)
+    assert machine.wait_for_event("WATCHDOG", PATIENCE_S)
+    assert machine.wait_for_event("RESET", PATIENCE_S)

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, SetPrices
 from drivers.events import CommandFailed, NozzleLifted, PricesReported, PumpLineLost, PumpStatus
-from terminal.core.card_data import HostDecision
+from terminal.core.card_data import HostDecision, Nozzle
 from terminal.core.effects import AckEvent, AskHost, Effect
 from terminal.core.events import ProbeAnswered
 from terminal.core.ids import Minting
@@ -280,6 +280,12 @@ def test_an_answer_to_older_prices_is_no_mismatch(bench: Bench) -> None:
     effects = bench.do(PricesReported(1, (17_990, None)))
     assert "PRICE_MISMATCH" not in bench.faults()
     assert sends(effects, SetPrices) == [SetPrices(1, (17_590, 18_590))]
+
+
+def test_an_answer_is_in_the_order_of_the_nozzles_whatever_their_numbers() -> None:
+    bench = Bench(products=(Nozzle(2, "SP95", 18_590),), points=(1,)).open(host=False)
+    assert bench.faults() & {"PRICE_MISMATCH"} == set()
+    assert bench.site.prices.state().in_force[0].shown == 18_590
 
 
 def test_a_decision_is_made_with_the_price_in_force() -> None:

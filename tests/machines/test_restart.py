@@ -152,7 +152,7 @@ def test_in_doubt_stays_in_doubt_and_does_not_take_the_next_drivers_fuel() -> No
 
 def test_a_fault_that_stops_service_is_remembered() -> None:
     bench = restarted()
-    bench.recovered.faults = {(FaultCode.STORAGE_DAMAGED, "ledger"): "chain"}
+    bench.recovered.faults = {(FaultCode.STORAGE_FAILED, "ledger"): "disk"}
     bench = Bench(points=(1,), recovered=bench.recovered)
     assert screen(bench.boot())[0] == "Out of service"
     turned_away = bench.badge("A")

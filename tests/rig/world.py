@@ -17,7 +17,7 @@ from terminal.core.screens import Screen
 from terminal.core.units import UtcMs
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
-from tests.behaviour.ledger_steps import flip_a_bit
+from tests.behaviour.ledger_steps import flip_a_bit, keep_ledger, put_ledger_back
 from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, SaleSeen, Setup, Subject, SubjectKind
 from tests.rig.badges import BadgeHands
 from tests.rig.books import LedgerCopy
@@ -181,6 +181,14 @@ class RigWorld(PumpHands, PriceHands, BadgeHands, CardHands):
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
         self._station.fill_disk(full)
+
+    def keep_ledger(self) -> None:
+        """See ``World.keep_ledger``."""
+        keep_ledger(self._station.state_dir)
+
+    def put_ledger_back(self) -> None:
+        """See ``World.put_ledger_back``."""
+        put_ledger_back(self._station.state_dir)
 
     def flip_a_bit(self) -> None:
         """See ``World.flip_a_bit``."""

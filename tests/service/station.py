@@ -129,6 +129,8 @@ class ServiceStation(Station):
     """``drop_ins`` are laid beside the unit, ``boot`` False leaves the container unstarted."""
 
     container: Container | None = None
+    binds: tuple[str, ...] = ()
+    """More of systemd-nspawn's options."""
 
     def __init__(self, setup: Setup, *, start: bool = True, drop_ins: Mapping[str, str] | None = None, **scenario: Any) -> None:
         """Raises what ``Station`` does, NoTree and ContainerFailed."""
@@ -173,7 +175,9 @@ class ServiceStation(Station):
             folder = box.root / f"etc/systemd/system/{UNIT}.d"
             folder.mkdir(exist_ok=True)
             (folder / name).write_text(content)
-        box.boot([*installation.mounts(libraries), "--bind=/dev/pts:/dev/pts", f"--bind={ready['env']['UMOCKDEV_DIR']}:{INPUTS}"])
+        box.boot(
+            [*installation.mounts(libraries), "--bind=/dev/pts:/dev/pts", f"--bind={ready['env']['UMOCKDEV_DIR']}:{INPUTS}", *self.binds]
+        )
         return Service(box, Path("/etc/forecourt-terminal/terminal.toml"), self.folder / "terminal.log")
 
     def _lay_inputs(self, root: Path) -> None:

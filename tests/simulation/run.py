@@ -17,7 +17,7 @@ from terminal.runtime.engine import Outside
 from terminal.store.ledger import Ledger
 from tests.simulation import invariants as inv
 from tests.simulation.batches import check_batches, check_settled
-from tests.simulation.faults import FaultMaker
+from tests.simulation.faults import FaultMaker, mix
 from tests.simulation.invariants import WatchedVault
 from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
@@ -48,6 +48,10 @@ class World(Watcher):
         self.trace = Trace()
         self.tally: Counter[str] = Counter()
         self.plan = draw(seed, fuellings)
+        night = fork(seed, "night")
+        if mix(seed).lose_records and night.randrange(6):
+            # Such a day goes on to midnight, and what happens until then is nothing: it mostly begins shortly before.
+            self.plan.scenario["local_time"] = night.choice(["2026-03-17 23:40:00", "2026-03-31 23:50:00", "2026-12-31 23:55:00"])
         self.badges: tuple[Medium, ...] = self.plan.badges
         options = HeadOptions(pulse_ml=self.plan.pulse_ml, overrun_ml=self.plan.overrun_ml)
         self.forecourt = Forecourt(self.plan.scenario, folder, head_options=options)

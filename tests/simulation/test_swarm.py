@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from hal_sim.dispensers.head import Head
+from tests.simulation.journal_facts import Broken, Facts
+from tests.simulation.makes import AZT_HABITS
 from tests.simulation.planted import ROOT, Plant, load, search
 from tests.simulation.power_cut import SECTOR, Disk, crashed
+from tests.simulation.pump_books import PumpBooks
 from tests.simulation.run import run
-from tests.simulation.trace import Trace, words
+from tests.simulation.tally import Sums
+from tests.simulation.trace import Failure, Trace, words
 from tests.simulation.workload import draw
 
 FUELLINGS = 12
@@ -68,6 +75,48 @@ def test_a_plant_still_fits_its_file(plant: Plant) -> None:
 def test_a_planted_bug_is_found(name: str) -> None:
     (plant,) = load(name)
     assert search(plant, 40) is not None
+
+
+def test_stations_differ_in_lines_makes_and_media() -> None:
+    lines: set[tuple[str, ...]] = set()
+    kinds: set[str] = set()
+    habits: set[str] = set()
+    for seed in range(1, 121):
+        plan = draw(seed, 3)
+        rows = plan.scenario["fuelling_points"]
+        lines.add(tuple(sorted(protocol for protocol, _ in {(row["protocol"], row["bus"]) for row in rows})))
+        kinds |= {medium.kind for medium in plan.badges} | ({"pair"} if any(medium.pair is not None for medium in plan.badges) else set())
+        habits |= {make.habit for make in plan.makes.values()} | {"liar" for make in plan.makes.values() if make.register_off_ml}
+    assert {("dart",), ("azt",), ("azt", "dart"), ("azt", "dart", "dart"), ("azt", "azt", "dart")} <= lines
+    assert kinds == {"badge", "secure badge", "stripe", "smart card", "pair"}
+    assert habits == {"", "liar", *AZT_HABITS}
+
+
+def test_sums_count_only_what_was_survived(tmp_path: Path) -> None:
+    results = [run(seed, FUELLINGS) for seed in (2, 3)]
+    broken = replace(results[0], seed=4, failure=Failure("books", "apart"), happened={"line: frame lost": 1_000_000})
+    sums = Sums()
+    for result in (*results, broken):
+        sums.add(result)
+    assert sum(times for kind, times, _ in sums.rows() if kind.startswith("power: ")) == sum(result.cuts for result in results) > 0
+    assert sums.happened["line: frame lost"] < 1_000_000
+    sums.write(tmp_path / "new" / "swarm.json", {"command": "told"})
+    told = json.loads((tmp_path / "new" / "swarm.json").read_text(encoding="utf-8"))
+    assert told["broken"] == [{"seed": 4, "name": "books", "what": "apart", "faults": broken.mix}]
+    assert told["seeds"] == 3
+    assert set(told["survived"]) == set(sums.happened)
+
+
+def test_a_millilitre_that_nobody_explains_is_found() -> None:
+    head = Head({1: "GAZOLE"}, {1: 17_290})
+    books = PumpBooks({1: head}, 0, Facts, lambda: 0, lambda actor, subject, what: None)
+    books.check(Facts())
+    assert books.dispense(1, 1, 10)
+    with pytest.raises(Broken, match="totaliser 10 ml"):
+        books.check(Facts())
+    explained = Facts(unattributed={(1, 1): 10})
+    books.check(explained)
+    assert books.unattributed == 10
 
 
 def test_a_draw_more_in_one_component_leaves_the_others_alone() -> None:

@@ -130,9 +130,7 @@ class Forecourt:
             tuple(self.scenario.get("networks", ())),
             bool(self.scenario.get("bank_cards", False)),
             host_resets_emergency_stop=bool(self.scenario.get("host_resets_emergency_stop", False)),
-            trust=OfflineTrust(
-                Trust(self.scenario.get("offline_from", "T0")), Trust(self.scenario.get("offline_without_pin_from", "T0"))
-            ),
+            trust=OfflineTrust(Trust(self.scenario.get("offline_from", "T0")), Trust(self.scenario.get("offline_without_pin_from", "T0"))),
         )
         return SiteConfig(rules, points, (SIDE,), "fr", point_times, SessionTimes(), host_times, "virtual")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any, cast
 
 from drivers.dispenser.azt.line import AztLine
@@ -85,14 +86,14 @@ def _azt(
 ) -> tuple[VirtualLine, dict[int, Head]]:
     heads: dict[int, Head] = {}
     positions, profiles = [], []
-    for place, (fp, rows) in enumerate(points.items()):
-        if len(rows) > 1:
-            raise NotBuilt("an AZT fuelling point has one nozzle")
-        address, price_decimals = FIRST_ADDRESS["azt"] + place, price_decimals_of(rows)
+    free = count(FIRST_ADDRESS["azt"])  # every hose has an address of its own
+    for fp, rows in points.items():
+        addresses, price_decimals = {row["nozzle"]: next(free) for row in rows}, price_decimals_of(rows)
         head = AztHead(*_said(rows), options=options)
         heads[fp] = head
-        positions.append(AztPosition({rows[0]["nozzle"]: address}, head, AztSettings(price_decimals=price_decimals)))
-        profiles.append(AztProfile(fp, address, rows[0]["nozzle"], price_decimals=price_decimals, currency_decimals=decimals))
+        positions.append(AztPosition(addresses, head, AztSettings(price_decimals=price_decimals)))
+        for nozzle, address in addresses.items():
+            profiles.append(AztProfile(fp, address, nozzle, price_decimals=price_decimals, currency_decimals=decimals))
     make = partial(AztLine, name, tuple(profiles))
     return VirtualLine(name, AztBus(positions), make, heap, rate=AZT_RATE, leap=leap), heads
 

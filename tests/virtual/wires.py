@@ -15,7 +15,7 @@ WIRES: dict[str, FaultRates] = {
     "perfect": FaultRates(),
     "bytewise": FaultRates(split=1_000_000),
     "lossy": FaultRates(drop=50_000),
-    "noisy": FaultRates(flip=30_000, noise=100_000),
+    "noisy": FaultRates(flip=100_000, noise=100_000),
 }
 """Parts per million of all transmissions, in each direction."""
 

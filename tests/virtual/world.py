@@ -17,7 +17,7 @@ from terminal.core.session import CustomerSession, SessionState, WishMode
 from terminal.core.units import Instant
 from tests.behaviour import ledger_view
 from tests.behaviour.command_line import CommandLine, explain_text
-from tests.behaviour.ledger_steps import flip_a_bit
+from tests.behaviour.ledger_steps import flip_a_bit, keep_ledger, put_ledger_back
 from tests.behaviour.world import Amount, Books, Correction, GivenOrder, HostConduct, SaleSeen, Setup, Subject, SubjectKind
 from tests.virtual.badges import BadgeHands
 from tests.virtual.cards import CardHands
@@ -159,6 +159,14 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
     def disk_full(self, full: bool) -> None:
         """See ``World.disk_full``."""
         self.terminal.set_full(full)
+
+    def keep_ledger(self) -> None:
+        """See ``World.keep_ledger``."""
+        keep_ledger(self.station.folder)
+
+    def put_ledger_back(self) -> None:
+        """See ``World.put_ledger_back``."""
+        put_ledger_back(self.station.folder)
 
     def flip_a_bit(self) -> None:
         """See ``World.flip_a_bit``."""

@@ -55,4 +55,4 @@ def test_the_wires_are_where_the_plays_are() -> None:
     assert disturbed["perfect"] == 0
     assert disturbed["bytewise"] > 0.2  # a short answer of one byte arrives in one piece
     assert 0.02 < disturbed["lossy"] < 0.1
-    assert 0.05 < disturbed["noisy"] < 0.25
+    assert 0.1 < disturbed["noisy"] < 0.3

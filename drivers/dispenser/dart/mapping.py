@@ -110,14 +110,14 @@ def preset(profile: PositionProfile, volume_ml: int | None, amount_minor: int | 
     if volume_ml is not None and amount_minor is not None:
         raise Unsendable("a preset of volume and of amount at once")
     if volume_ml is not None:
-        code, units = 0x03, floored(volume_ml, VOLUME_ML_DECIMALS, profile.volume_decimals)
+        code, digits, units = 0x03, profile.volume_digits, floored(volume_ml, VOLUME_ML_DECIMALS, profile.volume_decimals)
     elif amount_minor is not None:
-        code, units = 0x04, floored(amount_minor, profile.currency_decimals, profile.amount_decimals)
+        code, digits, units = 0x04, profile.amount_digits, floored(amount_minor, profile.currency_decimals, profile.amount_decimals)
     else:
         raise Unsendable("no preset")
     if units < 1:
         raise Unsendable("the preset is below the head's smallest unit")
-    return Transaction(code, to_bcd(min(units, 99_999_999), 4))
+    return Transaction(code, to_bcd(min(units, int(10**digits) - 1), 4))
 
 
 def prices(profile: PositionProfile, values: tuple[int, ...]) -> Transaction:

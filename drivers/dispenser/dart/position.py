@@ -182,13 +182,17 @@ class Position(LinePosition):
             self.lose(f"no answer to {self._misses} polls", now)
 
     def on_data(self, data: Data, now: int) -> None:
-        """A CRC-valid DATA frame, whatever its number. Content that is not understood is left out."""
+        """A CRC-valid DATA frame, whatever its number. Content that is not understood is left out.
+
+        The very frame again only means that our ACK was lost: how it came to its last status and nozzle is history, and told already.
+        (A head that always sends the same number may say the same anew, so the last of each counts.)
+        """
         self._alive()
         self.picture.drained = False
         repeated = data == self._last_data
         self._last_data = data
-        for transaction in data.transactions:
-            reply = mapping.reply(self.profile, transaction)
+        replies = [mapping.reply(self.profile, transaction) for transaction in data.transactions]
+        for reply in _last_of_each(replies) if repeated else replies:
             self._only_live = self._only_live and isinstance(reply, FillReply)
             match reply:
                 case StatusReply(status):
@@ -201,7 +205,7 @@ class Position(LinePosition):
                     self.picture.total = reply
                     self.picture.totals += 1
                 case AlarmReply(alarm):
-                    if not repeated:  # the same frame again only means that our ACK was lost
+                    if not repeated:
                         self._on_alarm(alarm)
                 case None:
                     pass
@@ -342,3 +346,9 @@ class Position(LinePosition):
             self._post(PumpAlarmed(self.fp, alarm))
         elif len(self._early_alarms) < _MAX_EARLY_ALARMS:
             self._early_alarms.append(alarm)
+
+
+def _last_of_each(replies: list[mapping.Reply | None]) -> list[mapping.Reply | None]:
+    """Without the statuses and nozzles that a later one of the same frame replaces."""
+    last = {type(reply): place for place, reply in enumerate(replies)}
+    return [reply for place, reply in enumerate(replies) if not isinstance(reply, StatusReply | NozzleReply) or last[type(reply)] == place]

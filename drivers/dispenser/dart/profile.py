@@ -53,6 +53,7 @@ class PositionProfile:
     * ``prices_with_authorize``: the prices go into the start frame too. Without it a head that shows another price for the lifted nozzle
       than the one commanded is not authorized.
     * ``prices_twice``: SetPrices is sent twice (quirk of 1.8).
+    * ``volume_digits``, ``amount_digits``: of the head's display; a larger preset is sent as the largest that it shows.
     * ``nozzles``: which of the point's nozzles the head's own 1...n are, where the point has several addresses (twin, satellite).
     """
 
@@ -67,6 +68,8 @@ class PositionProfile:
     prices_with_authorize: bool = False
     prices_twice: bool = False
     nozzles: tuple[int, ...] = ()
+    volume_digits: int = 8
+    amount_digits: int = 8
 
     @property
     def own(self) -> Mapping[int, int]:
@@ -84,4 +87,6 @@ class PositionProfile:
             price_decimals=(0, 4),
             total_decimals=(0, 8),
             currency_decimals=(0, 4),
+            volume_digits=(3, 8),
+            amount_digits=(3, 8),
         )

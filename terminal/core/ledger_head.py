@@ -1,0 +1,35 @@
+"""The chain's head at the host: what it has once heard of must still be here. A cut tail shows by nothing else.
+
+With every report of the terminal's state goes the ledger's newest row and its hash; the host keeps the highest and answers with the one
+that it had before. A row that is not here, or is another one, means that rows are lost: the host decides alone until its people have
+confirmed the ledger, and new sales are numbered in an epoch of their own. (features.md F57; reference security-and-reliability 4.1.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from terminal.core.faults import FaultCode
+from terminal.core.ids import Minting
+from terminal.core.restored import SUBJECT
+from terminal.core.rollback_mark import LedgerRestored
+
+if TYPE_CHECKING:
+    from terminal.core.site import Site
+
+
+def compare(site: Site, known: tuple[int, str] | None) -> None:
+    """``known``: row and hash (hex) that the host had; None where it had none."""
+    if known is None or (FaultCode.STORAGE_DAMAGED, SUBJECT) in site.desk.faults.active:
+        return
+    row, link = known
+    here = site.recovered.past.hash_at(row)
+    if here == link:
+        return
+    why = f"the host knows row {row} of this ledger, which is " + ("not here" if here is None else "another one here")
+    teller = site.teller
+    epoch, first = teller.minting.epoch + 1, teller.minting.next_sequence
+    site.desk.persist(LedgerRestored(why, 0, True, epoch, first))
+    teller.minting = Minting(teller.minting.terminal, epoch, first)
+    site.batches.begin_epoch(epoch, first)
+    site.desk.raise_fault(FaultCode.STORAGE_DAMAGED, SUBJECT, why)
