@@ -117,6 +117,7 @@ class FuellingPoint:
     def surveyed(self, event: PumpSurveyed, at: Instant) -> None:
         """What was believed before counts for nothing."""
         self._lose_track()
+        self.prices.connected = True
         self.nozzle_out = event.nozzle
         self.finished = False
         self.switched_off = False

@@ -38,6 +38,7 @@ class HeadPrices:
         self.point = point
         self._consider_release = consider_release
         self.shown: dict[int, int] = {}
+        self.connected = False  # surveyed, and not lost since
         self.due = False  # they are to be told
         self.asked = False  # they were told, and are being read back
         self._silent = 0
@@ -69,7 +70,7 @@ class HeadPrices:
     def unknown(self) -> None:
         """A survey, or a lost line: whatever was shown before counts for nothing. Told again when the pump's books are read."""
         self.shown.clear()
-        self.due, self.asked = True, False
+        self.due, self.asked, self.connected = True, False, False
         self._silent = 0
         self.point.desk.cancel(PricesOverdue(self.point.number))
 
@@ -81,7 +82,7 @@ class HeadPrices:
     def tell(self) -> None:
         """Tell the head now, if it is to be told and is at rest with every fill read and confirmed."""
         point = self.point
-        if not self.due or self.asked or point.state not in _STILL:
+        if not self.due or self.asked or not self.connected or point.state not in _STILL:
             return
         if point.finished or point.reading or point.releasing or point.stops or point.switched_off or point.delivering() is not None:
             return

@@ -73,7 +73,8 @@ Feature: F38 The host changes a price, and head, terminal and receipt have the s
     Then the ledger holds 1 sale of 10.00 L of "GAZOLE" for 17.29 EUR by card "04A1B2C3D4E5F6"
     And the head of fuelling point <fp> shows 1.799 for nozzle 1
     And the terminal has made the last price change
-    When the driver presents badge "04B1B2C3D4E5F6"
+    When 2 s pass
+    And the driver presents badge "04B1B2C3D4E5F6"
     And the driver chooses fuelling point <fp>
     And the driver lifts nozzle 1 at fuelling point <fp>
     And 10.00 L flow at fuelling point <fp>

@@ -143,7 +143,10 @@ class Site:
         machine = Machine(self.image, self._place(), self.ports, self.saved)
         self.machine = machine
         machine.start()
-        machine.wait("test -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", PATIENCE_S)
+        for name in PORTS:
+            machine.plug_serial(name)
+        machine.plug_card_reader()
+        machine.wait("test -e /dev/forecourt/display-1 -a -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", PATIENCE_S)
         return machine
 
     def plug_disk(self, data: Path, log: Path | None = None) -> None:

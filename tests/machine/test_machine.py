@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.machine.site import BADGE, Site
-from tests.machine.vm import BADGES, CARDS, DISPLAY, KEYPAD, PATIENCE_S, PUMPS, STRIPE, Machine
+from tests.machine.vm import KEYPAD, PATIENCE_S, SERIAL, STRIPE, Machine
 from tests.rig.process import wait_for
 from tests.service.installation import UNIT
 
@@ -48,7 +48,12 @@ def test_every_socket_has_its_name(machine: Machine) -> None:
     assert names == ["badge-reader-1", "display-1", "keypad-1", "pump-line-1", "stripe-reader-1"]
     for name, group in (("pump-line-1", "dialout"), ("badge-reader-1", "dialout"), ("display-1", "dialout"), ("keypad-1", "input")):
         assert machine.run(f"stat -Lc '%G %a' /dev/forecourt/{name}").strip() == f"{group} 660"
-    for name, port in (("pump-line-1", PUMPS), ("badge-reader-1", BADGES), ("keypad-1", KEYPAD), ("stripe-reader-1", STRIPE)):
+    for name, port in (
+        ("pump-line-1", SERIAL["pumps"]),
+        ("badge-reader-1", SERIAL["badges"]),
+        ("keypad-1", KEYPAD),
+        ("stripe-reader-1", STRIPE),
+    ):
         path = machine.run(f"udevadm info -q property -n /dev/forecourt/{name} | sed -n s/^ID_PATH=//p").strip()
         assert path.endswith(f"-usb-0:{port}:1.0")
     timers = machine.run("cat /sys/bus/usb-serial/devices/*/latency_timer").split()
@@ -118,21 +123,13 @@ def test_a_keyboard_is_unplugged_and_comes_back(site: Site, machine: Machine, de
     site.unplugged_and_back(fault, lambda: machine.unplug(device), _keyboard(machine, device, port, display))
 
 
-@pytest.mark.parametrize(("device", "port", "fault"), [("display", DISPLAY, "display-1"), ("badges", BADGES, "badge-1")])
-def test_a_serial_adapter_is_unplugged_and_comes_back(site: Site, machine: Machine, device: str, port: str, fault: str) -> None:
-    def back() -> None:
-        machine.plug("usb-serial", device, port, chardev=f"c-{device}", **{"always-plugged": True})
-
-    site.unplugged_and_back(fault, lambda: machine.unplug(device), back)
+@pytest.mark.parametrize(("device", "fault"), [("display", "display-1"), ("badges", "badge-1")])
+def test_a_serial_adapter_is_unplugged_and_comes_back(site: Site, machine: Machine, device: str, fault: str) -> None:
+    site.unplugged_and_back(fault, lambda: machine.unplug(device), lambda: machine.plug_serial(device))
 
 
 def test_the_card_reader_is_unplugged_and_comes_back(site: Site, machine: Machine) -> None:
-    def back() -> None:
-        machine.plug("usb-ccid", "cards", CARDS)
-        machine.ask("device_add", driver="ccid-card-passthru", chardev="c-cards", bus="cards.0")
-
-    with site.card_slot():
-        site.unplugged_and_back("card-1", lambda: machine.unplug("cards"), back)
+    site.unplugged_and_back("card-1", lambda: machine.unplug("cards"), machine.plug_card_reader)
 
 
 def test_the_pump_line_speaks_with_odd_parity(machine: Machine) -> None:
@@ -148,7 +145,7 @@ def test_the_pump_line_is_unplugged_in_a_fuelling_and_comes_back(site: Site, mac
     machine.unplug("pumps")
     assert wait_for(lambda: not site.state_of(2).get("available", True), PATIENCE_S, 0.3), site.status()
     site.forecourt.do("hang_up", fp=2)
-    machine.plug("usb-serial", "pumps", PUMPS, chardev="c-pumps", **{"always-plugged": True})
+    machine.plug_serial("pumps")
     assert wait_for(lambda: site.host_sales() == 1, PATIENCE_S, 0.5), (site.status(), site.logged())
     assert site.forecourt.do("host_books")["agree"]
 

@@ -26,7 +26,8 @@ PATIENCE_S = 300
 QEMU = "qemu-system-x86_64"
 HUB = "1"
 """The sockets of systemd/70-forecourt-terminal.rules are those of a hub at the board's first socket."""
-KEYPAD, STRIPE, PUMPS, BADGES, DISPLAY, CARDS = "1.4", "1.5", "1.1", "1.3", "1.6", "1.7"
+KEYPAD, STRIPE, CARDS = "1.4", "1.5", "1.7"
+SERIAL = {"pumps": "1.1", "badges": "1.3", "display": "1.6"}
 STATE = "booted"
 
 
@@ -87,15 +88,9 @@ class Machine:
         for place, (port, name) in enumerate(((KEYPAD, "keypad"), (STRIPE, "stripe"))):
             options += ["-device", f"bochs-display,id=v{place}"]
             options += ["-device", f"usb-kbd,id={name},bus=xhci.0,port={port},display=v{place}"]
-        for port, name in ((PUMPS, "pumps"), (BADGES, "badges"), (DISPLAY, "display")):
-            options += [
-                "-chardev",
-                self._serial(name),
-                "-device",
-                f"usb-serial,id={name},chardev=c-{name},bus=xhci.0,port={port},always-plugged=on",
-            ]
+        for name in SERIAL:
+            options += ["-chardev", self._serial(name)]
         options += ["-chardev", f"socket,id=c-cards,path={self.folder}/ccid,server=on,wait=off"]
-        options += ["-device", f"usb-ccid,id=cards,bus=xhci.0,port={CARDS}", "-device", "ccid-card-passthru,chardev=c-cards,bus=cards.0"]
         return options
 
     def _serial(self, name: str) -> str:
@@ -215,6 +210,18 @@ class Machine:
     def plug(self, driver: str, name: str, port: str, **more: object) -> None:
         """Put a device into a socket."""
         self.ask("device_add", driver=driver, id=name, bus="xhci.0", port=port, **more)
+
+    def plug_serial(self, name: str) -> None:
+        """A USB serial adapter with FTDI's chip, wired to the forecourt's port of this name.
+
+        Put in after the start: QEMU cannot save a machine that has one.
+        """
+        self.plug("usb-serial", name, SERIAL[name], chardev=f"c-{name}", **{"always-plugged": True})
+
+    def plug_card_reader(self) -> None:
+        """A CCID reader whose slot is ``folder/ccid``."""
+        self.plug("usb-ccid", "cards", CARDS)
+        self.ask("device_add", driver="ccid-card-passthru", chardev="c-cards", bus="cards.0")
 
     # --- the end --------------------------------------------------------------------------------------------------------------------
 

@@ -273,6 +273,16 @@ def test_a_head_that_refuses_is_told_again_and_a_lost_line_is_no_matter_of_price
     assert "PRICE_MISMATCH" not in bench.faults()
 
 
+def test_a_lost_pump_is_told_when_it_is_back_and_shows_no_mismatch_meanwhile(bench: Bench) -> None:
+    bench.do(PumpLineLost(1, "unplugged"))
+    effects = bench.do(word(1, 1))
+    assert [fact.fp for fact in records(effects, PriceSet)] == [1, 2], "in force for whoever comes next"
+    assert [command.fp for command in sends(effects, SetPrices)] == [2]
+    assert [command.fp for command in sends(bench.wait(60_000), SetPrices)] == []
+    assert "PRICE_MISMATCH" not in bench.faults()
+    assert sends(bench.survey(1), SetPrices) == [SetPrices(1, (17_990, 18_590))]
+
+
 def test_an_answer_to_older_prices_is_no_mismatch(bench: Bench) -> None:
     bench.answers_prices = False
     bench.do(word(1, 1))

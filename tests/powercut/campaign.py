@@ -121,7 +121,7 @@ def record(day: int, journal: Path, fuellings: int = FUELLINGS, weakness: Weakne
             played.run()
         journal.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(folder) / "journal", journal)
-    return _figures(day, read_journal(journal), played.facts)
+    return _figures(day, read_journal(journal), played.kinds)
 
 
 def _figures(day: int, records: Records, facts: dict[str, int]) -> Recorded:

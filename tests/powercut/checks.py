@@ -21,11 +21,13 @@ from pathlib import Path
 import msgspec
 
 from terminal.core.account_book import AccountBook, UseState
+from terminal.core.messages import Booking
 from terminal.core.records import TerminalStarted
 from terminal.store.card_file import CardFile, CardFileError
 from terminal.store.integrity import Severity, verify
-from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, Stamp, StorageFailed, chain_hash, chained_body
+from terminal.store.ledger import CHAIN_START, LedgerError, Stamp, StorageFailed, chain_hash, chained_body
 from terminal.store.live_lists import LiveLists
+from terminal.store.opening import open_ledger
 from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.pin_keys import PinKeys
 from terminal.store.recovery import cards_file, recover
@@ -240,8 +242,10 @@ class Checker:
         path = self.folder / LEDGER
         if known.seq:
             _check_verified(path)
-        ledger = Ledger(path)
+        ledger = open_ledger(path, self.folder / "backup", _no_encoding)
         try:
+            if list(self.folder.glob("*.damaged-*")):
+                raise Broken("taken for damage", "a power cut's disk was kept aside")
             if ledger.head != (known.seq, known.hash):
                 raise Broken("head", "the product finds another head than SQLite's recovery did")
             found = recover(ledger, "OPT1", "boot-after")
@@ -270,6 +274,10 @@ class Checker:
             ledger.close()
         if known.seq:
             _check_verified(path)
+
+
+def _no_encoding(booking: Booking) -> bytes:
+    raise Broken("taken for damage", f"a record is made again: {booking.key}")
 
 
 def _check_verified(path: Path) -> None:

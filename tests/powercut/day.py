@@ -7,26 +7,28 @@ commit, before anything leaves, the recorder is told what is durable now.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
+from unittest import mock
 
-from hal_sim.dispensers.head import Head, HeadOptions
 from terminal.core.effects import ApplyChanges, Effect
 from terminal.core.events import ChangesApplied
 from terminal.core.pin import PinEntry
 from terminal.core.site import Site
 from terminal.core.units import Instant
-from terminal.runtime.engine import Engine, Outside
+from terminal.runtime.engine import Outside
 from terminal.store.ledger import Ledger
+from terminal.store.pin_keys import PinKeysError
 from tests.powercut.recorder import Recorder
+from tests.simulation import run as swarm
 from tests.simulation.host_days import HostDays
-from tests.simulation.people import Driver
-from tests.simulation.workload import Badge, Visit, draw, fork
-from tests.virtual.forecourt import Forecourt
+from tests.simulation.power_cut import CutEngine
+from tests.simulation.run import World
+from tests.simulation.workload import Workload, draw, fork
 
 MORE_CARDS = 150
 """Cards in the list that nobody presents, so that a list has pages."""
@@ -84,67 +86,56 @@ def table_digest(db: sqlite3.Connection) -> bytes:
     return digest.digest()
 
 
-class _Marking(Engine):
-    """The real engine; tells the recorder what is durable before anything of the step leaves."""
-
-    def __init__(self, site: Site, ledger: Ledger, outside: Outside, recorder: Recorder) -> None:
-        super().__init__(site, ledger, outside)
-        self._recorder = recorder
-        self._told = ledger.head
-        apply = outside.apply_changes
-
-        def applied(effect: object, at: Instant) -> None:
-            if isinstance(effect, ApplyChanges):
-                answer = apply(effect.deltas)
-                if isinstance(answer, ChangesApplied):
-                    recorder.mark(Listed(answer.file, answer.offer.epoch, answer.offer.version))
-                self._next.append(answer)
-
-        self._act[ApplyChanges] = applied
-
-    def commit(self, effects: list[Effect], at: Instant) -> None:
-        """See ``Engine``."""
-        super().commit(effects, at)
-        if self.ledger.head != self._told:
-            self._told = self.ledger.head
-            self._recorder.mark(Committed(*self._told, table_digest(self.ledger.connection)))
-
-
-class Day:
-    """Implements what drivers and the office ask for."""
+class Day(World):
+    """The swarm's station, with the recorder told of everything that is durable."""
 
     def __init__(self, seed: int, recorder: Recorder, fuellings: int) -> None:
-        self.seed = seed
+        with mock.patch.object(swarm, "draw", _with_more_cards):
+            super().__init__(seed, recorder.folder, fuellings)
         self.recorder = recorder
-        self.plan = draw(seed, fuellings)
-        self.badges: tuple[Badge, ...] = self.plan.badges
-        self.forecourt = Forecourt(
-            _with_more_cards(self.plan.scenario), recorder.folder, head_options=HeadOptions(pulse_ml=self.plan.pulse_ml)
-        )
-        self.heap = self.forecourt.heap
-        self.heads: dict[int, Head] = self.forecourt.heads
-        self.at_terminal: int | None = None
-        self.at_pump: dict[int, int] = {}
-        self.attempts = self.busy = 0
         self.starts = 0
-        self.facts: dict[str, int] = {}
+        self.kinds: dict[str, int] = {}
         self._open = True
-        self._rng = fork(seed, "office")
+        self._rng = fork(seed, "office of the day")
         self.office = HostDays(self, self._later)
-        self.forecourt.terminal.engine_made = lambda site, ledger, outside: _Marking(site, ledger, outside, recorder)
-        self.forecourt.terminal.ledger_made = self._ledger
+        self._told = (0, b"")
 
     def _ledger(self, path: Path) -> Ledger:
         self.starts += 1
         return Ledger(path, autocheckpoint_pages=SHIFTS[(self.starts - 1) % len(SHIFTS)])
+
+    def _engine(self, site: Site, ledger: Ledger, outside: Outside) -> CutEngine:
+        engine = super()._engine(site, ledger, outside)
+
+        def applied(effect: object, at: Instant) -> None:
+            if isinstance(effect, ApplyChanges):
+                answer = outside.apply_changes(effect.deltas)
+                if isinstance(answer, ChangesApplied):
+                    self.recorder.mark(Listed(answer.file, answer.offer.epoch, answer.offer.version))
+                engine._next.append(answer)
+
+        engine._act[ApplyChanges] = applied
+        return engine
+
+    def committed(self, effects: list[Effect], at: Instant) -> None:
+        """See ``Watcher``: nothing of the step has left yet."""
+        super().committed(effects, at)
+        engine = self.terminal.engine
+        if engine is None:
+            return  # the first step of a start: told with the next one
+        if engine.ledger.head != self._told:
+            self._told = engine.ledger.head
+            self.recorder.mark(Committed(*self._told, table_digest(engine.ledger.connection)))
 
     # --- the day ----------------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """From an empty disk to a clean end."""
         keys = self.forecourt.vault.pin_keys
-        assert keys is not None
-        keys.load(*self.forecourt.book.pin_initial_key())
+        if keys is None:
+            raise AssertionError("the station has no keys for PIN blocks")
+        with contextlib.suppress(PinKeysError):  # a station with such cards has loaded them
+            keys.load(*self.forecourt.book.pin_initial_key())
         self.forecourt.begin()
         people, visits = fork(self.seed, "manners"), list(self.plan.visits)
         self._office_soon()
@@ -157,32 +148,21 @@ class Day:
             for number, visit in enumerate(visits[shift * third : (shift + 1) * third], shift * third + 1):
                 at += visit.gap_ms
                 self._send(number, visit, at, people)
-            self._until(LIMIT_MS, lambda: not self.busy)
+            self._until(LIMIT_MS, lambda: not self.busy, "the people")
         self._open = False
         self.office.whole()
-        self._until(REST_MS, self._at_rest)
-        engine = self.forecourt.terminal.engine
-        assert engine is not None
-        self.facts = dict(engine.ledger.connection.execute("SELECT kind, count(*) FROM journal GROUP BY kind ORDER BY kind").fetchall())
+        self._until(REST_MS, lambda: not self._unsettled(), "rest", self._unsettled)
+        engine = self.terminal.engine
+        if engine is None:
+            raise AssertionError("the terminal does not run")
+        self.kinds = dict(engine.ledger.connection.execute("SELECT kind, count(*) FROM journal GROUP BY kind ORDER BY kind").fetchall())
         self._end_cleanly()
-
-    def _until(self, limit_ms: int, until: Callable[[], bool]) -> None:
-        if not self.heap.run_until(self.now + limit_ms, until):
-            raise AssertionError(f"the day does not end: {limit_ms // 60_000} virtual minutes were not enough")
-
-    def _at_rest(self) -> bool:
-        engine = self.forecourt.terminal.engine
-        if engine is None or any(point.sale is not None for point in engine.site.points.values()):
-            return False
-        (waiting,) = engine.ledger.connection.execute("SELECT count(*) FROM outbox WHERE quarantined = 0").fetchone()
-        return not waiting and not engine.site.uploads.acknowledged
 
     def _end_cleanly(self) -> None:
         """As the program's loop ends: what the host has answered is written, then everything is closed."""
-        terminal = self.forecourt.terminal
-        if terminal.engine is not None:
-            terminal.engine.close(Instant(self.now))
-        terminal.power_off()
+        if self.terminal.engine is not None:
+            self.terminal.engine.close(Instant(self.now))
+        self.terminal.power_off()
 
     # --- the office -------------------------------------------------------------------------------------------------------------
 
@@ -216,47 +196,15 @@ class Day:
         """A driver whose PIN the host compares: blocks leave under keys that are never used again."""
         for _ in range(self._rng.randint(1, 60)):
             block = self.forecourt.vault.pin_block(PIN_NUMBER, typed_pin())
-            assert block is not None
+            if block is None:
+                raise AssertionError("no key for a PIN block")
             self.recorder.mark(PinUsed(int(block.ksn[-8:], 16)))
 
-    # --- what people and the office ask for ---------------------------------------------------------------------------------------
 
-    def _send(self, number: int, visit: Visit, delay_ms: int, people: Random) -> None:
-        self.busy += 1
-        act = Driver(number, visit, self, Random(people.getrandbits(64))).run()
-        self.heap.after(delay_ms, lambda: self._go_on(act))
-
-    def _go_on(self, act: Iterator[int]) -> None:
-        delay = next(act, None)
-        if delay is None:
-            self.busy -= 1
-        else:
-            self.heap.after(delay, lambda: self._go_on(act))
-
-    @property
-    def now(self) -> int:
-        """Virtual time."""
-        return self.heap.now
-
-    @property
-    def screen(self) -> str:
-        """What the display shows."""
-        screens = self.forecourt.terminal.screens
-        return screens[-1] if screens else ""
-
-    def post(self, event: object) -> None:
-        """From reader or keypad."""
-        self.forecourt.terminal.post(event)
-
-    def note(self, driver: int, what: str) -> None:
-        """See ``people.Place``: nobody reads it here."""
-
-    def note_fault(self, subject: str, what: str) -> None:
-        """See ``host_days.Office``: nobody reads it here."""
-
-
-def _with_more_cards(scenario: dict[str, object]) -> dict[str, object]:
-    known = list(scenario["cards"])  # type: ignore[call-overload]
-    like = known[0] | {"pin": None, "pair": None}
+def _with_more_cards(seed: int, fuellings: int) -> Workload:
+    plan = draw(seed, fuellings)
+    known = list(plan.scenario["cards"])
+    plain = next((card for card in known if card["medium"] == "badge"), known[0])
+    like = plain | {"pin": None, "pair": None}
     more = [like | {"number": f"05{number:012X}", "account": f"05{number:012X}"} for number in range(MORE_CARDS)]
-    return scenario | {"cards": known + more, "batch_sales": 7}
+    return replace(plan, scenario=plan.scenario | {"cards": known + more, "batch_sales": 7})

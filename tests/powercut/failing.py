@@ -16,12 +16,14 @@ from random import Random
 from unittest import mock
 
 from terminal.core.host_link import HostTimes
+from terminal.store.opening import open_ledger
 from tests.powercut.recorder import Recorder, read_journal, recording
 from tests.simulation import run as swarm
 from tests.simulation.journal_facts import Broken
+from tests.simulation.media import Medium
 from tests.simulation.run import RAM_DISK, SETTLE_MS, World
 from tests.simulation.trace import place_of
-from tests.simulation.workload import Badge, Manner, Visit, Workload, draw, fork
+from tests.simulation.workload import Manner, Visit, Workload, draw, fork
 
 CARD, PIN = "04A1B2C3D4E5F6", "2468013579"
 LITRES_ML = 12_500
@@ -68,6 +70,7 @@ class OneFuelling(World):
     def __init__(self, recorder: Recorder, sickness: Sickness | None) -> None:
         with mock.patch.object(swarm, "draw", _workload):
             super().__init__(0, recorder.folder, 1)
+        self.terminal.ledger_made = lambda path: open_ledger(path, path.parent / "backup", self.terminal.lane.encode)
         self.recorder = recorder
         self.sickness = sickness
 
@@ -93,6 +96,8 @@ class OneFuelling(World):
         self._until(SETTLE_MS, lambda: not self._unsettled(), "rest", self._unsettled)
         if sum(one.delivered is not None for one in self.facts.sales.values()) != before + 1:
             raise Broken("serves again", "the driver who came to the mended disk was not served")
+        if list(self.recorder.folder.glob("*.damaged-*")):
+            raise Broken("taken for damage", "a ledger on a failing disk was kept aside")
         self._close()
 
     def _come(self, number: int, people: Random) -> None:
@@ -187,7 +192,7 @@ def _workload(seed: int, fuellings: int) -> Workload:
         "shares": [],
     }
     visit = Visit(Manner.HONEST, 0, 1, LITRES_ML, 0)
-    plain = {"badges": (Badge(CARD, PIN),), "visits": (visit,), "pulse_ml": 10, "overrun_ml": 0, "attempts": 1}
+    plain = {"badges": (Medium(CARD, PIN),), "visits": (visit,), "pulse_ml": 10, "overrun_ml": 0, "attempts": 1}
     return replace(draw(seed, fuellings), scenario=scenario, checkpoint_pages=CHECKPOINT_PAGES, **plain)  # type: ignore[arg-type]
 
 

@@ -78,6 +78,7 @@ class Mix:
     local_dose: int
     hook: int
     meter: int
+    reprice: int
 
     def words(self) -> str:
         """What is on."""
@@ -125,6 +126,7 @@ def mix(seed: int) -> Mix:
         local_dose=rate(10, 60),
         hook=rate(20, 100),
         meter=rate(10, 60),
+        reprice=rate(20, 100),
     )
 
 
@@ -166,6 +168,7 @@ class FaultMaker:
             (self.mix.local_dose, self.pumps.local_dose),
             (self.mix.hook, self.pumps.hook),
             (self.mix.meter, self.pumps.meter),
+            (self.mix.reprice, self.days.reprice),
         )
 
     @property

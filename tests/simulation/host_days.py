@@ -111,6 +111,15 @@ class HostDays:
         self._office.note_fault("host", f"closes {' '.join(place)}", f"office: {place[0].replace('_', ' ')} closed")
         self._later(2_000, 60_000, lambda: self._open(place))
 
+    def reprice(self, rng: Random) -> None:
+        """Another price for a product, at once or in a while; it may come while somebody fuels."""
+        court = self._office.forecourt
+        row = rng.choice(court.scenario["fuelling_points"])
+        price = row["price"] + 10 * rng.randint(-40, 40)
+        starts_at = court.utc_ms() + rng.randint(1_000, 120_000) if rng.randrange(3) == 0 else None
+        court.book.change_price(row["product"], price, starts_at_ms=starts_at)
+        self._office.note_fault("host", f"{row['product']} costs {price}{', soon' * (starts_at is not None)}", "office: price changed")
+
     def _awaited(self) -> set[int]:
         """Fuelling points at which somebody is about to lift a nozzle: a closing is hardest there."""
         engine = self._office.forecourt.terminal.engine

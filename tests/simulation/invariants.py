@@ -204,6 +204,8 @@ def unsettled(site: Site, ledger: Ledger, open_at_host: int) -> str:
     for session in site.sessions.values():
         if session.state is not SessionState.IDLE:
             return f"session {session.side} is {session.state.value}"
+    if site.prices.book.planned:
+        return f"{len(site.prices.book.planned)} price changes are announced"
     (waiting,) = ledger.connection.execute("SELECT count(*) FROM outbox").fetchone()
     if waiting:
         return f"{waiting} messages wait for the host"

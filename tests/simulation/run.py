@@ -312,7 +312,13 @@ class World(Watcher):
         engine = self.terminal.engine
         if engine is None:
             return "the terminal does not run"
-        return inv.unsettled(engine.site, engine.ledger, len(self.forecourt.book.open_authorizations()))
+        return inv.unsettled(engine.site, engine.ledger, len(self.forecourt.book.open_authorizations())) or self._untold()
+
+    def _untold(self) -> str:
+        """A word of the host that is not acknowledged yet: behind a start the stream comes back later than the pumps."""
+        book = self.forecourt.book
+        missing = [word.id for word in book.pushed() if word.id not in book.acks]
+        return f"event {missing[0]} is not acknowledged" if missing else ""
 
     def _unbatched(self) -> str:
         """Records that the host lost and does not know of yet."""
