@@ -88,11 +88,21 @@ def test_the_examples_defaults_are_the_defaults() -> None:
     """What stands behind a # says what would be without it: with all of them uncommented nothing changes but what has no default."""
     text = "\n".join(re.sub(r"^# (?=[a-z_]+ = )", "", line) for line in EXAMPLE.read_text(encoding="utf-8").splitlines())
     caps = ("exposure_card_ml", "exposure_customer_minor", "exposure_terminal_count")
-    for without_default in ("terminal_cap_minor", "restricted_products", "list_next", "chip", "stripe_reader", "card_reader", *caps):
+    for without_default in (
+        "terminal_cap_minor",
+        "restricted_products",
+        "list_next",
+        "chip",
+        "chip_ca",
+        "tpm",
+        "stripe_reader",
+        "card_reader",
+        *caps,
+    ):
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
     assert len(spoken["times"]) == 8
-    assert len(spoken["policy"]) == 9
+    assert len(spoken["policy"]) == 11
     assert msgspec.convert(spoken, Config) == load(EXAMPLE)
 
 

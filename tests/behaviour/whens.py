@@ -194,5 +194,3 @@ def _spoil(stage: Stage, fault: str) -> None:
 @known(Kind.WHEN, "the host publishes the lists")
 def _publish(stage: Stage) -> None:
     stage.world.publish_lists()
-
-

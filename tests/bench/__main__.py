@@ -59,7 +59,7 @@ QUICK = Sizes(4, 5.0, 4, 20, (1, 2), 3, 2, 0.1, 40, (1_000, 20_000), 40, 2_000, 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again. All by default.")
-@click.option("--quick", is_flag=True, help="A sanity run of less than two minutes: everything smaller, no comparison of page sizes.")
+@click.option("--quick", is_flag=True, help="A sanity run of some minutes: everything smaller, no comparison of page sizes.")
 @click.option("--repetitions", type=click.IntRange(1, 1000), help=f"Drivers in the rig. [default: {Sizes().repetitions}]")
 @click.option("--idle", "idle_s", type=click.FloatRange(0, 3600), help=f"Seconds of idling in the rig. [default: {Sizes().idle_s:g}]")
 @click.option("--presentations", type=click.IntRange(1, 1000), help=f"Of each medium. [default: {Sizes().presentations}]")

@@ -104,8 +104,13 @@ def test_every_other_make_is_forged(make: str, why: str, t0: bool) -> None:
 
 def test_who_proves_what_by_which_key() -> None:
     """A certificate where only the fleet's key is known, and the other way round, prove nothing; where both are, each card has its own."""
-    certified = lambda: make_certified("certificate", NUMBER, Habits(), ISSUER, SERIAL, "2912")  # noqa: E731
-    keyed = lambda: make_card("fleet", NUMBER, Habits(), MASTER)  # noqa: E731
+
+    def certified() -> Card:
+        return make_certified("certificate", NUMBER, Habits(), ISSUER, SERIAL, "2912")
+
+    def keyed() -> Card:
+        return make_card("fleet", NUMBER, Habits(), MASTER)
+
     key = ChipKey(MASTER)
     assert talk(certified(), PINNED, key).trust is Trust.T3
     assert talk(keyed(), PINNED, key).trust is Trust.T2

@@ -38,7 +38,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 @needs_all
 def test_what_the_terminal_is_told(rig: Rig) -> None:
     assert rig.ready["stripe_reader"] == {"path": "/dev/input/event6", "phys": "usb-0000:00:1a.0-2/input0", "layout": "fr", "lrc": True}
-    assert rig.ready["card_reader"] == {"name": "Virtual PCD 00 00", "key": None, "version": 1}
+    assert rig.ready["card_reader"] == {"name": "Virtual PCD 00 00", "key": None, "version": 1, "authority": None}
     assert Path(rig.ready["env"]["PCSCLITE_CSOCK_NAME"]).is_socket()
 
 

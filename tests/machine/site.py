@@ -59,7 +59,7 @@ class Site:
         self.folder = Path(tempfile.mkdtemp(prefix=f"machine-{os.getpid()}-"))
         self._count = 0
         self.machine: Machine | None = None
-        self.chip_key = secrets.token_bytes(16)
+        self.chip_key = secrets.token_bytes(32)
         scenario = settings.forecourt_scenario(SETUP, card_reader=None, keypad=None, stripe=None)
         self.forecourt = ForecourtClient(scenario, self.folder)
         ready = self.forecourt.ready
@@ -182,7 +182,9 @@ class Site:
 
     def start_service(self) -> None:
         """systemctl start, then until a driver can be served."""
-        self.machine_on.run(f"systemctl start {UNIT}")
+        started = self.machine_on.sh(f"systemctl start {UNIT}")
+        if started.code:
+            raise AssertionError(f"the service does not start: {started.err} {self.logged()}")
         if not wait_for(self.ready, PATIENCE_S, 0.5):
             raise AssertionError(f"not ready: {self.status()}; {self.logged()}")
 

@@ -43,7 +43,8 @@ class VirtualWorld(PriceHands, PumpHands, BadgeHands, CardHands):
         self._folder = Path(tempfile.mkdtemp(prefix="forecourt-"))
         policy = dict(setup.policy)
         point_times = PointTimes(
-            lift_ms=int(str(policy.pop("lift_timeout_ms", 60_000))), flow_ms=int(str(policy.pop("flow_timeout_ms", 90_000))),
+            lift_ms=int(str(policy.pop("lift_timeout_ms", 60_000))),
+            flow_ms=int(str(policy.pop("flow_timeout_ms", 90_000))),
             longest_ms=int(str(policy.pop("longest_fuelling_ms", 3_600_000))),
         )
         host_times = HostTimes(authorize_ms=int(str(policy.pop("host_timeout_ms", 8_000))))
