@@ -292,7 +292,7 @@ def run(config: Config) -> None:
     for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
         _make(Path(directory))
     status = StatusFile(Path(config.terminal.runtime_dir), version())
-    _look_at_ledger(config)
+    examined = _look_at_ledger(config)
     stop = _Stop()
     while not stop.asked:
         inbox = Inbox(clock)
@@ -300,7 +300,8 @@ def run(config: Config) -> None:
         terminal = _build(config, clock, inbox)
         terminal.start_devices()
         try:
-            _serve_once(terminal, boot, notifier, status)
+            whole, examined = examined, False
+            _serve_once(terminal, boot, notifier, status, examined=whole)
             stop.asked = True
         except StorageFailed as error:
             why = str(error)
@@ -314,13 +315,15 @@ def run(config: Config) -> None:
             terminal.stop_devices()
 
 
-def _look_at_ledger(config: Config) -> None:
+def _look_at_ledger(config: Config) -> bool:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
     terminal = config.terminal
     try:
         _care(config, Lane(terminal.id, terminal.site, terminal.currency).encode).open().close()
+        return True
     except StorageFailed as error:
         LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
+        return False
 
 
 def _care(config: Config, encode: Callable[[SaleMessage], bytes]) -> LedgerCare:
@@ -330,8 +333,8 @@ def _care(config: Config, encode: Callable[[SaleMessage], bytes]) -> LedgerCare:
     return LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode)
 
 
-def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile) -> None:
-    ledger = terminal.care.open()
+def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, *, examined: bool) -> None:
+    ledger = terminal.care.open(examined=examined)
     try:
         ledger.probe()
         terminal.serve(ledger, boot, notifier, status)

@@ -71,19 +71,8 @@ class HostBook(Reporting):
         self, method: str, terminal: str, parts: list[str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> Answer:
         match parts:
-            case ["lists"]:
-                self._for_terminal(terminal, method, "GET", "lists")
-                return self._reply({"lists": {"cards": self.shelf.head(self._now())}}, self._list_time())
-            case ["lists", "cards", "deltas"]:
-                self._for_terminal(terminal, method, "GET", "deltas")
-                heads = self.shelf.deltas(query.get("epoch", ""), _number(query.get("from", "")), self._now())
-                return self._reply({"deltas": heads}, self._list_time())
-            case ["lists", "cards", epoch, version, "delta"]:
-                self._for_terminal(terminal, method, "GET", "delta")
-                return 200, {"Content-Type": "application/x-ndjson"}, self.shelf.delta(epoch, _number(version))
-            case ["lists", "cards", epoch, version]:
-                self._for_terminal(terminal, method, "GET", "cards")
-                return self._snapshot(epoch, version, headers)
+            case ["lists", *rest]:
+                return self._route_lists(method, terminal, rest, query, headers, body)
             case ["events"]:
                 self._for_terminal(terminal, method, "GET", "events")
                 return self._events(headers)
@@ -96,12 +85,31 @@ class HostBook(Reporting):
             case ["state"]:
                 self._for_terminal(terminal, method, "PUT", "state")
                 return self._state(terminal, body)
-            case ["lists", "cards", "applied"]:
-                self._for_terminal(terminal, method, "POST", "applied")
-                return self._adopted(terminal, body)
             case ["batches", batch, "close"]:
                 self._for_terminal(terminal, method, "POST", "close")
                 return self._close_batch(terminal, batch, headers, body)
+        raise Refusal(404, "not_found", "there is no such resource")
+
+    def _route_lists(
+        self, method: str, terminal: str, parts: list[str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        match parts:
+            case []:
+                self._for_terminal(terminal, method, "GET", "lists")
+                return self._reply({"lists": {"cards": self.shelf.head(self._now())}}, self._list_time())
+            case ["cards", "deltas"]:
+                self._for_terminal(terminal, method, "GET", "deltas")
+                heads = self.shelf.deltas(query.get("epoch", ""), _number(query.get("from", "")), self._now())
+                return self._reply({"deltas": heads}, self._list_time())
+            case ["cards", epoch, version, "delta"]:
+                self._for_terminal(terminal, method, "GET", "delta")
+                return 200, {"Content-Type": "application/x-ndjson"}, self.shelf.delta(epoch, _number(version))
+            case ["cards", epoch, version]:
+                self._for_terminal(terminal, method, "GET", "cards")
+                return self._snapshot(epoch, version, headers)
+            case ["cards", "applied"]:
+                self._for_terminal(terminal, method, "POST", "applied")
+                return self._adopted(terminal, body)
         raise Refusal(404, "not_found", "there is no such resource")
 
     def _for_terminal(self, terminal: str, method: str, expected: str, call: str) -> None:

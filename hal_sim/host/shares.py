@@ -48,9 +48,7 @@ class _Slice:
 
         A sale on top took nothing of the share, and a sale before it that is not known did not count it yet.
         """
-        return sum(
-            amount for place, amount in self.own.items() if place > watermark and (place not in self.topped or place <= self.heard)
-        )
+        return sum(amount for place, amount in self.own.items() if place > watermark and (place not in self.topped or place <= self.heard))
 
     def out(self) -> int:
         """The most that may still be taken, by any grant that the terminal may be following."""

@@ -28,12 +28,12 @@ class LedgerCare:
         self._keeper: BackupKeeper | None = None
         self._suspected: set[str] = set()
 
-    def open(self) -> Ledger:
-        """The ledger, examined and whole. Raises ``LedgerError`` and ``StorageFailed``."""
+    def open(self, *, examined: bool = False) -> Ledger:
+        """The ledger, examined and whole; ``examined``: it was a moment ago. Raises ``LedgerError`` and ``StorageFailed``."""
         missing = self.room.missing()
         if missing is not None:
             raise StorageFailed(missing)
-        return open_ledger(self._path, self._backups, self._encode)
+        return Ledger(self._path) if examined else open_ledger(self._path, self._backups, self._encode)
 
     def begin(self, ledger: Ledger, now: int) -> None:
         """The ledger is in use from now on (milliseconds): backups are made of it."""

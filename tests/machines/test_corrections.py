@@ -46,6 +46,9 @@ class KnownPast:
     def has_correction(self, name: str) -> bool:
         return name in self.made
 
+    def hash_at(self, row: int) -> str | None:
+        return None
+
 
 @pytest.fixture
 def bench() -> Bench:
