@@ -27,8 +27,8 @@ help: ## list the commands
 demo: setup ## the simulated forecourt and the real terminal: three drivers, then the three books side by side
 	@$(RUN) tests.demo
 
-test: lint ## every check and every test, the rig included
-	@$(RUN) pytest
+test: lint ## every check and every test, the rig included: WORKERS=3
+	@$(RUN) pytest -n $(or $(WORKERS),3) --dist loadfile
 
 lint: setup ## ruff, mypy --strict and the import rules
 	@$(VENV)/ruff check --quiet .

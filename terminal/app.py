@@ -300,11 +300,10 @@ def run(config: Config) -> None:
         terminal = _build(config, clock, inbox)
         terminal.start_devices()
         try:
-            whole, examined = examined, False
-            _serve_once(terminal, boot, notifier, status, examined=whole)
+            _serve_once(terminal, boot, notifier, status, examined=examined)
             stop.asked = True
         except StorageFailed as error:
-            why = str(error)
+            why, examined = str(error), False
             if terminal.care.room.give():
                 LOG.error("event=BallastGiven why=%r", why)  # what runs is recorded in its place, nothing new is sold
             else:
@@ -317,9 +316,8 @@ def run(config: Config) -> None:
 
 def _look_at_ledger(config: Config) -> bool:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
-    terminal = config.terminal
     try:
-        _care(config, Lane(terminal.id, terminal.site, terminal.currency).encode).open().close()
+        _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode).open().close()
         return True
     except StorageFailed as error:
         LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits

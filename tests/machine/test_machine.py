@@ -5,12 +5,12 @@ Run by ``make machine``; the power cuts are in ``test_power.py``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.machine.site import BADGE, Site
+from tests.machine.site import STRIPE as STRIPE_NUMBER
+from tests.machine.site import Site
 from tests.machine.vm import KEYPAD, PATIENCE_S, SERIAL, STRIPE, Machine
 from tests.rig.process import wait_for
 from tests.service.installation import UNIT
@@ -86,17 +86,16 @@ def test_two_equal_keyboards_are_told_apart_and_held(site: Site, machine: Machin
     program = GRAB.format(version=version)
     said = machine.run(f"/opt/forecourt-terminal/bin/python - <<'END'\n{program}\nEND")
     assert said.split() == ["keypad-1", str(EBUSY), "stripe-reader-1", str(EBUSY)]
-    before = site.pictures()
-    site.forecourt.do("present", number=BADGE, medium="badge")
-    assert wait_for(lambda: site.pictures() > before, PATIENCE_S)
-    time.sleep(1)
+    site.hold_badge()
     machine.type("v0", ["1"])
-    assert site.shows("1", before), site.logged()
+    assert wait_for(lambda: site.shows_now("1"), PATIENCE_S, 0.2), site.logged()
     machine.type("v0", ["esc"])
-    time.sleep(3)
-    before = site.pictures()
-    machine.type("v1", ["semicolon", *"7001231234567890123", "equal", *"29121010000", "shift-slash"])
-    assert wait_for(lambda: site.pictures() > before, PATIENCE_S), site.logged()
+    assert site.idle()
+    machine.type("v1", ["shift-5", "1"])  # a key of the stripe reader is no key of the keypad
+    machine.type("v1", ["semicolon", *STRIPE_NUMBER, "equal", *"29121010000", "shift-slash"])
+    assert wait_for(lambda: site.side() != "idle", PATIENCE_S, 0.2), site.logged()
+    machine.type("v0", ["esc"])
+    assert site.idle()
 
 
 # --- each device gone and back -----------------------------------------------------------------------------------------------------
@@ -105,10 +104,11 @@ def test_two_equal_keyboards_are_told_apart_and_held(site: Site, machine: Machin
 def test_a_chip_card_through_ccid_and_pcscd(site: Site, machine: Machine) -> None:
     """The real libccid and pcscd, which its socket starts; the card proves itself with the sealed chip key."""
     with site.card_slot() as slot:
-        before = site.pictures()
         slot.insert(site.chip_card())
-        assert wait_for(lambda: site.pictures() > before, PATIENCE_S, 0.2), site.logged()
+        assert wait_for(lambda: site.side() == "choosing", PATIENCE_S, 0.2), site.logged()
         slot.take_out()
+    machine.type("v0", ["esc"])
+    assert site.idle()
     assert machine.run("systemctl is-active pcscd.service").strip() == "active"
 
 

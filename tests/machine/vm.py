@@ -193,10 +193,14 @@ class Machine:
     # --- hands ----------------------------------------------------------------------------------------------------------------------
 
     def type(self, display: str, codes: Sequence[str]) -> None:
-        """Press and release keys (qcode names) on the keyboard that is bound to this display: v0 the keypad, v1 the stripe reader."""
+        """Press and release keys (qcode names, ``shift-`` before one that is shifted) on the keyboard that is bound to this display.
+
+        v0 is the keypad, v1 the stripe reader.
+        """
         for code in codes:
-            for down in (True, False):
-                event = {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": code}}}
+            chord = code.split("-") if code.startswith("shift-") else [code]
+            for down, each in [*((True, key) for key in chord), *((False, key) for key in reversed(chord))]:
+                event = {"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": each}}}
                 self.ask("input-send-event", device=display, head=0, events=[event])
                 time.sleep(0.03)
 

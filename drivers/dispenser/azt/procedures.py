@@ -333,6 +333,12 @@ def read_total(desk: Desk, nozzle: int) -> Procedure:
         data = yield from _ask(desk, Command.TOTALS)
         volume_ml = None if data is None else mapping.total(desk.position, data)
         after = yield from _state(desk)
+        if volume_ml is not None and before is not None and after not in (None, *RELEASED):
+            # A head that took a request twice answers twice, and the second answer may come in another one's turn: it names nobody. So two
+            # readings must say the same; only while fuel may flow they cannot.
+            data = yield from _ask(desk, Command.TOTALS)
+            if data is None or mapping.total(desk.position, data) != volume_ml:
+                continue
         if volume_ml is not None and before is not None and after is not None:
             desk.post(TotalReported(desk.position.fp, nozzle, volume_ml))
             return None
