@@ -217,7 +217,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ('keypad = { path = "/dev/forecourt/keypad-1" }', "keypad = {}", "side.keypad", "path or phys"),
     ('keypad = { path = "/dev/forecourt/keypad-1" }', 'keypad = { path = "/dev/a", phys = "usb-1" }', "side.keypad", "path or phys"),
     ('badge-reader-1" }', 'badge-reader-1", profile = "full" }', "side.badge_reader.profile", "known are"),
-    ('display-port0" }', 'display-port0", code_page = "utf-8" }', "side.display.code_page", "known are"),
+    ('display-1" }', 'display-1", code_page = "utf-8" }', "side.display.code_page", "known are"),
     ("# number = 1\n", "number = 5\n", "side[...].number", "<= 4"),
     ("[storage]", "[disk]", "", "unknown name `disk`"),
     ("[keys] ", "[key] ", "", "`key`"),

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from terminal.core.faults import FaultCode
@@ -60,14 +60,13 @@ def _examined(path: Path, backups: Path) -> Ledger:
         if kept:
             raise _Damaged(str(error), kept=kept[0]) from error
         raise
-    try:
+    with ExitStack() as unless_whole:
+        unless_whole.callback(ledger.close)
         with _base(backups) as base:
             found = damage(ledger.connection, base)
         if found is not None:
             raise _Damaged(found, kept=keep(path))
-    except BaseException:
-        ledger.close()
-        raise
+        unless_whole.pop_all()
     return ledger
 
 
@@ -126,7 +125,8 @@ def _base(backups: Path) -> Iterator[sqlite3.Connection | None]:
 
 def _restored(path: Path, found: Salvaged, why: str) -> Ledger:
     ledger = Ledger(path)
-    try:
+    with ExitStack() as unless_whole:
+        unless_whole.callback(ledger.close)
         still = damage(ledger.connection)
         if still is not None:
             raise LedgerError(f"{path}: damaged ({why}), and what was made of it is not whole ({still}); it is kept in {found.aside}")
@@ -142,7 +142,5 @@ def _restored(path: Path, found: Salvaged, why: str) -> Ledger:
         if code.value not in active:
             records.append(FaultRaised(code.value, SUBJECT, detail))
         ledger.commit(Stamp(utc, clock), records, [])
-    except BaseException:
-        ledger.close()
-        raise
+        unless_whole.pop_all()
     return ledger

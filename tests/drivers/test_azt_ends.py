@@ -193,7 +193,7 @@ def test_only_so_many_commands_wait() -> None:
         bench.submit(ReadTotal(1, 1))
     refused = [event for event in bench.line.take_events() if isinstance(event, CommandFailed)]
     assert len(refused) == 2, "one runs already"
-    bench.run(6_000)
+    bench.run(9_000)
     assert len(bench.of(TotalReported)) == MAX_COMMANDS + 1
 
 

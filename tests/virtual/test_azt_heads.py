@@ -6,7 +6,11 @@ from random import Random
 
 import pytest
 
-from drivers.events import PumpSurveyed
+from drivers.dispenser.azt.frames import Answer, Command
+from drivers.dispenser.azt.mapping import State
+from drivers.dispenser.azt.procedures import Anchor, Desk, Picture, read_total
+from drivers.dispenser.azt.profile import LineProfile, PositionProfile
+from drivers.events import PumpSurveyed, TotalReported
 from hal_sim.dispensers.azt import AztHead
 from hal_sim.wire import Faults
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
@@ -255,3 +259,22 @@ def test_a_noisy_line_books_each_fuelling_once_and_rightly(seed: int) -> None:
     fuel(world, head, 3_000)
     assert sold(world)[-1] == (3_000, 519)
     world.close()
+
+
+def test_one_heads_totals_are_never_anothers() -> None:
+    """A head that took a request twice answers twice, and the second answer falls into another head's turn. (Swarm, seed 510.)"""
+    posted: list[object] = []
+    desk = Desk(Picture(), Anchor(), PositionProfile(2, 2), LineProfile(), posted.append, lambda: None)
+    totals = iter([b"0000001680" + bytes(10).replace(b"\0", b"0"), *(2 * [20 * b"0"]), *(4 * [20 * b"0"])])
+    reading = read_total(desk, 1)
+    ask = next(reading)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            if ask.request.command == Command.STATUS.value:
+                desk.picture.statuses += 1
+                desk.picture.state = State.HANGING
+                ask = reading.send(Answer(b"0"))
+            else:
+                ask = reading.send(Answer(next(totals)))
+    assert end.value.value is None
+    assert posted == [TotalReported(2, 1, 0)]

@@ -15,9 +15,10 @@ from enum import Enum, auto
 from drivers.commands import PumpCommand, StopFuellingPoint
 from drivers.dispenser.azt import mapping
 from drivers.dispenser.azt.codec import encode
+from drivers.dispenser.azt.dialogue import Anchor, Ask, Desk, Picture, Procedure
 from drivers.dispenser.azt.frames import Answer, Command, Request, Short
 from drivers.dispenser.azt.mapping import RESTING, State, StatusReply
-from drivers.dispenser.azt.procedures import Anchor, Ask, Desk, Picture, Procedure, cancel_local_dose, judge, procedure, survey
+from drivers.dispenser.azt.procedures import cancel_local_dose, judge, procedure, survey
 from drivers.dispenser.azt.profile import LineProfile, PositionProfile
 from drivers.dispenser.line_position import LinePosition
 from drivers.events import (

@@ -8,16 +8,24 @@ repeated before the status was asked. Only ``confirm_fill`` sends command 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-
 from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, ReadFill, ReadTotal, SetPrices, StopFuellingPoint
 from drivers.dispenser.azt import mapping
-from drivers.dispenser.azt.frames import Answer, Command, Request, Short, Word
-from drivers.dispenser.azt.mapping import RELEASED, RESTING, Digits, Register, State
-from drivers.dispenser.azt.profile import LineProfile, PositionProfile
+from drivers.dispenser.azt.dialogue import (
+    Ask,
+    Desk,
+    Procedure,
+    ask,
+    named,
+    register_of,
+    state_of,
+    tell,
+    transaction_of,
+    until,
+)
+from drivers.dispenser.azt.frames import Command, Request, Short, Word
+from drivers.dispenser.azt.mapping import RELEASED, RESTING, State
 from drivers.dispenser.units import Unsendable
-from drivers.events import FillProgressed, FillReported, PricesReported, PumpEvent, TotalReported
+from drivers.events import FillProgressed, FillReported, PricesReported, TotalReported
 
 _AUTHORIZE_TRIES = 2
 _STOP_TRIES = 5
@@ -25,59 +33,6 @@ _CONFIRM_TRIES = 3
 _READ_TRIES = 3
 _PRICE_TRIES = 2
 _SURVEY_ROUNDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request, sent up to so many times until something answers."""
-
-    request: Request
-    tries: int
-
-
-Reply = Answer | Short | None
-Procedure = Generator[Ask, Reply, str | None]
-
-
-@dataclass(slots=True)
-class Picture:
-    """What the head has said since it began to answer."""
-
-    state: State | None = None
-    over: bool = False
-    digits: Digits = Digits(6, 6, 4)
-    register: Register | None = None
-    limit_reached: bool = False
-    judged: bool = True  # whether the end of the last fill was its dose is known
-    statuses: int = 0
-    slow_down_sent: bool = False
-
-
-@dataclass(slots=True)
-class Anchor:
-    """The transaction that the last release began, and what this master knows of its end. Outlives the loss of the line.
-
-    ``transaction`` is what the ledger knows of the last life, where that is told before the first survey.
-    ``unconfirmed``: its record has not been confirmed by us. ``dose``: (ml, minor units) that we set for it.
-    """
-
-    transaction: int | None = None
-    unconfirmed: bool = False
-    remembered: bool = False  # compared with what the ledger knows
-    dose: tuple[int | None, int | None] = (None, None)
-
-
-@dataclass(slots=True)
-class Desk:
-    """What a procedure works with. ``now`` is the instant of the last answer; ``retell`` says what has changed for the forecourt."""
-
-    picture: Picture
-    anchor: Anchor
-    position: PositionProfile
-    line: LineProfile
-    post: Callable[[PumpEvent], None]
-    retell: Callable[[], None]
-    now: int = 0
 
 
 def procedure(desk: Desk, command: PumpCommand) -> Procedure:
@@ -97,69 +52,20 @@ def procedure(desk: Desk, command: PumpCommand) -> Procedure:
             return set_prices(desk, command.prices)
 
 
-# --- asking -----------------------------------------------------------------------------------------------------------
-
-
-def _ask(desk: Desk, command: Command) -> Generator[Ask, Reply, bytes | None]:
-    """A question that changes nothing: the answer's data, None when there is none."""
-    reply = yield Ask(Request(desk.position.address, command.value), desk.line.tries)
-    return reply.data if isinstance(reply, Answer) else None
-
-
-def _tell(desk: Desk, command: Command) -> Generator[Ask, Reply, Word | None]:
-    """A command that changes something, sent once: the short answer, None when there is none."""
-    reply = yield Ask(Request(desk.position.address, command.value), 1)
-    return reply.word if isinstance(reply, Short) else None
-
-
-def _state(desk: Desk) -> Generator[Ask, Reply, State | None]:
-    """The state as it is now, None when the head does not say."""
-    before = desk.picture.statuses
-    yield Ask(Request(desk.position.address, Command.STATUS.value), desk.line.tries)
-    return desk.picture.state if desk.picture.statuses != before else None
-
-
-def _transaction(desk: Desk) -> Generator[Ask, Reply, int | None]:
-    data = yield from _ask(desk, Command.TRANSACTION)
-    return None if data is None else mapping.transaction(data)
-
-
-def _register(desk: Desk) -> Generator[Ask, Reply, Register | None]:
-    data = yield from _ask(desk, Command.REGISTER)
-    register = None if data is None else mapping.register(desk.position, desk.picture.digits, data)
-    if register is not None:
-        desk.picture.register = register
-    return register
-
-
-def _until(desk: Desk, wanted: Callable[[State], bool]) -> Generator[Ask, Reply, State | None]:
-    """Ask for the state until it is a wanted one or the time for an effect is over; the last one told."""
-    end = desk.now + desk.line.effect_limit_ms
-    while True:
-        state = yield from _state(desk)
-        if state is None or wanted(state) or desk.now >= end:
-            return state
-
-
-def named(state: State | None) -> str:
-    """The state in words."""
-    return "unknown" if state is None else state.name.lower().replace("_", " ")
-
-
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
 def survey(desk: Desk) -> Procedure:
     """Type, state, transaction and register, until a round ends with the state and transaction with which it began."""
     picture, anchor = desk.picture, desk.anchor
-    data = yield from _ask(desk, Command.TYPE)
+    data = yield from ask(desk, Command.TYPE)
     picture.digits = (mapping.digits_of(data) if data is not None else None) or picture.digits
     for _ in range(_SURVEY_ROUNDS):
-        state = yield from _state(desk)
-        number = yield from _transaction(desk)
-        register = yield from _register(desk)
-        again = yield from _transaction(desk)
-        if number is None or register is None or number != again or (yield from _state(desk)) is not state or state is None:
+        state = yield from state_of(desk)
+        number = yield from transaction_of(desk)
+        register = yield from register_of(desk)
+        again = yield from transaction_of(desk)
+        if number is None or register is None or number != again or (yield from state_of(desk)) is not state or state is None:
             continue
         if state not in (*RESTING, State.LOCAL_DOSE) or (anchor.transaction is not None and number != anchor.transaction):
             anchor.unconfirmed = True  # it runs, or it has ended and nobody of ours has read it
@@ -172,7 +78,7 @@ def survey(desk: Desk) -> Procedure:
 
 def judge(desk: Desk) -> Procedure:
     """Whether the fill ended by its dose: its record against what was set."""
-    register = yield from _register(desk)
+    register = yield from register_of(desk)
     volume_ml, amount_minor = desk.anchor.dose
     if register is not None:
         by_volume = volume_ml is not None and register.volume_ml >= volume_ml
@@ -186,8 +92,8 @@ def judge(desk: Desk) -> Procedure:
 
 def cancel_local_dose(desk: Desk) -> Procedure:
     """A dose that somebody entered at the head is taken away: only the terminal releases. Nothing has flowed for it."""
-    yield from _tell(desk, Command.RESET)
-    state = yield from _state(desk)
+    yield from tell(desk, Command.RESET)
+    state = yield from state_of(desk)
     return None if state is not State.LOCAL_DOSE else "the head keeps a dose that was entered at it"
 
 
@@ -197,7 +103,7 @@ def cancel_local_dose(desk: Desk) -> Procedure:
 def authorize(desk: Desk, command: AuthorizeFuellingPoint) -> Procedure:
     """Dose, its reading again, command 2; done when state or transaction number say so. On failure the head is reset for certain."""
     picture, anchor, profile = desk.picture, desk.anchor, desk.position
-    state = yield from _state(desk)
+    state = yield from state_of(desk)
     if state not in RESTING:
         return f"the head is {named(state)}, not at rest"
     if anchor.unconfirmed:
@@ -228,7 +134,7 @@ def authorize(desk: Desk, command: AuthorizeFuellingPoint) -> Procedure:
 
 def _same_transaction(desk: Desk) -> Procedure:
     """Nothing has happened at the head that nobody of ours has seen. Else its record is to be read first: it counts as unconfirmed."""
-    number = yield from _transaction(desk)
+    number = yield from transaction_of(desk)
     if number is None:
         return "the head does not tell its transaction number"
     if number == desk.anchor.transaction:
@@ -251,7 +157,7 @@ def _dose(desk: Desk, dose: Request, command: AuthorizeFuellingPoint) -> Procedu
         return "the head does not take the dose" + (f" ({reply.word.name})" if isinstance(reply, Short) else "")
     if not profile.dose_readback:
         return None
-    data = yield from _ask(desk, Command.DOSE)
+    data = yield from ask(desk, Command.DOSE)
     volume_ml = None if data is None else mapping.volume(profile, data)
     if volume_ml is None:
         return "the head does not tell the dose that was set"
@@ -269,15 +175,15 @@ def _release(desk: Desk, rest: State) -> Procedure:
     before = anchor.transaction or 0
     after = (before + 1) % mapping.TRANSACTIONS
     for _ in range(_AUTHORIZE_TRIES):
-        state = yield from _state(desk)
+        state = yield from state_of(desk)
         if state is not rest:
             return "the nozzle was moved" if state in RESTING else f"the head is {named(state)}, not at rest"
-        word = yield from _tell(desk, Command.AUTHORIZE)
+        word = yield from tell(desk, Command.AUTHORIZE)
         if word is Word.ACK:
-            state = yield from _until(desk, lambda each: each not in RESTING)
+            state = yield from until(desk, lambda each: each not in RESTING)
         else:
-            state = yield from _state(desk)
-        number = yield from _transaction(desk)
+            state = yield from state_of(desk)
+        number = yield from transaction_of(desk)
         if state not in (*RESTING, State.LOCAL_DOSE, None) or number == after:
             # A short fill may be over already, also at a head that leaves the finished state by itself.
             anchor.transaction, anchor.unconfirmed = (after if number is None else number), True
@@ -290,12 +196,12 @@ def _release(desk: Desk, rest: State) -> Procedure:
 
 def stop(desk: Desk) -> Procedure:
     """Command 3 until a state is told in which nothing can flow."""
-    state = yield from _state(desk)
+    state = yield from state_of(desk)
     for _ in range(_STOP_TRIES):
         if state is not None and state not in (*RELEASED, State.LOCAL_DOSE):
             return None
-        yield from _tell(desk, Command.RESET)
-        state = yield from _state(desk)
+        yield from tell(desk, Command.RESET)
+        state = yield from state_of(desk)
     if state is not None and state not in (*RELEASED, State.LOCAL_DOSE):
         return None
     return f"the head is {named(state)} in spite of the stop"
@@ -305,10 +211,10 @@ def read_fill(desk: Desk) -> Procedure:
     """The register between two equal transaction numbers and states, as the record; while it runs it is progress."""
     picture, anchor, fp = desk.picture, desk.anchor, desk.position.fp
     for _ in range(_READ_TRIES):
-        state = yield from _state(desk)
-        number = yield from _transaction(desk)
-        register = yield from _register(desk)
-        if register is None or number is None or (yield from _transaction(desk)) != number or (yield from _state(desk)) is not state:
+        state = yield from state_of(desk)
+        number = yield from transaction_of(desk)
+        register = yield from register_of(desk)
+        if register is None or number is None or (yield from transaction_of(desk)) != number or (yield from state_of(desk)) is not state:
             continue
         if state in RELEASED:
             desk.post(FillProgressed(fp, register.volume_ml, register.amount_minor))
@@ -329,14 +235,14 @@ def read_total(desk: Desk, nozzle: int) -> Procedure:
         return f"the hose is nozzle {desk.position.nozzle}, not {nozzle}"
     for _ in range(_READ_TRIES):
         # Between two states, which nothing but a state can answer: a record that came late has the length of totals.
-        before = yield from _state(desk)
-        data = yield from _ask(desk, Command.TOTALS)
+        before = yield from state_of(desk)
+        data = yield from ask(desk, Command.TOTALS)
         volume_ml = None if data is None else mapping.total(desk.position, data)
-        after = yield from _state(desk)
+        after = yield from state_of(desk)
         if volume_ml is not None and before is not None and after not in (None, *RELEASED):
             # A head that took a request twice answers twice, and the second answer may come in another one's turn: it names nobody. So two
             # readings must say the same; only while fuel may flow they cannot.
-            data = yield from _ask(desk, Command.TOTALS)
+            data = yield from ask(desk, Command.TOTALS)
             if data is None or mapping.total(desk.position, data) != volume_ml:
                 continue
         if volume_ml is not None and before is not None and after is not None:
@@ -348,13 +254,13 @@ def read_total(desk: Desk, nozzle: int) -> Procedure:
 def confirm_fill(desk: Desk) -> Procedure:
     """Command 8 until the head is at rest. A head at rest needs none; refused while the fill has not finished."""
     anchor = desk.anchor
-    state = yield from _state(desk)
+    state = yield from state_of(desk)
     for _ in range(_CONFIRM_TRIES):
         if state is not State.FINISHED:
             break
         anchor.unconfirmed = False  # from here on the head's rest is ours to tell
-        yield from _tell(desk, Command.CONFIRM)
-        state = yield from _state(desk)
+        yield from tell(desk, Command.CONFIRM)
+        state = yield from state_of(desk)
     if state in RESTING:
         anchor.unconfirmed = False
         desk.retell()
@@ -366,7 +272,7 @@ def confirm_fill(desk: Desk) -> Procedure:
 
 def set_prices(desk: Desk, values: tuple[int, ...]) -> Procedure:
     """Q, never over a fill that nobody has read: it clears the register. Nothing is sent for the price that the head has already."""
-    state = yield from _state(desk)
+    state = yield from state_of(desk)
     if state not in RESTING:
         return f"the head is {named(state)}: no price change now"
     if desk.anchor.unconfirmed:
@@ -387,16 +293,16 @@ def _price(desk: Desk, values: tuple[int, ...]) -> Procedure:
     why = yield from _same_transaction(desk)
     if why is not None:
         return why
-    register = yield from _register(desk)
+    register = yield from register_of(desk)
     for _ in range(_PRICE_TRIES):
         if register is not None and register.price == values[0]:
             desk.retell()
             return None
         yield Ask(request, 1)
-        number = yield from _transaction(desk)
+        number = yield from transaction_of(desk)
         if number is not None and number == ((anchor.transaction or 0) + 1) % mapping.TRANSACTIONS:
             anchor.transaction = number  # the price is ours, whatever the register says of it
-        register = yield from _register(desk)
+        register = yield from register_of(desk)
     if register is not None and register.price == values[0]:
         desk.retell()
         return None
