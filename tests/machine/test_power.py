@@ -9,7 +9,7 @@ from tests.machine.site import Site
 from tests.machine.vm import PATIENCE_S
 from tests.rig.process import wait_for
 
-CUTS = 3
+CUTS = 2
 SEED = 20260318
 
 

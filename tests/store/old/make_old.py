@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from terminal.core.head_records import HeadSettled
+from terminal.core.price_records import NozzlePrice, PriceSet, PricesPlanned
+from terminal.core.units import UtcMs
+from terminal.store.ledger import Stamp
 from tests.store.books import Station, live
 
 
@@ -18,6 +22,10 @@ def main(target: Path) -> None:
         station = Station(Path(folder) / "ledger.db")
         for _ in live(station, 60, seed=1):
             pass
+        planned = PricesPlanned(77, 3, 1_774_800_000_000, (NozzlePrice(1, 1, "GAZOLE", 17_490),), "spring")
+        station.ledger.commit(
+            Stamp(UtcMs(1_774_750_000_000), "trusted"), [PriceSet(1, 1, "GAZOLE", 17_290, 0, 0), HeadSettled(1, 1, 41), planned], []
+        )
         for draw in range(12):
             station.push("answer" if draw % 4 == 3 else "hear", draw * 7)
         (version,) = station.ledger.connection.execute("PRAGMA user_version").fetchone()
