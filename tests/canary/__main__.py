@@ -10,6 +10,7 @@ import click
 
 from tests.canary import core_file
 from tests.canary.run import Report, run
+from tests.reliability import record
 
 
 @click.command()
@@ -34,6 +35,9 @@ def main(sessions: int, seed: int, quoting: bool) -> None:
     print(f"abort in the middle of a PIN: {'a core file' if core.dumped else 'no core file'}, {core.searched} files searched; ", end="")
     kinds = ", ".join(sorted(one.kind for one in naive.found)) or "nothing"
     print(f"an unguarded process: {'a core file' if naive.dumped else 'no core file'}, with {kinds} in it")
+    figures = {"sessions": report.sessions, "canaries": report.canaries, "megabytes searched": round(report.bytes / 1e6, 1)}
+    wrong = "; ".join(f"{found.kind} in {found.place}" for found in report.found) + ("; a core file" if core.dumped or core.found else "")
+    record("canary", "Secrets in what leaves the terminal", figures, wrong)
     if report.found or core.dumped or core.found or not _could_find(report):
         sys.exit(1)
     print("No canary left the terminal.")

@@ -14,6 +14,7 @@ from tests.fuzz.guided import run_guided
 from tests.fuzz.hunt import FOLDER, Finding, Tally, hunt, kept, outcome, watched
 from tests.fuzz.surface import ROOT
 from tests.fuzz.surfaces import SURFACES
+from tests.reliability import record
 
 
 @click.command(
@@ -44,12 +45,24 @@ def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
     width = max(map(len, names))
     click.echo(f"{'surface':{width}} {'inputs':>8} {'refused':>8} {'accepted':>8} {'slowest ms':>10} {'s':>7}")
     findings: list[Finding] = []
+    began = time.monotonic()
+    slowest = 0.0
     for name in names:
         tally = hunt(SURFACES[name], inputs, seed, _progress(name))
         click.echo(_row(tally, width))
+        slowest = max(slowest, tally.slowest_ms)
         if tally.finding is not None:
             findings.append(kept(tally.finding))
             _tell(findings[-1])
+    if names == tuple(SURFACES):
+        figures = {
+            "surfaces": len(names),
+            "inputs each": inputs,
+            "slowest input": f"{slowest:.0f} ms",
+            "uncaught or hanging": len(findings),
+        }
+        wrong = "; ".join(f"{finding.outcome.kind}: {finding.outcome.why}" for finding in findings)
+        record("fuzz", "Inputs of others' making", figures, wrong, seconds=time.monotonic() - began)
     if not findings:
         click.echo(f"Nothing broke (seed {seed}).")
     return 1 if findings else 0

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from tests import reliability
 from tests.powercut import campaign
 from tests.powercut.campaign import (
     FUELLINGS,
@@ -76,6 +77,15 @@ def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, contr
     command = f"python -m tests.powercut run --states {states} --first {first} --jobs {jobs} --fuellings {fuellings} --thorough {thorough}"
     _write(command, seconds, days, total, found)
     _tell(total, days, found, seconds)
+    figures = {
+        "states": total.tally.states,
+        "opened by the product's whole way up": total.tally.thorough,
+        "days recorded": len(days),
+        "weakened stores caught": f"{len(found) - len(missed)} of {len(found)}",
+        "acknowledged facts lost or doubled, broken chains": len(total.broke),
+    }
+    wrong = "; ".join([*(one.what for one in total.broke[:3]), *(f"{name} was not caught" for name in missed)])
+    reliability.record("powercut", "Power cuts anywhere in a day of the real store", figures, wrong, seconds=seconds)
     sys.exit(1 if total.broke or missed else 0)
 
 
@@ -172,6 +182,8 @@ def disk(jobs: int, only: str | None, number: str, lasts: bool) -> None:
         "broken": [f"{ended.sickness.words() if ended.sickness else ''}: {ended.broken}" for ended in broken],
     }
     DISK_RESULT.write_text(json.dumps(figures, indent=1) + "\n")
+    told = {"operations of one fuelling": clean.operations, "disks": len(found), "operations that failed": figures["failed"]}
+    reliability.record("faulty-disk", "Every write, sync and opening failing", told, "; ".join(figures["broken"][:3]), seconds=seconds)
     click.echo(
         f"{len(found)} disks in {seconds:.0f} s, {figures['failed']} operations failed, at most {figures['most_starts']} starts a day: "
         + (f"{len(broken)} broke." if broken else "nothing released that was not written down, no fill lost, all served again.")

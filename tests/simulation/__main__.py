@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from tests import reliability
 from tests.simulation.planted import PlantError, Plants, load, search
 from tests.simulation.run import run
 from tests.simulation.tally import Sums
@@ -63,7 +64,22 @@ def swarm(seeds: int, first: int, jobs: int, fuellings: int, out: Path, keep_goi
     sums.write(out, {"command": command, "first": first, "jobs": jobs, "seconds": round(seconds, 1), "stopped": stopped})
     click.echo("\n".join(sums.table()))
     click.echo(_summary(sums, seconds, stopped))
+    if not stopped:
+        _record(sums, seconds)
     sys.exit(130 if stopped else 1 if sums.broken else 0)
+
+
+def _record(sums: Sums, seconds: float) -> None:
+    figures: dict[str, object] = {
+        "seeds": sums.seeds,
+        "fuellings": sums.fuellings,
+        "fuellings a second": round(sums.fuellings / seconds, 1),
+        "power cuts": sums.cuts,
+        "virtual hours": round(sums.virtual_ms / 3_600_000),
+    }
+    figures |= {f"survived: {kind}": f"{times:,} in {seeds:,} seeds" for kind, times, seeds in sums.rows()}
+    wrong = "; ".join(f"seed {one['seed']}: {one['name']}" for one in sums.broken)
+    reliability.record("swarm", "Days at the station from one number", figures, wrong, seconds=seconds)
 
 
 def _summary(sums: Sums, seconds: float, stopped: bool) -> str:
@@ -127,6 +143,10 @@ def _plant_all(plants: Plants, seeds: int, jobs: int) -> bool:
             else:
                 click.echo(f"{plant.name:<34} {found.seed:>5} {found.after:>6}  {found.by}: {found.what[:110]}")
     click.echo(f"{len(plants)} planted, {len(plants) - missed - broken} found, {missed} not found, {broken} could not be looked for")
+    if len(plants) > 1:
+        figures = {"planted": len(plants), "found": len(plants) - missed - broken, "seeds each, at most": seeds}
+        wrong = f"{missed} not found, {broken} could not be looked for" if missed or broken else ""
+        reliability.record("planted", "Bugs planted on purpose", figures, wrong)
     return not missed and not broken
 
 
