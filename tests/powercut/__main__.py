@@ -183,7 +183,9 @@ def disk(jobs: int, only: str | None, number: str, lasts: bool) -> None:
     }
     DISK_RESULT.write_text(json.dumps(figures, indent=1) + "\n")
     told = {"operations of one fuelling": clean.operations, "disks": len(found), "operations that failed": figures["failed"]}
-    reliability.record("faulty-disk", "Every write, sync and opening failing", told, "; ".join(str(ended.broken) for ended in broken[:3]), seconds=seconds)
+    reliability.record(
+        "faulty-disk", "Every write, sync and opening failing", told, "; ".join(str(ended.broken) for ended in broken[:3]), seconds=seconds
+    )
     click.echo(
         f"{len(found)} disks in {seconds:.0f} s, {figures['failed']} operations failed, at most {figures['most_starts']} starts a day: "
         + (f"{len(broken)} broke." if broken else "nothing released that was not written down, no fill lost, all served again.")
