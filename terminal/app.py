@@ -15,9 +15,10 @@ from pathlib import Path
 
 from drivers.commands import DeviceCommand, ShowLines
 from drivers.events import MediumPresented
-from terminal.config import Config, ConfigError, resolve
+from terminal import papers
+from terminal.config import Config, ConfigError
 from terminal.core.card_lists import ListDelta, ListMark
-from terminal.core.clock import ClockState
+from terminal.core.clock import ClockState, TerminalClock
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
@@ -28,11 +29,9 @@ from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.devices import Devices
-from terminal.host.certificates import KnownTime, Pair, PairShelf, known_time
-from terminal.host.client import Endpoint, HostClient
+from terminal.host.certificates import Pair, PairShelf, known_time
+from terminal.host.client import HostClient
 from terminal.host.json_lane import Lane
-from terminal.host.list_head import KeyFileError as ListKeyFileError
-from terminal.host.list_head import ListKeys
 from terminal.host.list_sync import ListSync
 from terminal.host.renewal import Renewal
 from terminal.host.workers import HostDesk
@@ -51,10 +50,8 @@ from terminal.store.care import LedgerCare
 from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
-from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.recovery import cards_file, recover
 from terminal.store.tpm import TpmError
-from terminal.store.vault import KeyFileError, KeyVault
 
 LOG = logging.getLogger("terminal")
 RETRY_STORAGE_MS = 2_000
@@ -79,13 +76,13 @@ class Terminal:
         self.state_dir = Path(config.terminal.state_dir)
         self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
         self.care = _care(config, self.lane.encode)
-        self.vault = _vault(config)
+        self.vault = papers.vault(config)
         self.lists = LiveLists(self.state_dir, layered=self.vault.tpm is not None)
-        endpoint = _endpoint(config)
+        endpoint = papers.endpoint(config)
         self.importing = ImportProcess()
         sync = ListSync(
             self.lane,
-            _list_keys(config),
+            papers.list_keys(config),
             self.state_dir,
             config.host.upload_ms,
             self.importing,
@@ -94,8 +91,8 @@ class Terminal:
             previous=self._live_file,
         )
         self._utc_ms: int | None = None
-        self._known_time: KnownTime | None = None
         self._pairs = PairShelf(self.state_dir / "tls", Pair(0, endpoint.certificate, endpoint.key))
+        self._known_time = known_time(None, trusted=False, own=self._pairs.current.certificate)
 
         def connect(pair: Callable[[], Pair] = lambda: self._pairs.current) -> HostClient:
             return HostClient(endpoint, clock.instant, lambda: self._known_time, pair)
@@ -150,6 +147,7 @@ class Terminal:
         engine = Engine(site, ledger, self)
         engine.committed = _log
         engine.boot(self.clock.instant())
+        self._note_time(site.desk.clock, self.clock.instant())
         notifier.ready(f"serving {len(site.points)} fuelling points")
         store = StorePulse(engine)
         notifier.silent = lambda now: silent_ones(self.devices.threads, store, now)
@@ -158,9 +156,7 @@ class Terminal:
             store.beat(now)
             status.update(site, now)
             self.care.look(now)
-            self._utc_ms = site.desk.clock.known_utc(now)
-            trusted = site.desk.clock.state(now) is ClockState.TRUSTED
-            self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate)
+            self._note_time(site.desk.clock, now)
             self.orders.answer(site.orders.take_answers())
 
         self.care.begin(ledger, self.clock.instant())
@@ -168,6 +164,12 @@ class Terminal:
             loop.run(engine, self.inbox, self.clock, notifier, between_steps)
         finally:
             self.care.end()
+
+    def _note_time(self, clock: TerminalClock, now: Instant) -> None:
+        """For the threads that judge certificates."""
+        self._utc_ms = clock.known_utc(now)
+        trusted = clock.state(now) is ClockState.TRUSTED
+        self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate)
 
     def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
@@ -371,29 +373,3 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory}: cannot be made ({error.strerror})") from error
-
-
-def _vault(config: Config) -> KeyVault:
-    keys = config.keys
-    try:
-        sealed, tpm = Path(config.terminal.state_dir) / PIN_KEYS, None if keys.tpm is None else Path(keys.tpm)
-        return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card), sealed, tpm)
-    except KeyFileError as error:
-        raise ConfigError(f"keys: {error}") from error
-
-
-def _list_keys(config: Config) -> ListKeys:
-    following = config.keys.list_next
-    try:
-        return ListKeys.from_files(resolve(config.keys.list_current), None if following is None else resolve(following))
-    except ListKeyFileError as error:
-        raise ConfigError(f"keys: {error}") from error
-
-
-def _endpoint(config: Config) -> Endpoint:
-    host = config.host
-    authority, certificate, key = resolve(host.authority), resolve(host.certificate), resolve(host.key)
-    for path in (authority, certificate, key):
-        if not os.access(path, os.R_OK):
-            raise ConfigError(f"host: {path} is missing or may not be read")
-    return Endpoint(host.url, authority, certificate, key, host.connect_ms)

@@ -126,9 +126,16 @@ class PairShelf:
         return Pair(number, place / CERTIFICATE, place / KEY)
 
     def following(self) -> Pair | None:
-        """A successor that was fetched and never used yet."""
+        """A successor that was fetched and never used yet. What is no younger is none: a commissioning came after it, and it goes away."""
         pair = self._pair(self.current.number + 1)
-        return pair if pair.certificate.is_file() and pair.key.is_file() else None
+        try:
+            younger = read_validity(pair.certificate).begins > read_validity(self.current.certificate).begins
+        except PairError:
+            younger = False
+        if younger and pair.key.is_file():
+            return pair
+        self.drop(pair)
+        return None
 
     def put(self, certificate: bytes, key: bytes) -> Pair:
         """Keep this pair (PEM) as the successor of the current one, whole and synced. Raises OSError."""

@@ -238,6 +238,18 @@ def test_a_pair_of_a_new_commissioning_goes_before_successors_of_the_old_one(mad
     assert PairShelf(tmp_path / "tls", newer).current == newer
 
 
+def test_a_successor_from_before_a_new_commissioning_is_never_taken_up_again(made: Callable[..., Site], tmp_path: Path) -> None:
+    site = made(244)
+    issued = site.authority.client("OPT1", TODAY - 100 * DAY, TODAY + 265 * DAY)
+    site.shelf.put(issued.certificate, issued.key)
+    assert site.shelf.following() is not None
+    site.shelf = PairShelf(tmp_path / "tls", _pair(site.authority, tmp_path, 1))
+    assert site.shelf.following() is None
+    assert site.look().why == ""
+    assert site.shelf.current.number == 0
+    assert list((tmp_path / "tls").iterdir()) == []
+
+
 def test_a_host_that_is_away_is_asked_again_soon(made: Callable[..., Site]) -> None:
     site = made(244)
     site.server.stop()
