@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_every_example_of_the_help_is_a_call_that_exists() -> None:
         text = call(*filter(None, [command, "--help"])).stdout
         for line in text.splitlines():
             if line.strip().startswith("python -m terminal "):
-                words = ["/nowhere/x" if word.endswith((".toml", ".db", ".json")) else word for word in line.split()[3:]]
+                words = ["/nowhere/x" if word.endswith((".toml", ".db", ".json")) else word for word in shlex.split(line)[3:]]
                 said = call(*words).output
                 assert "Usage:" not in said, line
                 assert "No such option" not in said, line
