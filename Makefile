@@ -28,7 +28,7 @@ demo: setup ## the simulated forecourt and the real terminal: three drivers, the
 	@$(RUN) tests.demo
 
 test: lint ## every check and every test, the rig included: WORKERS=3
-	@$(RUN) pytest -n $(or $(WORKERS),3) --dist loadfile
+	@$(RUN) pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff, mypy --strict and the import rules
 	@$(VENV)/ruff check --quiet .

@@ -29,9 +29,13 @@ class StopFuellingPoint:
 
 @dataclass(frozen=True, slots=True)
 class ReadFill:
-    """Ask for the pump's record of the finished fill; answered by ``FillReported``."""
+    """Ask for the pump's record of the finished fill; answered by ``FillReported``.
+
+    ``nozzle``: whose fill, where the hoses of a point keep records of their own; None, where nobody waits for that of a certain one.
+    """
 
     fp: int
+    nozzle: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

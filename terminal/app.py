@@ -68,14 +68,14 @@ def version() -> str:
 class Terminal:
     """Everything of one run; also the engine's ``Outside``."""
 
-    def __init__(self, config: Config, clock: SystemClock, inbox: Inbox) -> None:
-        """Raises ``ConfigError`` for keys and certificates that are missing."""
+    def __init__(self, config: Config, clock: SystemClock, inbox: Inbox, suspected: set[str]) -> None:
+        """``suspected``: see ``LedgerCare``. Raises ``ConfigError`` for keys and certificates that are missing."""
         self.config = config
         self.clock = clock
         self.inbox = inbox
         self.state_dir = Path(config.terminal.state_dir)
         self.lane = Lane(config.terminal.id, config.terminal.site, config.terminal.currency)
-        self.care = _care(config, self.lane.encode)
+        self.care = _care(config, self.lane.encode, suspected)
         self.vault = papers.vault(config)
         self.lists = LiveLists(self.state_dir, layered=self.vault.tpm is not None)
         endpoint = papers.endpoint(config)
@@ -296,10 +296,11 @@ def run(config: Config) -> None:
     status = StatusFile(Path(config.terminal.runtime_dir), version())
     examined = _look_at_ledger(config)
     stop = _Stop()
+    suspected = set[str]()  # outlives the terminals below: what the examination does not share must not end one after the other
     while not stop.asked:
         inbox = Inbox(clock)
         stop.post = inbox.post
-        terminal = _build(config, clock, inbox)
+        terminal = _build(config, clock, inbox, suspected)
         terminal.start_devices()
         try:
             _serve_once(terminal, boot, notifier, status, examined=examined)
@@ -319,18 +320,18 @@ def run(config: Config) -> None:
 def _look_at_ledger(config: Config) -> bool:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
     try:
-        _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode).open().close()
+        _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode, set()).open().close()
         return True
     except StorageFailed as error:
         LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
         return False
 
 
-def _care(config: Config, encode: Callable[[SaleMessage], bytes]) -> LedgerCare:
+def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set[str]) -> LedgerCare:
     state_dir, storage = Path(config.terminal.state_dir), config.storage
     room = DiskRoom(state_dir, storage.reserve_mib << 20, own_disk=storage.own_disk)
     backups = Path(storage.backup_dir) if storage.backup_dir else state_dir / "backup"
-    return LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode)
+    return LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode, suspected)
 
 
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, *, examined: bool) -> None:
@@ -358,12 +359,12 @@ class _Stop:
 
 def check(config: Config) -> None:
     """Everything that ``run`` would refuse before it opens a device. Raises ``ConfigError``."""
-    _build(config, SystemClock(), Inbox(SystemClock()))
+    _build(config, SystemClock(), Inbox(SystemClock()), set())
 
 
-def _build(config: Config, clock: SystemClock, inbox: Inbox) -> Terminal:
+def _build(config: Config, clock: SystemClock, inbox: Inbox, suspected: set[str]) -> Terminal:
     try:
-        return Terminal(config, clock, inbox)
+        return Terminal(config, clock, inbox, suspected)
     except ValueError as error:
         raise ConfigError(str(error)) from error  # what a driver knows better than the configuration's own bounds
 

@@ -126,6 +126,7 @@ class Config(Table, frozen=True):
             bank_cards=self.policy.bank_cards,
             trust=OfflineTrust(self.policy.offline_from, self.policy.offline_without_pin_from),
             host_resets_emergency_stop=self.policy.host_resets_emergency_stop,
+            test_most_ml=self.policy.test_most_ml,
         )
         points = tuple(
             PointConfig(

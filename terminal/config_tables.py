@@ -12,6 +12,7 @@ from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.deny_book import OnDeny
 from terminal.core.facts import ExposureCaps
 from terminal.core.prices import PRICE_JUMP_PERCENT
+from terminal.core.site_rules import TEST_MOST_ML
 from terminal.pump_profiles import AuthorizeWhen
 
 Ms = Annotated[int, msgspec.Meta(ge=50, le=3_600_000)]
@@ -50,7 +51,7 @@ class PolicyTable(Table, frozen=True):
     ``bank_cards``: those of the card table may be used as identifiers; a PIN is never asked for them.
     ``price_jump_percent``: how far the host may move a price at once without confirming that somebody has looked at it.
     ``offline_from``: media that are easier to copy (T0 to T3) are never decided without the host; ``offline_without_pin_from``: those
-    that are easier need a PIN that is checked here. ``exposure_…``: how much may be let go offline that the host has not answered for
+    that are easier need a PIN that is checked here. ``test_most_ml``: the most of one test fuelling. ``exposure_…``: how much may be let go offline that the host has not answered for
     yet; what is left out does not bind.
     """
 
@@ -67,6 +68,7 @@ class PolicyTable(Table, frozen=True):
     price_jump_percent: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = PRICE_JUMP_PERCENT
     offline_from: Trust = Trust.T0
     offline_without_pin_from: Trust = Trust.T0
+    test_most_ml: Annotated[int, msgspec.Meta(ge=1, le=990_000)] = TEST_MOST_ML
     exposure_card_ml: Cap = None
     exposure_card_minor: Cap = None
     exposure_card_count: Cap = None

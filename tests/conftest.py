@@ -13,6 +13,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent
+LONGEST = (
+    "tests/rig/test_rig_features",
+    "tests/endurance",
+    "tests/powercut",
+    "tests/test_bench",
+    "tests/service",
+    "tests/wires",
+    "tests/simulation",
+    "tests/rig",
+    "tests/features",
+    "tests/fuzz",
+    "tests/canary",
+    "tests/test_demo",
+)
+"""Files are played side by side (`make test`), each by one worker: a long one that began last would be waited for alone."""
 VIRTUAL_TIERS = ("machines", "golden", "properties", "simulation")
 """Folders whose time is a number. A real sleep there makes a result depend on the machine's speed."""
 
@@ -45,7 +60,8 @@ def _tier(path: Path) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder decides the tier: tests/rig is marked rig, tests/machine is marked machine."""
+    """The folder decides the tier: tests/rig is marked rig, tests/machine is marked machine. What takes longest begins first."""
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONGEST) if name in item.path.as_posix()), len(LONGEST)))
     for item in items:
         tier = _tier(item.path)
         if tier in {"rig", "machine"}:

@@ -1,8 +1,9 @@
 """Several addresses of a line told as one fuelling point: the hoses of an AZT head, twin and satellite nozzles.
 
 Reference dispenser-protocols 3.2 (every hose has an address of its own) and 8, rules 2 and 5; features F39, F40. Each part goes on being
-the position that it is; here their words are put together, and commands go to the part that they concern. A point can be told to release
-one nozzle only while all its parts rest, because a sale has one nozzle.
+the position that it is; here their words are put together, and commands go to the part that they concern, a stop to every part. A point
+can be told to release one nozzle only while all its parts rest, because a sale has one nozzle. Records that several parts keep are read
+and confirmed one after another, each by its own nozzle.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _RANK = (
 )
 """Which part's status is the point's: what flows before what is to be read, that before what is out of use."""
 _BUSY = _RANK[:5]
+_KEPT = (PumpStatus.LIMIT_REACHED, PumpStatus.COMPLETED)
+"""A record is kept, to be read and then confirmed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +75,7 @@ class JointPoint:
         self._told: PumpStatus | None = None
         self._nozzle: int | None = None
         self._active: _Part | None = None
+        self._read: _Part | None = None  # whose record was asked for last
         self._lifts = 0
         self._failed: set[str] = set()
 
@@ -95,9 +99,13 @@ class JointPoint:
             case AuthorizeFuellingPoint():
                 return self._release(command)
             case StopFuellingPoint():
-                return self._to(self._parts if self._active is None else [self._active], command)
-            case ReadFill() | ConfirmFill():
-                return self._to([self._active or self._parts[0]], command)
+                # Also to what rests and to what is lost: only the part itself knows what is under way at it or answers by now.
+                return self._to(self._parts, command)
+            case ReadFill():
+                return self._read_fill(command)
+            case ConfirmFill():
+                read = self._read
+                return self._to([read if read is not None and read.status in _KEPT else self._spokesman], command)
             case ReadTotal():
                 part = self._of(command.nozzle)
                 if part is None:
@@ -117,6 +125,20 @@ class JointPoint:
         if prices is None:
             return self._refuse(command, f"{len(command.prices)} prices for {sum(len(each.own) for each in self._parts)} nozzles")
         return self._to([part], replace(command, nozzle=part.own[command.nozzle], prices=prices))
+
+    def _read_fill(self, command: ReadFill) -> list[tuple[LinePosition, PumpCommand]]:
+        if command.nozzle is None:
+            self._read = self._spokesman
+            return self._to([self._read], command)
+        part = self._of(command.nozzle)
+        if part is None:
+            return self._refuse(command, f"no nozzle {command.nozzle}")
+        self._read = part
+        if part.status not in _BUSY:
+            # This hose has lost its record, or another one's is meant. A head at rest may tell its fill before, which was read already.
+            self._post(FillReported(self.fp, 0, 0))
+            return []
+        return self._to([part], replace(command, nozzle=part.own[command.nozzle]))
 
     def _set_prices(self, command: SetPrices) -> list[tuple[LinePosition, PumpCommand]]:
         told: list[tuple[LinePosition, PumpCommand]] = []
@@ -144,6 +166,11 @@ class JointPoint:
         self._post(CommandFailed(self.fp, type(command).__name__, why))
         return []
 
+    @property
+    def _spokesman(self) -> _Part:
+        """Whose status the point tells."""
+        return self._active or self._parts[0]
+
     def _of(self, nozzle: int) -> _Part | None:
         return next((part for part in self._parts if nozzle in part.own), None)
 
@@ -156,13 +183,14 @@ class JointPoint:
                 self._lift(part, nozzle, None)
                 self._tell()
             case PumpLineLost(_, why):
-                part.status = part.nozzle = None
+                part.status = part.nozzle = self._read = None
                 if self._surveyed or self._told is None:
                     self._surveyed, self._told, self._nozzle, self._active = False, PumpStatus.RESET, None, None
                     self._post(PumpLineLost(self.fp, why))
             case PumpStatusChanged(_, status):
+                confirmed = part is self._read and part.status in _KEPT and status not in _BUSY
                 part.status = status
-                self._tell()
+                self._tell(next_record=confirmed)
             case NozzleLifted(_, nozzle, price):
                 self._lift(part, nozzle, price)
                 self._tell()
@@ -182,8 +210,10 @@ class JointPoint:
                 self._tell_prices()
             case TotalReported(_, nozzle, volume_ml):
                 self._post(TotalReported(self.fp, part.logical(nozzle), volume_ml))
-            case FillProgressed() | FillReported() if part is not (self._active or self._parts[0]):
+            case FillProgressed() if part is not self._spokesman:
                 pass  # of a hose that the point's status does not speak of; its totaliser tells what flowed
+            case FillReported() if part is not (self._read or self._spokesman):
+                pass  # of a hose that was not asked, or asked before another one
             case _:
                 self._post(event)
 
@@ -211,8 +241,11 @@ class JointPoint:
             part.prices = None
         self._post(PricesReported(self.fp, tuple(shown[nozzle] for nozzle in sorted(shown))))
 
-    def _tell(self) -> None:
-        """Say what has changed for the whole: a return before the status, a lift behind it, as one position does."""
+    def _tell(self, *, next_record: bool = False) -> None:
+        """Say what has changed for the whole: a return before the status, a lift behind it, as one position does.
+
+        ``next_record``: one part's was confirmed; one that another part keeps is told of anew, else nobody would read it.
+        """
         if any(part.status is None for part in self._parts):
             return
         busy = [part for part in self._parts if part.status in _BUSY]
@@ -233,7 +266,7 @@ class JointPoint:
         before, self._nozzle = self._nozzle, nozzle
         if before is not None and nozzle != before:
             self._post(NozzleReturned(self.fp, before))
-        if status is not self._told:
+        if status is not self._told or (next_record and status in _KEPT):
             self._told = status
             self._post(PumpStatusChanged(self.fp, status))
         if up is not None and nozzle is not None and nozzle != before:

@@ -148,7 +148,7 @@ class CardDesk:
             nozzles=nozzles,
             wish=session.wish,
             products=frozenset.intersection(*named) if named else None,
-            online_only=self._online_only(first) or any(self._never_alone(half) for half in more),
+            online_only=self._online_only(first) or any(self.never_alone(half) for half in more),
             second=more[0].account if more else None,
         )
 
@@ -157,8 +157,8 @@ class CardDesk:
         weak = not self.trust.enough(half.medium.trust, pin=half.rule is not None)
         return half.reading.online_only or weak or (half.host_checks and half.rule is None)
 
-    def _never_alone(self, half: Half) -> bool:
-        """What the decision looks at for the first card, for the second one."""
+    def never_alone(self, half: Half) -> bool:
+        """What the decision looks at for the first card, for the second one and for a technician's."""
         never = half.card is not None and half.card.offline is Offline.NEVER
         return never or self._online_only(half) or self.lists.online_only(half.medium.number)
 

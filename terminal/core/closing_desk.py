@@ -11,11 +11,12 @@ from terminal.core.internal_events import AttemptRefused, EndCause, SaleWithdraw
 from terminal.core.push_desk import PushDesk
 from terminal.core.reasons import Reason
 from terminal.core.records import ClosingSet
-from terminal.core.sale import Sale, SaleState
+from terminal.core.sale import Sale
 from terminal.core.session import CustomerSession, SessionState
 from terminal.core.step import Desk
 from terminal.core.teller import Teller
 from terminal.core.units import Instant
+from terminal.core.untouched import untouched
 
 if TYPE_CHECKING:
     from terminal.core.fuelling_point import FuellingPoint
@@ -68,7 +69,7 @@ class ClosingDesk:
 
     def _act(self) -> None:
         for sale in list(self.desk.sales.values()):
-            reason = self.closings.concerns(sale) if sale.state is SaleState.AUTHORIZED else None
+            reason = self.closings.concerns(sale) if untouched(sale, self.points.get(sale.fp)) else None
             if reason is not None:
                 self.desk.tell(SaleWithdrawn(sale.fp, EndCause.CANCELLED))
                 self.tell_driver(sale, reason)

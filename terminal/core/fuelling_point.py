@@ -32,7 +32,7 @@ from terminal.core.internal_events import (
     SaleArmed,
     SaleWithdrawn,
 )
-from terminal.core.point_config import STOPS_BEFORE_FAULT, PointConfig, PointState, PointTimes
+from terminal.core.point_config import SAYS_RELEASED, STOPS_BEFORE_FAULT, PointConfig, PointState, PointTimes
 from terminal.core.pump_record import RecordReader, makes_sense, settle
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
@@ -313,14 +313,14 @@ class FuellingPoint:
         """Read the end of our delivery: its own nozzle's totaliser; all of them when it is none of ours."""
         sale = self.delivering()
         if sale is not None and sale.nozzle is not None and self.state is not PointState.INOPERATIVE:
-            self.reader.begin((sale.nozzle,), fill=self.finished)
+            self.reader.begin((sale.nozzle,), fill=self.finished, of=sale.nozzle)
         else:
             self._read_all()
 
     def _read_all(self) -> None:
         sale = self.delivering()
         ours = [sale.nozzle] if sale is not None and sale.nozzle is not None else []
-        self.reader.begin([*ours, *(nozzle.nozzle for nozzle in self.config.nozzles)], fill=self.finished)
+        self.reader.begin([*ours, *(nozzle.nozzle for nozzle in self.config.nozzles)], fill=self.finished, of=ours[0] if ours else None)
 
     def record_overdue(self, event: RecordOverdue, at: Instant) -> None:
         """What was waited for at a pump at rest (reading, confirm, end of a release) has not come: ask once more."""
@@ -342,7 +342,7 @@ class FuellingPoint:
             self._read_delivery()
         else:
             self._stop()
-            if self.nozzle_out is None and self.flowed_ml == 0 and self.delivering() is not None:
+            if self.state not in SAYS_RELEASED and self.nozzle_out is None and self.flowed_ml == 0 and self.delivering() is not None:
                 self._read_delivery()
 
     def fill_reported(self, event: FillReported, at: Instant) -> None:

@@ -42,13 +42,16 @@ class HeadPrices:
         self.due = False  # they are to be told
         self.asked = False  # they were told, and are being read back
         self._silent = 0
+        self._ordered: dict[int, set[int]] = {}  # nozzle → prices that it was told and has not answered
 
     # --- questions --------------------------------------------------------------------------------------------------------------
 
     def agree(self, nozzle: int) -> bool:
         """Head and terminal have one price for this nozzle, and no other one is on its way to the head."""
-        shown = self.shown.get(nozzle)
-        return shown == self.point.config.price(nozzle) if shown is not None else not (self.due or self.asked)
+        shown, ours = self.shown.get(nozzle), self.point.config.price(nozzle)
+        if any(price != ours for price in self._ordered.get(nozzle, ())):
+            return False  # what it shows may be from before that order: only the answer to the newest one counts
+        return shown == ours if shown is not None else not (self.due or self.asked)
 
     def right_for(self, sale: Sale, nozzle: int) -> bool:
         """The sale was decided for what this nozzle sells, at the price in force: what its receipt says is then what the pump says."""
@@ -70,6 +73,7 @@ class HeadPrices:
     def unknown(self) -> None:
         """A survey, or a lost line: whatever was shown before counts for nothing. Told again when the pump's books are read."""
         self.shown.clear()
+        self._ordered.clear()
         self.due, self.asked, self.connected = True, False, False
         self._silent = 0
         self.point.desk.cancel(PricesOverdue(self.point.number))
@@ -91,6 +95,8 @@ class HeadPrices:
     def restore(self) -> None:
         """Tell it whatever it keeps: a head without prices does nothing before it has some, and its record comes after."""
         self.due, self.asked = False, True
+        for nozzle in self.point.config.nozzles:
+            self._ordered.setdefault(nozzle.nozzle, set()).add(nozzle.price)
         self.point.desk.send(SetPrices(self.point.number, self.point.config.prices))
         self.point.desk.start(PricesOverdue(self.point.number), ANSWER_MS)
 
@@ -106,6 +112,7 @@ class HeadPrices:
         if self.due:
             self.tell()  # other prices have come into force meanwhile: this answer is to the ones before
             return
+        self._ordered.clear()
         self._judge()
         if not self.differing():
             self._consider_release()
@@ -114,6 +121,8 @@ class HeadPrices:
         """A nozzle is out and the head shows a price for it. True when it is ours; else the driver is told, and the head."""
         if event.price is not None:
             self.shown[event.nozzle] = event.price
+            if not self.asked:
+                self._ordered.pop(event.nozzle, None)  # no order is on its way: this is the head's newest word
         if self.agree(event.nozzle):
             if not self.differing():
                 self.point.desk.clear_fault(FaultCode.PRICE_MISMATCH, self.point.subject)

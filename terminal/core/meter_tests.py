@@ -1,4 +1,4 @@
-"""Test and calibration fuellings: a technician's card releases a point without any limit; the fuel goes back. (features.md F62.)
+"""Test and calibration fuellings: a technician's card releases a point without anybody's limit; the fuel goes back. (features.md F62.)
 
 A technician's card is one of a range of the card table. What it lets flow is a sale of its own kind: it is numbered, held, released,
 recorded and sent as every sale is, so that no litre of a totaliser is left unexplained; but it is marked ``TEST``, costs nothing, counts on
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from terminal.core.attempt import TEST, SaleExtra, medium_ref
+from terminal.core.card_data import Offline
 from terminal.core.ids import SaleId
 from terminal.core.internal_events import AttemptRefused, PointArmed, ProverRead, SaleArmed, SaleGranted
 from terminal.core.reasons import Reason
@@ -23,6 +24,7 @@ from terminal.core.step import Desk
 from terminal.core.units import Instant, cost_of, volume_for
 
 if TYPE_CHECKING:
+    from terminal.core.card_desk import Half
     from terminal.core.corrections import PastSales
     from terminal.core.fuelling_point import FuellingPoint
     from terminal.core.session import CustomerSession
@@ -71,16 +73,27 @@ class MeterDesk:
     # --- the attempt ------------------------------------------------------------------------------------------------------
 
     def first_look(self, session: CustomerSession, at: Instant) -> AttemptRefused | None:
-        """Is this a technician's card in order? A closed site or product may be tested."""
+        """Is this a technician's card in order? A closed site or product may be tested.
+
+        A test is always decided alone: so it needs a card that may be, and a PIN that is checked here, whether or not the host is there.
+        """
         teller, half = self.teller, session.halves[0]
         reason = teller.cards.alone(half, at)
         if not teller.storage.ready():
             reason = Reason.TERMINAL_NOT_READY
+        elif reason is None and not self._decided_alone(half):
+            reason = Reason.OFFLINE_NOT_ALLOWED
         elif reason is None and not teller.genuine.believed(half.medium, half.token, half.card):
             reason = Reason.MEDIUM_NOT_GENUINE
         elif reason is None and teller.pins.locked(half):
             reason = Reason.PIN_LOCKED
         return None if reason is None else AttemptRefused(session.side, reason)
+
+    def _decided_alone(self, half: Half) -> bool:
+        customer = None if half.card is None or half.card.customer is None else self.teller.lists.customer(half.card.customer)
+        if half.rule is None or half.host_checks or (customer is not None and customer.offline is Offline.NEVER):
+            return False
+        return not self.teller.cards.never_alone(half)
 
     def unread(self, session: CustomerSession) -> tuple[SaleId, int] | None:
         """This card's last test, when fuel flowed and no prover's reading is known of it yet: sale and the meter's volume."""
@@ -134,7 +147,7 @@ class MeterDesk:
                 volume = wish.quantity_ml
             elif wish is not None and wish.value_minor is not None:
                 volume = volume_for(wish.value_minor, nozzle.price, decimals) or PRESET_ML
-            volume = min(volume, self.teller.rules.policy.terminal_cap_ml)
+            volume = min(volume, self.teller.rules.test_most_ml, self.teller.rules.policy.terminal_cap_ml)
             cost = cost_of(volume, nozzle.price, decimals)
             found.setdefault(nozzle.product, Allowed(nozzle.product, volume, cost, by_value=False, bound_by=Reason.WISH.value))
         return tuple(found.values())

@@ -31,6 +31,10 @@ class PointState(Enum):
     SUSPENDED_FUELLING = "suspended fuelling"
 
 
+SAYS_RELEASED = (PointState.AUTHORIZED, PointState.STARTED)
+"""The head's last word is that fuel may flow at any moment: no totaliser read now says the last of its sale."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointConfig:
     """What the configuration says of a fuelling point. ``minimum_ml``: the smallest preset worth releasing.

@@ -40,7 +40,7 @@ class PriceDesk:
         self.site = site
         self.desk = site.desk
         self.book = PriceBook(known.in_force, known.planned, known.newest, site.config.price_jump_percent)
-        self._armed = False
+        self._armed: int | None = None  # the start that is waited for
 
     def routes(self) -> dict[type, Callable[[Any, Instant], None]]:
         """What is for this desk."""
@@ -123,12 +123,12 @@ class PriceDesk:
 
     def _start_due(self, event: ev.PriceStartDue, at: Instant) -> None:
         """The end of this very step looks."""
-        self._armed = False
+        self._armed = None
 
     def _arm(self, now: int) -> None:
         start = self.book.next_start(now)
-        if start is not None and not self._armed:
-            self._armed = True
+        if start is not None and start != self._armed:  # an earlier one may be announced while a later one is waited for
+            self._armed = start
             self.desk.start(ev.PriceStartDue(), min(start - now, LOOK_MS))
 
     def _places(self) -> dict[int, PointConfig]:

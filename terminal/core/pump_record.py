@@ -39,6 +39,7 @@ class PumpRecord:
 
     fill_wanted: bool
     totals_wanted: set[int]
+    of: int | None = None
     volume_ml: int | None = None
     amount_minor: int | None = None
     totals: dict[int, int] = field(default_factory=dict)
@@ -64,9 +65,9 @@ class RecordReader:
         self.record: PumpRecord | None = None
         self.settled: dict[int, int] = {}  # the head's own count by nozzle, as it was last stored
 
-    def begin(self, nozzles: Iterable[int], *, fill: bool) -> None:
-        """Read these totalisers and, where one is kept, the fill; a reading under way is begun afresh."""
-        self.record = PumpRecord(fill_wanted=fill, totals_wanted=set(nozzles))
+    def begin(self, nozzles: Iterable[int], *, fill: bool, of: int | None = None) -> None:
+        """Read these totalisers and, where one is kept, the fill (``of`` the sale's nozzle); a reading under way is begun afresh."""
+        self.record = PumpRecord(fill_wanted=fill, totals_wanted=set(nozzles), of=of)
         self._ask(self.record)
 
     def again(self) -> None:
@@ -84,7 +85,7 @@ class RecordReader:
         if record is not None and record.fill_wanted:
             if not self._makes_sense(volume_ml, amount_minor) and record.doubted < READINGS - 1:
                 record.doubted += 1
-                self.desk.send(ReadFill(self.number))
+                self.desk.send(ReadFill(self.number, record.of))
                 return
             record.volume_ml, record.amount_minor, record.fill_wanted = volume_ml, amount_minor, False
             self._tell_when_complete(record)
@@ -111,7 +112,7 @@ class RecordReader:
 
     def _ask(self, record: PumpRecord) -> None:
         if record.fill_wanted:
-            self.desk.send(ReadFill(self.number))
+            self.desk.send(ReadFill(self.number, record.of))
         for nozzle in sorted(record.totals_wanted):
             self.desk.send(ReadTotal(self.number, nozzle))
         self.desk.start(RecordOverdue(self.number), self.record_ms)

@@ -23,6 +23,7 @@ from terminal.core.sale import Sale, SaleState
 from terminal.core.screens import Screen, code_text
 from terminal.core.session import CustomerSession, SessionState
 from terminal.core.units import Instant
+from terminal.core.untouched import untouched
 
 if TYPE_CHECKING:
     from terminal.core.fuelling_point import FuellingPoint
@@ -203,13 +204,14 @@ class PushDesk:
         """``again``: whatever its pump was told before counts for nothing any more."""
         if sale.state not in (SaleState.AUTHORIZED, SaleState.DELIVERING):
             return
-        if sale.state is SaleState.DELIVERING and self.on_deny is OnDeny.FINISH:
+        waits = untouched(sale, self.sessions[sale.side].teller.points.get(sale.fp))
+        if not waits and self.on_deny is OnDeny.FINISH:
             return
         reason = self.lists.why_denied(sale.card.token, sale.customer)
         told = sale.id in self._told
         if reason is None or (told and not again):
             return
-        self.desk.tell(SaleWithdrawn(sale.fp, EndCause.DECLINED if sale.state is SaleState.AUTHORIZED else EndCause.STOP))
+        self.desk.tell(SaleWithdrawn(sale.fp, EndCause.DECLINED if waits else EndCause.STOP))
         if not told:
             self._told = (self._told & self.desk.sales.keys()) | {sale.id}
             self.tell_driver(sale, reason)

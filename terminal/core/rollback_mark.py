@@ -19,7 +19,7 @@ class LedgerRestored:
     """The ledger was found damaged, kept aside, and made anew from what was whole of it and of its backup (store/salvage.py).
 
     ``rows``: the newest row that was saved. ``lost``: rows behind it are gone, so that sales may have had ids from ``first`` on that nobody
-    here knows of: new ones are numbered in ``epoch``.
+    here knows of: new ones are numbered in ``epoch``. ``messages``: keys of what waited for the host and could not be written again.
     """
 
     why: str
@@ -27,6 +27,7 @@ class LedgerRestored:
     lost: bool
     epoch: int
     first: int
+    messages: tuple[str, ...] = ()
 
 
 LedgerRecord = RollbackMarked | LedgerRestored

@@ -9,6 +9,9 @@ from terminal.core.batch_desk import BATCH_SALES
 from terminal.core.card_desk import OfflineTrust
 from terminal.core.deny_book import OnDeny
 
+TEST_MOST_ML = 200_000
+"""The most of one test fuelling, whatever the technician wishes: the largest vessel that is common for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteRules:
@@ -26,3 +29,4 @@ class SiteRules:
     bank_cards: bool = False
     host_resets_emergency_stop: bool = False
     trust: OfflineTrust = OfflineTrust()
+    test_most_ml: int = TEST_MOST_ML

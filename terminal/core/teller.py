@@ -42,12 +42,13 @@ from terminal.core.prompts import PromptDesk
 from terminal.core.reasons import Reason
 from terminal.core.records import Allowed, MediumRef, NozzleRef
 from terminal.core.refusals import Refusals, explaining, judged
-from terminal.core.sale import Sale, SaleState
+from terminal.core.sale import Sale
 from terminal.core.screens import money_text, reason_text, volume_text
 from terminal.core.site_rules import SiteRules as SiteRules
 from terminal.core.step import Desk
 from terminal.core.texts import LANGUAGES
 from terminal.core.units import Instant, UtcMs
+from terminal.core.untouched import untouched
 
 if TYPE_CHECKING:
     from terminal.core.session import CustomerSession
@@ -273,7 +274,7 @@ class Teller:
     def withdraw(self, sale_id: SaleId) -> None:
         """The driver cancelled at the terminal before lifting the nozzle."""
         sale = self.desk.sales.get(sale_id)
-        if sale is not None and sale.state is SaleState.AUTHORIZED:
+        if sale is not None and untouched(sale, self.points.get(sale.fp)):
             self.desk.tell(SaleWithdrawn(sale.fp, EndCause.CANCELLED))
 
     # --- inside ---------------------------------------------------------------------------------------------------------------

@@ -68,11 +68,11 @@ class BackupKeeper:
     """Has a backup made when one is due. All on the core's thread; none of it waits."""
 
     def __init__(self, ledger: Ledger, folder: Path, every_ms: int, now: int) -> None:
-        """``now`` and ``every_ms`` in milliseconds; the first backup is made at once where there is none."""
+        """``now`` and ``every_ms`` in milliseconds; the first backup is made at once where there is none, or the newest was dropped."""
         self._ledger = ledger
         self._folder = folder
         self._every_ms = every_ms
-        self._due = now + every_ms if backups_of(folder) else now
+        self._due = now + every_ms if (folder / NEWEST).is_file() else now
         self._child: subprocess.Popen[bytes] | None = None
 
     def look(self, now: int) -> tuple[bool, str] | None:

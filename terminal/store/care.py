@@ -16,17 +16,22 @@ FILE = "ledger.db"
 
 
 class LedgerCare:
-    """Of one state directory, for as long as the program runs."""
+    """Of one state directory, from one opening of the ledger to the next."""
 
-    def __init__(self, room: DiskRoom, directory: Path, backups: Path, backup_ms: int, encode: Encode) -> None:
-        """``backups``: their folder; ``backup_ms``: between two of them; ``encode``: a record for the host as bytes."""
+    def __init__(
+        self, room: DiskRoom, directory: Path, backups: Path, backup_ms: int, encode: Encode, suspected: set[str] | None = None
+    ) -> None:
+        """``backups``: their folder; ``backup_ms``: between two of them; ``encode``: a record for the host as bytes.
+
+        ``suspected``: findings of backups for which the ledger was opened once more already; given by who makes one of these after another.
+        """
         self.room = room
         self._path = directory / FILE
         self._backups = backups
         self._backup_ms = backup_ms
         self._encode = encode
         self._keeper: BackupKeeper | None = None
-        self._suspected: set[str] = set()
+        self._suspected = set[str]() if suspected is None else suspected
 
     def open(self, *, examined: bool = False) -> Ledger:
         """The ledger, examined and whole; ``examined``: it was a moment ago. Raises ``LedgerError`` and ``StorageFailed``."""

@@ -7,6 +7,7 @@ ids of the lost sales may be in the host's books. (features.md F57; reference se
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 import tempfile
@@ -17,14 +18,15 @@ from pathlib import Path
 from terminal.core.faults import FaultCode
 from terminal.core.records import FaultRaised, Record
 from terminal.core.rollback_mark import LedgerRestored
-from terminal.store.backup import backups_of
+from terminal.store.backup import NEWEST, backups_of
 from terminal.store.damaged_file import FIXED
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp, StorageFailed
 from terminal.store.log_repair import examine_log
-from terminal.store.salvage import Encode, Salvaged, keep, last_aside, salvage
+from terminal.store.salvage import FINISHED, Encode, Salvaged, keep, last_aside, last_epoch, salvage
 from terminal.store.schema import MIGRATIONS
 from terminal.store.start_check import damage, schema_at, schema_of
 
+LOG = logging.getLogger("terminal")
 SUBJECT = "ledger"
 
 
@@ -46,8 +48,17 @@ def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
         _look(path, backups)
         return _examined(path, backups)
     except _Damaged as trouble:
-        saved = salvage(path, backups_of(backups), str(trouble), encode, gone=trouble.gone, kept=trouble.kept)
-        return _restored(path, saved, str(trouble))
+        why = str(trouble)
+        salvage(
+            path,
+            backups_of(backups),
+            why,
+            encode,
+            lambda fresh, saved: _told(fresh, saved, why, last_epoch(path)),
+            gone=trouble.gone,
+            kept=trouble.kept,
+        )
+        return Ledger(path)
 
 
 def _examined(path: Path, backups: Path) -> Ledger:
@@ -64,6 +75,10 @@ def _examined(path: Path, backups: Path) -> Ledger:
         unless_whole.callback(ledger.close)
         with _base(backups) as base:
             found = damage(ledger.connection, base)
+            if found is not None and base is not None:
+                told, found = found, damage(ledger.connection)
+                if found is None:
+                    _drop(backups / NEWEST, told)
         if found is not None:
             raise _Damaged(found, kept=keep(path))
         unless_whole.pop_all()
@@ -74,10 +89,8 @@ def _look(path: Path, backups: Path) -> None:
     """What must be seen before SQLite opens it: a log that it would cut, a ledger that is gone, a version that would be migrated."""
     log = path.with_name(f"{path.name}-wal")
     try:
-        if not path.exists() and last_aside(path) is not None:
-            raise _Damaged("its restoration was interrupted")
-        if not path.exists() and backups_of(backups):
-            raise _Damaged("the file is gone, and there is a backup of it", gone=True)
+        if not path.exists():
+            _look_for_another(path, backups)
         report = examine_log(log.read_bytes()) if log.exists() else None
         if report is not None and report.broken is not None:
             raise _Damaged(report.broken, gone=True)
@@ -91,6 +104,17 @@ def _look(path: Path, backups: Path) -> None:
                     raise _Damaged("its first pages were changed")
     except OSError as error:
         raise StorageFailed(str(error)) from error
+
+
+def _look_for_another(path: Path, backups: Path) -> None:
+    """Of a ledger that is not there: was there one? What was in it behind the others that are here is not known, so it counts as lost."""
+    aside = last_aside(path)
+    if aside is not None and not (aside / FINISHED).exists():
+        raise _Damaged("its restoration was interrupted", gone=True)
+    if backups_of(backups):
+        raise _Damaged("the file is gone, and there is a backup of it", gone=True)
+    if aside is not None or last_epoch(path):
+        raise _Damaged("the file is gone, and it was restored before", gone=True)
 
 
 def _strange(path: Path, *, plain: bool) -> bool:
@@ -115,32 +139,47 @@ def _strange(path: Path, *, plain: bool) -> bool:
 @contextmanager
 def _base(backups: Path) -> Iterator[sqlite3.Connection | None]:
     """The newest backup for reading, or none."""
-    found = backups_of(backups)
-    if not found:
+    if not (backups / NEWEST).is_file():
         yield None
         return
-    with closing(sqlite3.connect(f"{found[0].absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+    with closing(sqlite3.connect(f"{(backups / NEWEST).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         yield db
 
 
-def _restored(path: Path, found: Salvaged, why: str) -> Ledger:
-    ledger = Ledger(path)
-    with ExitStack() as unless_whole:
-        unless_whole.callback(ledger.close)
-        still = damage(ledger.connection)
+def _drop(backup: Path, told: str) -> None:
+    """The ledger is whole by itself, so what differs is the backup. Without it the keeper makes the next one at once (backup.py)."""
+    LOG.error("event=BackupDropped path=%r why=%r", str(backup), told)
+    try:
+        backup.unlink()
+    except OSError as error:
+        LOG.error("event=BackupNotDropped why=%r", str(error))
+
+
+def _told(fresh: Path, found: Salvaged, why: str, marked: int) -> int:
+    """Write into the new ledger what has happened. ``marked``: the epoch of an earlier restoration, which backups may not know of.
+
+    Returns the epoch of the sales to come. Raises ``LedgerError`` when the new ledger is not whole.
+    """
+    ledger = Ledger(fresh)
+    try:
+        db = ledger.connection
+        still = damage(db)
         if still is not None:
-            raise LedgerError(f"{path}: damaged ({why}), and what was made of it is not whole ({still}); it is kept in {found.aside}")
-        (epoch, last) = ledger.connection.execute("SELECT coalesce(max(epoch), 1), coalesce(max(sequence), 0) FROM sale").fetchone()
-        (utc, clock) = ledger.connection.execute("SELECT utc, clock FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        epoch = max(epoch, *(int(value) for (value,) in ledger.connection.execute("SELECT value FROM meta WHERE name = 'epoch'")), 1)
+            raise LedgerError(f"damaged ({why}), and what was made of it is not whole ({still}); it is kept in {found.aside}")
+        (epoch, last) = db.execute("SELECT coalesce(max(epoch), 1), coalesce(max(sequence), 0) FROM sale").fetchone()
+        (utc, clock) = db.execute("SELECT utc, clock FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        epoch = max(epoch, *(int(value) for (value,) in db.execute("SELECT value FROM meta WHERE name = 'epoch'")), 1)
+        if found.lost:
+            epoch = max(epoch, marked) + 1
         code = FaultCode.STORAGE_DAMAGED if found.lost else FaultCode.LEDGER_RESTORED
         detail = f"{why}; {found.rows} rows saved" + (", newer ones are lost" if found.lost else ", nothing lost")
         if found.messages_lost:
             detail += f"; {len(found.messages_lost)} messages to the host are gone, the first is {found.messages_lost[0]}"
-        records: list[Record] = [LedgerRestored(why, found.rows, found.lost, epoch + found.lost, last + 1)]
-        active = {code for (code,) in ledger.connection.execute("SELECT code FROM fault WHERE subject = ?", (SUBJECT,))}
+        records: list[Record] = [LedgerRestored(why, found.rows, found.lost, epoch, last + 1, found.messages_lost)]
+        active = {code for (code,) in db.execute("SELECT code FROM fault WHERE subject = ?", (SUBJECT,))}
         if code.value not in active:
             records.append(FaultRaised(code.value, SUBJECT, detail))
         ledger.commit(Stamp(utc, clock), records, [])
-        unless_whole.pop_all()
-    return ledger
+    finally:
+        ledger.close()
+    return int(epoch)

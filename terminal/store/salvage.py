@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from terminal.core.messages import Booking
+import msgspec
+
+from terminal.core import records as r
+from terminal.core.ids import MessageKind
+from terminal.core.messages import Booking, Reverse
 from terminal.store.damaged_file import opened
 from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, StorageFailed, chain_hash, chained_body, message_digest
 from terminal.store.rebooking import rebooked
@@ -26,9 +30,11 @@ from terminal.store.replay import Replay
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
 MOST_STRAY = 200
+FINISHED = "finished"
+"""In the folder of a damaged ledger whose successor is ready to stand in its place: the epoch that its sales are numbered in."""
 
 Row = tuple[int, int, str, str, bytes, bytes]
-Encode = Callable[[Booking], bytes]
+Encode = Callable[[Booking | Reverse], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,17 @@ class Salvaged:
     aside: Path
 
 
-def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, gone: bool = False, kept: Path | None = None) -> Salvaged:
+Tell = Callable[[Path, Salvaged], int]
+
+
+def salvage(
+    path: Path, backups: tuple[Path, ...], why: str, encode: Encode, tell: Tell, *, gone: bool = False, kept: Path | None = None
+) -> None:
     """Keep the ledger aside and put one in its place that is whole. ``gone``: it is known that rows are missing from it.
 
-    ``kept``: where ``keep`` has put it. Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us;
-    the damaged files are there then.
+    ``tell`` writes into the new ledger, before it stands in its place, what has happened, and returns the epoch of its sales. ``kept``:
+    where ``keep`` has put it. Raises ``LedgerError`` when nothing can be saved, ``StorageFailed`` when the disk does not let us; the
+    damaged files are there then.
     """
     try:
         if kept is not None:
@@ -53,17 +65,29 @@ def salvage(path: Path, backups: tuple[Path, ...], why: str, encode: Encode, *, 
         elif path.exists():
             kept = _set_aside(path)
         else:
-            kept = last_aside(path) or _place_aside(path)
+            kept = last_aside(path)
+            if kept is None or (kept / FINISHED).exists():
+                backups += () if kept is None else (kept / path.name,)  # it may have rows that no backup has
+                kept = _place_aside(path)
             _follow(path, kept)
-        return _rebuild(path, kept, backups, encode, gone=gone)
+        _rebuild(path, kept, backups, encode, tell, gone=gone)
     except OSError as error:
         raise StorageFailed(f"the damaged ledger ({why}) cannot be made anew: {error}") from error
 
 
 def last_aside(path: Path) -> Path | None:
-    """The newest folder of a damaged ledger. With no ledger beside it, its restoration was interrupted."""
-    found = [path.with_name(f"{path.name}.damaged-{number}") for number in range(1, MOST_ASIDE + 1)]
-    return next((one for one in reversed(found) if (one / path.name).exists()), None)
+    """The newest folder of a damaged ledger. With no ledger beside it, and not marked finished, its restoration was interrupted."""
+    return next((one for one in reversed(_asides(path)) if (one / path.name).exists()), None)
+
+
+def last_epoch(path: Path) -> int:
+    """The highest epoch that a restoration left behind, by its folder; 0 without one. The ledger that knew it may be gone since."""
+    marks = [one / FINISHED for one in _asides(path) if (one / FINISHED).exists()]
+    return max((int(text) for text in (mark.read_text("ascii", "replace") for mark in marks) if text.isdecimal()), default=0)
+
+
+def _asides(path: Path) -> list[Path]:
+    return [path.with_name(f"{path.name}.damaged-{number}") for number in range(1, MOST_ASIDE + 1)]
 
 
 def keep(path: Path) -> Path:
@@ -83,9 +107,8 @@ def keep(path: Path) -> Path:
 
 def _place_aside(path: Path) -> Path:
     """A new folder, or one that nothing came into."""
-    for number in range(1, MOST_ASIDE + 1):
-        aside = path.with_name(f"{path.name}.damaged-{number}")
-        if not aside.exists() or not (aside / path.name).exists():
+    for aside in _asides(path):
+        if not (aside / path.name).exists() and not (aside / FINISHED).exists():
             break
     else:
         raise StorageFailed(f"{path}: damaged again, and {MOST_ASIDE} damaged ones are kept beside it already; replace the disk")
@@ -117,7 +140,8 @@ def _take_away(path: Path) -> None:
     _sync(path.parent)
 
 
-def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode, *, gone: bool) -> Salvaged:
+def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode, tell: Tell, *, gone: bool) -> None:
+    """Everything is in the new ledger before it gets its name: a power cut leaves none, or one that says what it is."""
     work = path.with_name(f"{path.name}.rebuilt")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -135,10 +159,17 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     finally:
         for source in found:
             source.close()
+    epoch = tell(fresh, Salvaged(len(rows), gone or damaged is None or most > len(rows), messages_lost, aside))
+    if fresh.with_name(f"{fresh.name}-wal").exists():
+        raise StorageFailed("the disk did not take what was made anew of the damaged ledger")  # a closing that cannot fold says nothing
+    _sync(fresh)
+    mark = aside / FINISHED
+    mark.write_text(str(epoch), "ascii")
+    _sync(mark)
+    _sync(aside)
     os.replace(fresh, path)
     _sync(path.parent)
     shutil.rmtree(work, ignore_errors=True)
-    return Salvaged(len(rows), gone or damaged is None or most > len(rows), messages_lost, aside)
 
 
 # --- reading what is there ------------------------------------------------------------------------------------------------------
@@ -295,8 +326,22 @@ def _bodies(sources: list[sqlite3.Connection]) -> dict[str, bytes]:
 
 def _made_again(db: sqlite3.Connection, key: str, encode: Encode) -> bytes | None:
     sale, _, kind = key.rpartition("/")
+    if kind == MessageKind.REVERSE.value:
+        return _reversed(db, sale, encode)
     booking = rebooked(db, int(sale.rpartition("-")[2])) if kind in ("complete", "advice") else None
     return None if booking is None else encode(booking)
+
+
+def _reversed(db: sqlite3.Connection, sale: str, encode: Encode) -> bytes | None:
+    found = db.execute("SELECT epoch, sequence FROM sale WHERE id = ?", (sale,)).fetchone()
+    if found is None:
+        return None
+    (epoch, sequence) = found
+    for (body,) in db.execute("SELECT body FROM journal WHERE kind = ? ORDER BY seq DESC", (r.ReversalQueued.__name__,)):
+        fact = msgspec.json.decode(body, type=r.ReversalQueued)
+        if fact.sale == sale:
+            return encode(Reverse(fact.sale, epoch, sequence, fact.reason))
+    return None
 
 
 def _sync(path: Path) -> None:

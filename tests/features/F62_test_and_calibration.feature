@@ -15,8 +15,9 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
       | 9990 | 9990 | technician | 16      |
     And the cards
       | number           | medium | customer | pin  | language |
-      | 9990000000000017 | stripe | C1       |      | en       |
+      | 9990000000000017 | stripe | C1       | 1357 | en       |
       | 9990000000000025 | stripe | C1       | 2468 | en       |
+      | 9990000000000041 | stripe | C1       |      | en       |
       | 04A1B2C3D4E5F6   | badge  | C1       |      | fr       |
     And the limits
       | subject               | period | measure  | amount  |
@@ -25,6 +26,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
 
   Scenario Outline: A test touches no limit, costs nothing and explains the totaliser
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point <fp>
     Then the display shows "Back to the tank"
     When the driver lifts nozzle 1 at fuelling point <fp>
@@ -46,6 +48,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
 
   Scenario Outline: The prover's reading is typed in and the deviation shown
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point <fp>
     And the driver lifts nozzle 1 at fuelling point <fp>
     And 30.00 L flow at fuelling point <fp>
@@ -53,6 +56,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
     Then the ledger holds 1 test of 20.00 L of "GAZOLE"
     When 4 s pass
     And the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     Then the driver is asked for "PROVER"
     When the driver answers "prover" with "<reading>"
     Then the display shows "<shown>"
@@ -67,6 +71,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
 
   Scenario: A reading that cannot be is asked for again, and one may say that nobody has read it
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point 1
     And the driver lifts nozzle 1 at fuelling point 1
     And 30.00 L flow at fuelling point 1
@@ -74,6 +79,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
     Then the ledger holds 1 test of 20.00 L of "GAZOLE"
     When 4 s pass
     And the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver answers "prover" with "2004"
     Then the display shows "Not accepted, again"
     And the driver is asked for "PROVER"
@@ -85,6 +91,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
 
   Scenario: The technician chooses another volume, and may hang up before it
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver wishes 5.00 L
     And the driver chooses fuelling point 1
     And the driver lifts nozzle 2 at fuelling point 1
@@ -100,6 +107,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
       | setting              | value  |
       | exposure terminal ml | 6.00 L |
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point 1
     And the driver lifts nozzle 1 at fuelling point 1
     And 30.00 L flow at fuelling point 1
@@ -120,6 +128,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
 
   Scenario: The line is lost in the middle of a test, and the terminal's power, and the books still agree
     When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point 1
     And the driver lifts nozzle 1 at fuelling point 1
     And 5.00 L flow at fuelling point 1
@@ -140,6 +149,16 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
     When the driver enters PIN "2468"
     Then the driver is asked for "FUELLING POINT"
 
+  Scenario: A technician's card without a PIN tests nothing, and no wish goes beyond the most of one test
+    When the driver swipes card "9990000000000041"
+    Then the driver is refused with "OFFLINE_NOT_ALLOWED"
+    When the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
+    And the driver wishes 900.00 L
+    And the driver chooses fuelling point 1
+    And the driver lifts nozzle 1 at fuelling point 1
+    Then fuelling point 1 is released for at most 200.00 L
+
   Scenario: A technician's card that nobody knows, or that is blocked, tests nothing
     When the driver swipes card "9990000000000033"
     Then the driver is refused with "CARD_UNKNOWN"
@@ -152,6 +171,7 @@ Feature: F62 A technician lets fuel flow to test a meter, and it is nobody's sal
     When the host closes fuelling point 1
     And 2 s pass
     And the driver swipes card "9990000000000017"
+    And the driver enters PIN "1357"
     And the driver chooses fuelling point 1
     And the driver lifts nozzle 1 at fuelling point 1
     Then fuelling point 1 is released for at most 20.00 L

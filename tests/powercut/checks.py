@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from terminal.core.account_book import AccountBook, UseState
-from terminal.core.messages import Booking
+from terminal.core.messages import Booking, Reverse
 from terminal.core.records import TerminalStarted
 from terminal.store.card_file import CardFile, CardFileError
 from terminal.store.integrity import Severity, verify
@@ -276,8 +276,8 @@ class Checker:
             _check_verified(path)
 
 
-def _no_encoding(booking: Booking) -> bytes:
-    raise Broken("taken for damage", f"a record is made again: {booking.key}")
+def _no_encoding(message: Booking | Reverse) -> bytes:
+    raise Broken("taken for damage", f"a record is made again: {message.key}")
 
 
 def _check_verified(path: Path) -> None:

@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from terminal.core.messages import Booking
+from terminal.core.messages import Booking, Reverse
 from terminal.store.backup import make
 from terminal.store.ledger import Ledger
 from terminal.store.opening import open_ledger
@@ -21,9 +21,9 @@ BEFORE, BEHIND = 50, 25
 FILE = "ledger.db"
 
 
-def encode(booking: Booking) -> bytes:
+def encode(message: Booking | Reverse) -> bytes:
     """As ``Station`` makes messages."""
-    return msgspec.json.encode(booking)
+    return msgspec.json.encode(message)
 
 
 @dataclass(frozen=True, slots=True)
