@@ -51,8 +51,8 @@ class PolicyTable(Table, frozen=True):
     ``bank_cards``: those of the card table may be used as identifiers; a PIN is never asked for them.
     ``price_jump_percent``: how far the host may move a price at once without confirming that somebody has looked at it.
     ``offline_from``: media that are easier to copy (T0 to T3) are never decided without the host; ``offline_without_pin_from``: those
-    that are easier need a PIN that is checked here. ``test_most_ml``: the most of one test fuelling. ``exposure_…``: how much may be let go offline that the host has not answered for
-    yet; what is left out does not bind.
+    that are easier need a PIN that is checked here. ``test_most_ml``: the most of one test fuelling. ``exposure_…``: how much may be
+    let go offline that the host has not answered for yet; what is left out does not bind.
     """
 
     terminal_cap_ml: Millilitre = 990_000

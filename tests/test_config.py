@@ -102,7 +102,7 @@ def test_the_examples_defaults_are_the_defaults() -> None:
         text = re.sub(rf"^{without_default} = .*$", "", text, flags=re.MULTILINE)
     spoken = tomllib.loads(text)
     assert len(spoken["times"]) == 8
-    assert len(spoken["policy"]) == 11
+    assert len(spoken["policy"]) == 12
     assert msgspec.convert(spoken, Config) == load(EXAMPLE)
 
 

@@ -32,6 +32,8 @@ class TerminalClock:
         self._floor = 0
         self._contact: Instant | None = None
         self._known = False
+        self.proven = False
+        """The host's time was heard on this boot: nothing but proven time has passed since."""
 
     def restore(
         self, floor_utc: UtcMs | None, at: Instant, *, elapsed_known: bool, contact: Instant | None, newest: UtcMs | None = None
@@ -45,6 +47,7 @@ class TerminalClock:
             return
         self._base_utc, self._base_instant, self._floor = floor_utc, at, max(floor_utc, newest or 0)
         self._known = True
+        self.proven = elapsed_known and contact is not None
         self._contact = contact if elapsed_known else Instant(at - HOLDOVER_AFTER_MS - 1)
 
     def host_said(self, host_time: UtcMs, at: Instant) -> None:
@@ -52,7 +55,7 @@ class TerminalClock:
         self._floor = self.utc(at) if self._known else 0
         self._base_utc, self._base_instant = host_time, at
         self._contact = at
-        self._known = True
+        self._known = self.proven = True
 
     def utc(self, at: Instant) -> UtcMs:
         """The terminal's time at an instant; counts from 1970 when no host time was ever had."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers.commands import SetPrices
+from drivers.commands import SetPrices, StopFuellingPoint
 from drivers.events import (
     CommandFailed,
     FillProgressed,
@@ -81,6 +81,15 @@ def _delivers(point: FP, event: object, at: Instant) -> bool:
     return point.delivering() is not None
 
 
+def _lost_in_delivery(point: FP, event: object, at: Instant) -> bool:
+    return not point.prices.connected and point.delivering() is not None
+
+
+def _stop_lost(point: FP, event: SaleWithdrawn, at: Instant) -> None:
+    """One hose of several may be lost and another one flow: whatever still answers is told, and nothing is waited for."""
+    point.desk.send(StopFuellingPoint(point.number))
+
+
 def _books_open(point: FP, event: object, at: Instant) -> bool:
     return point.reading or point.delivering() is not None
 
@@ -131,6 +140,7 @@ TABLE: tuple[Rule[PointState], ...] = (
     Rule(SaleWithdrawn, _ALL, None, FP.withdraw, guard=_awaits_nozzle),
     Rule(SaleWithdrawn, _BUSY, None, FP.stop_running),
     Rule(SaleWithdrawn, _RESTING, None, FP.stop_running, guard=_delivers),
+    Rule(SaleWithdrawn, (_S.INOPERATIVE,), None, _stop_lost, guard=_lost_in_delivery),
     Rule(LiftOverdue, _ALL, None, FP.lift_overdue, guard=_awaits_nozzle),
     # Release and flow, in the pump's own words.
     Rule(PumpAuthorized, (_S.IDLE,), _S.AUTHORIZED, FP.released),
@@ -173,7 +183,7 @@ IGNORED: tuple[Ignored[PointState], ...] = (
         "a switched-off position has been read; it is read again when it is switched on",
     ),
     Ignored((SaleArmed,), (*_OUT_OF_USE, *_BUSY), "the site arms only a point that it has found resting in the same step"),
-    Ignored((SaleWithdrawn,), (*_OUT_OF_USE, *_RESTING), "the sale has ended, or its pump cannot be told; its record ends it"),
+    Ignored((SaleWithdrawn,), (*_OUT_OF_USE, *_RESTING), "the sale has ended, or its pump's record is being read and ends it"),
     Ignored((LiftOverdue,), _ALL, "the nozzle came in time; the deadline was already falling"),
     Ignored((PumpAuthorized,), (_S.AUTHORIZED, _S.STARTED), "said twice"),
     Ignored((PumpAuthorized,), _RUNNING, "a late status from before the flow"),

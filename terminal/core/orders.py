@@ -5,8 +5,10 @@ Each order names who gives it and why, and is a row of the journal once it is ob
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from terminal.core.ids import SaleId
 
 
 class OrderKind(Enum):
@@ -58,3 +60,11 @@ class OrderTaken:
     code: str | None
     subject: str | None
     effective_at: int
+
+
+@dataclass(slots=True)
+class OrderMemory:
+    """What the ledger remembers of orders: those obeyed lately, and the running sales that a person has stopped."""
+
+    taken: list[OrderTaken] = field(default_factory=list)
+    stopped: list[SaleId] = field(default_factory=list)

@@ -45,7 +45,7 @@ from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
 from terminal.core.longest import LongestFuelling
 from terminal.core.order_desk import OrderDesk
-from terminal.core.orders import OrderAsked, OrderPushed
+from terminal.core.orders import OrderAsked, OrderMemory, OrderPushed
 from terminal.core.pin_desk import PinDesk, PinTries
 from terminal.core.point_config import PointConfig, PointTimes
 from terminal.core.ports import Lists, Storage, Vault
@@ -125,6 +125,7 @@ class Recovered:
     same_boot: bool = False
     batches: BatchMemory = field(default_factory=BatchMemory)
     prices: PriceMemory = field(default_factory=PriceMemory)
+    orders: OrderMemory = field(default_factory=OrderMemory)
 
 
 class Site:
@@ -186,7 +187,8 @@ class Site:
         self.closing_desk = ClosingDesk(self.desk, self.closings, self.push, self.teller, self.sessions, self.points, self.push.tell_driver)
         self.longest = LongestFuelling(self.desk, self.points, config.point_times.longest_ms)
         self.emergency = EmergencyDesk(self.desk, self.sessions)
-        self.orders = OrderDesk(self.desk, self.push, self.emergency, self.points, host_resets=config.rules.host_resets_emergency_stop)
+        resets = config.rules.host_resets_emergency_stop
+        self.orders = OrderDesk(self.desk, self.push, self.emergency, self.points, recovered.orders, host_resets=resets)
         self.prices = PriceDesk(self, recovered.prices)
         self.state = StateDesk(self, self.answers.host_spoke)
         self.answers.on_return = self.state.host_is_back
@@ -298,6 +300,7 @@ class Site:
             fuelling_point_table.GRID.fire(point, event, at)
             self.push.point_heard(point, event)
             self.emergency.point_heard(point, event)
+            self.orders.point_heard(point, event)
             self.longest.point_heard(point, event, at)
 
     def _to_sale(self, event: Any, at: Instant) -> None:

@@ -1,4 +1,4 @@
-"""Which sales may still be taken back: nobody has touched the pump for them, be it released already or not. (features.md F29, F63.)"""
+"""Which sales may still be taken back: nobody has touched the pump for them, be it released already or not. (features.md F17, F63.)"""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ LOG = logging.getLogger("terminal.orders")
 NAME = "orders.sock"
 ANSWER_S = 10.0
 LONGEST_LINE = 4_096
+ENDING = "the terminal starts anew; look at its status before you try again"
 _PEER = struct.Struct("3i")
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -57,6 +58,7 @@ class OrderSocket:
         self._post = post
         self._tickets = 0
         self._waiting: dict[int, queue.SimpleQueue[str | None]] = {}
+        self._ending = False
         self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
@@ -66,12 +68,17 @@ class OrderSocket:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and take the socket away."""
-        os.write(self._wake_write, b"\0")
-        if self._thread.is_alive():
+        """Refuse whatever waits for an answer, end the thread and take the socket away."""
+        with self._lock:
+            self._ending = True
+            waiting, self._waiting = self._waiting, {}
+        for one in waiting.values():
+            one.put(ENDING)
+        os.close(self._wake_write)  # wakes the thread; the other end is its own, as long as it lives
+        if self._thread.ident is None:
+            os.close(self._wake_read)
+        else:
             self._thread.join(2)
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
     def answer(self, answers: dict[int, str | None]) -> None:
         """From the core's thread: what became of orders, by ticket."""
@@ -86,18 +93,31 @@ class OrderSocket:
             self.path.unlink(missing_ok=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
                 listener.bind(str(self.path))
-                os.chmod(self.path, 0o600)
-                listener.listen(2)
-                while True:
-                    ready, _, _ = select.select([listener.fileno(), self._wake_read], [], [])
-                    if self._wake_read in ready:
-                        break
-                    connection, _ = listener.accept()
-                    with connection:
-                        self._serve(connection)
+                own = self.path.stat()
+                try:
+                    os.chmod(self.path, 0o600)
+                    listener.listen(2)
+                    while True:
+                        ready, _, _ = select.select([listener.fileno(), self._wake_read], [], [])
+                        if self._wake_read in ready:
+                            break
+                        connection, _ = listener.accept()
+                        with connection:
+                            self._serve(connection)
+                finally:
+                    self._unlink(own)
         except Exception as error:  # noqa: BLE001 - top of this thread: without it nobody can order, and drivers are served all the same
             LOG.warning("event=OrdersDeaf why=%r", f"{type(error).__name__}: {error}")
         finally:
+            os.close(self._wake_read)
+
+    def _unlink(self, own: os.stat_result) -> None:
+        """Take away our own socket: one that was made since belongs to who follows us. Ours, being open, keeps its inode."""
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return
+        if os.path.samestat(own, there):
             self.path.unlink(missing_ok=True)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -121,6 +141,8 @@ class OrderSocket:
             return "that is no order"
         waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         with self._lock:
+            if self._ending:
+                return ENDING
             self._tickets += 1
             ticket = self._tickets
             self._waiting[ticket] = waiting

@@ -16,6 +16,7 @@ from terminal.core.faults import FaultCode
 from terminal.core.host_events import ClosingScope
 from terminal.core.ids import MessageKind, Minting, SaleId
 from terminal.core.meter_tests import of_a_test
+from terminal.core.orders import OrderKind, OrderMemory, OrderTaken
 from terminal.core.pin_desk import WINDOW_MS, PinTries
 from terminal.core.prompt_rules import Odometer
 from terminal.core.reasons import Reason
@@ -29,6 +30,8 @@ from terminal.store.past_sales import USE_COLUMNS, LedgerPast, use_of_row, waits
 
 USE_KEPT_MS = 62 * 24 * 3_600_000
 """The longest window is a month; a sale of the month before may still be under a baseline's watermark."""
+ORDER_ROWS = 10_000
+"""So many of the newest rows are searched for orders of the host that it may tell twice."""
 
 _OPEN_SALES = (
     "SELECT state, reversal, reserved_row, authorized_row, released_row FROM sale "
@@ -70,6 +73,7 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     ]
     found.past = LedgerPast(db)
     found.prices = price_store.remembered(db)
+    found.orders = _orders(db)
     found.fault_since = {(code, subject): since for code, subject, since in db.execute("SELECT code, subject, since FROM fault")}
     (found.quarantined,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 1").fetchone()
     found.oldest = waits_since(db)
@@ -144,6 +148,18 @@ def sale_of_rows(
         sale.preset_ml, sale.preset_minor, sale.total_start_ml = released.preset_ml, released.preset_minor, released.total_start_ml
         sale.hold_ml, sale.hold_minor, sale.hold_products = released.hold_ml, released.hold_minor, (released.product,)
     return sale
+
+
+def _orders(db: sqlite3.Connection) -> OrderMemory:
+    """Orders among the newest rows, and since the oldest running sale was reserved."""
+    running = db.execute("SELECT id, fp, reserved_row FROM sale WHERE state = 'delivering'").fetchall()
+    (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
+    first = min([newest - ORDER_ROWS, *(row for _, _, row in running)])
+    rows = db.execute("SELECT seq, body FROM journal WHERE seq > ? AND kind = 'OrderTaken' ORDER BY seq", (first,))
+    orders = [(seq, msgspec.json.decode(body, type=OrderTaken)) for seq, body in rows]
+    stops = [(seq, order.fuelling_point) for seq, order in orders if order.order == OrderKind.STOP_POINT.value]
+    stopped = [SaleId(sale) for sale, fp, row in running if any(seq > row and at == fp for seq, at in stops)]
+    return OrderMemory([order for _, order in orders], stopped)
 
 
 T = TypeVar("T")

@@ -148,7 +148,7 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     template = work / "template.db"
     Ledger(template).close()
     damaged = opened(work / "damaged.db", aside / path.name, (*backups, template))
-    sources = [damaged, *(opened(work / f"backup-{at}.db", one, ()) for at, one in enumerate(backups))]
+    sources = [damaged, *(opened(work / f"backup-{at}.db", one, (template,)) for at, one in enumerate(backups))]
     found = [source for source in sources if source is not None]
     try:
         rows, most = _proved([_Rows(source) for source in found])

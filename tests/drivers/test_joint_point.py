@@ -108,6 +108,82 @@ def test_a_stop_reaches_the_hose_that_flows_and_all_when_nobody_knows() -> None:
     assert hoses[0].count("3") == hoses[2].count("3") == 0
 
 
+def test_two_unread_records_are_read_and_confirmed_each_by_its_own_nozzle() -> None:
+    bench, hoses = three()
+    hoses[0].leak(5_000)
+    hoses[1].leak(500)
+    bench.run(8_000)
+    assert bench.of(PumpSurveyed)[0] == PumpSurveyed(1, S.COMPLETED, None)
+    bench.take()
+    bench.submit(ReadFill(1, 2))
+    bench.run(2_000)
+    assert bench.of(FillReported) == [FillReported(1, 5_000, 22_500)]
+    bench.take()
+    bench.submit(ConfirmFill(1))
+    bench.run(2_000)
+    assert [hose.state for hose in hoses] == [4, 0, 0, 0]
+    assert bench.take() == [PumpStatusChanged(1, S.COMPLETED)], "there is one more, or nobody would read it"
+    bench.submit(ReadFill(1))
+    bench.run(2_000)
+    assert bench.take() == [FillReported(1, 50_000, 225_000)]
+    bench.submit(ConfirmFill(1))
+    bench.run(2_000)
+    assert [hose.state for hose in hoses] == [0, 0, 0, 0]
+    assert bench.take() == [PumpStatusChanged(1, S.RESET)]
+
+
+def test_a_hose_that_keeps_no_record_never_tells_that_of_another_one() -> None:
+    bench, hoses = three()
+    hoses[0].leak(5_000)
+    hoses[1].volume = 4_000
+    bench.run(8_000)
+    bench.take()
+    bench.submit(ReadFill(1, 2))
+    bench.submit(ReadFill(1, 9))
+    bench.run(2_000)
+    assert bench.take() == [FillReported(1, 0, 0), CommandFailed(1, "ReadFill", "no nozzle 9")]
+
+
+def test_a_stop_reaches_all_hoses_that_flow_and_takes_back_a_release_under_way() -> None:
+    bench, hoses = surveyed()
+    for hose in hoses[:2]:
+        hose.lift()
+    bench.run(600)
+    bench.submit(START)
+    bench.run(3_000)
+    hoses[0].state = 3  # by a hand at the head
+    bench.run(1_000)
+    bench.submit(StopFuellingPoint(1))
+    bench.run(2_000)
+    assert [hose.state for hose in hoses] == [4, 4, 0, 0]
+    bench, hoses = surveyed()
+    for hose in hoses[:2]:
+        hose.lift()
+    bench.run(600)
+    bench.submit(START)
+    hoses[0].state = 3
+    bench.run(200)
+    bench.submit(StopFuellingPoint(1))
+    bench.run(3_000)
+    assert hoses[0].state == 4
+    assert hoses[1].state in (1, 4)
+    assert "withdrawn by a stop" in [event.why for event in bench.of(CommandFailed)]
+
+
+def test_a_stop_reaches_the_hose_that_answers_while_another_one_is_lost() -> None:
+    bench, hoses = surveyed()
+    hoses[1].lift()
+    bench.run(600)
+    bench.submit(START)
+    bench.run(3_000)
+    hoses[2].silent = True
+    bench.run(12_000)
+    assert bench.of(PumpLineLost) != []
+    bench.submit(StopFuellingPoint(1))
+    bench.run(3_000)
+    assert hoses[1].state == 4
+
+
 def test_the_last_lifted_of_two_counts_and_the_other_when_it_hangs() -> None:
     bench, hoses = surveyed()
     hoses[0].lift()

@@ -79,7 +79,7 @@ def test_a_pump_that_was_lost_is_stopped_when_it_is_heard_again(bench: Bench) ->
     bench.lift(1)
     bench.status(1, PumpStatus.AUTHORIZED, PumpStatus.FILLING)
     bench.do(PumpLineLost(1, "cut"))
-    assert sends(bench.do(SiteInputChanged(EMERGENCY_STOP, True)), StopFuellingPoint) == []
+    assert sends(bench.do(SiteInputChanged(EMERGENCY_STOP, True)), StopFuellingPoint) == [StopFuellingPoint(1)]
     assert sends(bench.survey(1, PumpStatus.FILLING, 1), StopFuellingPoint) == [StopFuellingPoint(1)]
 
 

@@ -37,7 +37,7 @@ def test_a_lost_line_keeps_the_hold_and_no_time_ends_it(bench: Bench, fuelling: 
     assert bench.state() == "INOPERATIVE"
     effects = bench.wait(3_600_000)
     assert records(effects, SaleEnded) == []
-    assert sends(effects, StopFuellingPoint) == []
+    assert sends(effects, StopFuellingPoint) == [StopFuellingPoint(1)], "its longest time is over: for what still answers there"
     assert bench.site.desk.book.get(fuelling) is not None
     assert "PUMP_LINE_LOST" in bench.faults()
 

@@ -10,7 +10,7 @@ from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, SetPrices
 from drivers.events import CommandFailed, NozzleLifted, PricesReported, PumpLineLost, PumpStatus
 from terminal.core.card_data import HostDecision, Nozzle
 from terminal.core.effects import AckEvent, AskHost, Effect
-from terminal.core.events import ProbeAnswered
+from terminal.core.events import PriceStartDue, ProbeAnswered
 from terminal.core.ids import Minting
 from terminal.core.price_records import NozzlePrice, PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prices import MOST_PLANNED, PriceMemory, PriceRow, PricesPushed
@@ -157,6 +157,16 @@ def test_nothing_goes_back_to_an_earlier_version(bench: Bench) -> None:
     assert "not above 6" in refusal(bench.do(word(3, 4)))
 
 
+def test_an_earlier_start_that_is_announced_later_is_waited_for(bench: Bench) -> None:
+    now = bench.site.desk.utc(bench.now)
+    bench.do(word(1, 1, starts_at=now + 10 * HOUR))
+    bench.do(word(2, 2, starts_at=now + HOUR // 10))
+    assert bench.due[PriceStartDue()] - bench.now == HOUR // 10
+    bench.wait(HOUR // 10)
+    assert prices(bench)[0] == 17_990
+    assert bench.due[PriceStartDue()] > bench.now
+
+
 def test_a_later_start_of_a_later_version_leaves_the_earlier_its_time(bench: Bench) -> None:
     now = bench.site.desk.utc(bench.now)
     bench.do(word(1, 1, starts_at=now + HOUR), word(2, 2, PriceRow("GAZOLE", 18_490), starts_at=now + 2 * HOUR))
@@ -290,6 +300,31 @@ def test_an_answer_to_older_prices_is_no_mismatch(bench: Bench) -> None:
     effects = bench.do(PricesReported(1, (17_990, None)))
     assert "PRICE_MISMATCH" not in bench.faults()
     assert sends(effects, SetPrices) == [SetPrices(1, (17_590, 18_590))]
+
+
+def test_a_price_that_goes_away_and_comes_back_waits_for_the_answer_to_the_newest_order() -> None:
+    bench = Bench(answers_prices=False, products=(Nozzle(1, "GAZOLE", 17_290),), points=(1,)).open(host=False)
+    bench.add_card("A")
+    bench.do(PricesReported(1, (17_290,)))
+    assert sends(bench.do(word(1, 1, PriceRow("GAZOLE", 18_000))), SetPrices) == [SetPrices(1, (18_000,))]
+    bench.do(word(2, 2, PriceRow("GAZOLE", 17_290)))
+    bench.arm("A")
+    assert sends(bench.lift(1), AuthorizeFuellingPoint) == [], "the head may show the other price by now"
+    answered = bench.do(PricesReported(1, (18_000,)))
+    assert (sends(answered, SetPrices), sends(answered, AuthorizeFuellingPoint)) == ([SetPrices(1, (17_290,))], [])
+    assert len(sends(bench.do(PricesReported(1, (17_290,))), AuthorizeFuellingPoint)) == 1
+
+
+def test_an_order_without_an_answer_is_not_forgotten_when_it_is_repeated() -> None:
+    bench = Bench(answers_prices=False, products=(Nozzle(1, "GAZOLE", 17_290),), points=(1,)).open(host=False)
+    bench.add_card("A")
+    bench.do(PricesReported(1, (17_290,)))
+    bench.do(word(1, 1, PriceRow("GAZOLE", 18_000)))
+    bench.do(word(2, 2, PriceRow("GAZOLE", 17_290)))
+    assert SetPrices(1, (17_290,)) in sends(bench.wait(15_000), SetPrices)
+    bench.arm("A")
+    assert sends(bench.lift(1), AuthorizeFuellingPoint) == []
+    assert len(sends(bench.do(PricesReported(1, (17_290,))), AuthorizeFuellingPoint)) == 1
 
 
 def test_an_answer_is_in_the_order_of_the_nozzles_whatever_their_numbers() -> None:

@@ -22,6 +22,9 @@ FIELDS = {
     "code": "",
     "languages": languages_text(LANGUAGES),
     "hint": "",
+    "meter": "20.00 L",
+    "prover": "19.95 L",
+    "deviation": "50 ml, 2.5 per mille",
 }
 
 

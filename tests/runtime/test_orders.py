@@ -83,6 +83,49 @@ def test_a_caller_who_says_nothing_does_not_keep_the_next_one_out(core: Core, tm
         assert send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier")) is None
 
 
+def test_an_order_that_the_core_never_answers_is_refused_when_the_program_is_built_anew(tmp_path: Path) -> None:
+    """Its step could not be committed: the caller is told so, and who follows keeps the socket."""
+    old, told = Core(tmp_path), list[str | None]()
+    old.silent = True
+    caller = threading.Thread(target=lambda: told.append(send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier"))))
+    caller.start()
+    end = time.monotonic() + 5
+    while not old.heard and time.monotonic() < end:
+        time.sleep(0.01)
+    began = time.monotonic()
+    old.socket.stop()
+    caller.join(5)
+    assert told == ["the terminal starts anew; look at its status before you try again"]
+    assert time.monotonic() - began < 1
+    assert not (tmp_path / NAME).exists()
+
+
+def test_who_ends_late_leaves_the_socket_of_who_follows(tmp_path: Path) -> None:
+    old, enough = Core(tmp_path), threading.Event()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dawdler:
+        dawdler.settimeout(5)
+        dawdler.connect(str(tmp_path / NAME))
+
+        def dawdle() -> None:
+            while not enough.wait(0.3):
+                dawdler.sendall(b" ")
+
+        speaker = threading.Thread(target=dawdle)
+        speaker.start()
+        time.sleep(0.1)
+        old.socket.stop()
+        new = Core(tmp_path)
+        time.sleep(0.2)
+        enough.set()
+        speaker.join()
+        dawdler.sendall(b"\n")
+        assert dawdler.recv(4_096) == b'{"refused":"that is no order"}\n'
+    time.sleep(0.2)
+    assert send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier")) is None
+    new.socket.stop()
+    assert not (tmp_path / NAME).exists()
+
+
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier"))

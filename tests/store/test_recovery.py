@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from terminal.core.account_book import AccountBook
 from terminal.core.exposure import Exposure
+from terminal.core.orders import OrderTaken
 from terminal.core.records import ClockAnchored
 from terminal.core.sale import SaleState
 from terminal.core.site import Recovered
@@ -114,3 +115,23 @@ def test_uses_older_than_any_window_are_left_on_disk_and_holds_never(tmp_path: P
     assert [use.sale for use in book.snapshot()] == [held.id]
     station.desk.book.forget_before(UtcMs(newest - USE_KEPT_MS))
     assert book == station.desk.book
+
+
+def test_orders_and_the_running_sales_that_they_stopped_are_remembered(tmp_path: Path) -> None:
+    station = Station(tmp_path / "ledger.db")
+    one = station.reserve(0)
+    station.grant(one, 0)
+    early = OrderTaken(3, "acknowledge_fault", "Meier", "seen", None, "PUMP_ALARM", "fp 1", NEW_YEAR)
+    station.desk.persist(early)
+    station.take_nozzle(one, 0)
+    assert recover(station.ledger, TERMINAL, BOOT).orders.stopped == []
+    elsewhere = OrderTaken(4, "stop_point", "Meier", "smoke", one.fp + 1, None, None, NEW_YEAR)
+    station.desk.persist(elsewhere)
+    station.commit()
+    assert recover(station.ledger, TERMINAL, BOOT).orders.stopped == []
+    here = OrderTaken(0, "stop_point", "Meier", "smoke", one.fp, None, None, NEW_YEAR)
+    station.desk.persist(here)
+    station.commit()
+    found = recover(station.ledger, TERMINAL, BOOT).orders
+    assert (found.taken, found.stopped) == ([early, elsewhere, here], [one.id])
+    station.ledger.close()

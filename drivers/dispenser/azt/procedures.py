@@ -31,6 +31,7 @@ _AUTHORIZE_TRIES = 2
 _STOP_TRIES = 5
 _CONFIRM_TRIES = 3
 _READ_TRIES = 3
+_TOTAL_TRIES = 6
 _PRICE_TRIES = 2
 _SURVEY_ROUNDS = 10
 
@@ -233,21 +234,20 @@ def read_total(desk: Desk, nozzle: int) -> Procedure:
     """The hose's volume totaliser."""
     if nozzle != desk.position.nozzle:
         return f"the hose is nozzle {desk.position.nozzle}, not {nozzle}"
-    for _ in range(_READ_TRIES):
-        # Between two states, which nothing but a state can answer: a record that came late has the length of totals.
-        before = yield from state_of(desk)
+    last: int | None = None
+    for _ in range(_TOTAL_TRIES):
+        flowing = desk.picture.state in RELEASED
+        if flowing and (yield from state_of(desk)) is None:
+            continue
         data = yield from ask(desk, Command.TOTALS)
         volume_ml = None if data is None else mapping.total(desk.position, data)
-        after = yield from state_of(desk)
-        if volume_ml is not None and before is not None and after not in (None, *RELEASED):
-            # A head that took a request twice answers twice, and the second answer may come in another one's turn: it names nobody. So two
-            # readings must say the same; only while fuel may flow they cannot.
-            data = yield from ask(desk, Command.TOTALS)
-            if data is None or mapping.total(desk.position, data) != volume_ml:
-                continue
-        if volume_ml is not None and before is not None and after is not None:
+        # An answer names nobody: a record that came late has the length of totals, and a head that took a request twice answers twice, the
+        # second time perhaps in another one's turn. So two readings must say the same. While fuel may flow they cannot; there a reading
+        # counts between two states, which nothing but a state can answer.
+        if volume_ml is not None and ((yield from state_of(desk)) is not None if flowing else volume_ml == last):
             desk.post(TotalReported(desk.position.fp, nozzle, volume_ml))
             return None
+        last = volume_ml if volume_ml is not None else last
     return f"no totals for nozzle {nozzle}"
 
 
