@@ -89,7 +89,7 @@ def _look(path: Path, backups: Path) -> None:
     """What must be seen before SQLite opens it: a log that it would cut, a ledger that is gone, a version that would be migrated."""
     log = path.with_name(f"{path.name}-wal")
     try:
-        if not path.exists():
+        if not any(part.exists() and part.stat().st_size for part in (path, log)):
             _look_for_another(path, backups)
         report = examine_log(log.read_bytes()) if log.exists() else None
         if report is not None and report.broken is not None:

@@ -64,7 +64,7 @@ def test_a_stop_holds_over_a_restart(stopped: bool) -> None:
     assert told == ([StopFuellingPoint(1)] if stopped else [])
 
 
-def test_an_order_of_the_host_waits_for_nobody_who_does_not_know_the_time() -> None:
+def test_an_order_of_the_host_is_refused_before_the_time_was_heard() -> None:
     """Across a power-off the terminal's time stands still: an order of an hour ago would look young."""
     sale = open_sale(SaleState.DELIVERING)
     bench = restarted(sale, same_boot=False)

@@ -124,6 +124,17 @@ def test_a_ledger_that_goes_after_its_restoration_comes_back_as_a_loss(ruined: R
     assert sorted(one.name for one in (tmp_path / f"{FILE}.damaged-2").iterdir()) == [FINISHED]  # nothing came to the older one
 
 
+def test_a_ledger_cut_to_nothing_is_no_new_one_while_there_is_a_backup(tmp_path: Path, ruined: Ruin) -> None:
+    path = ruined.put(tmp_path, file=mendable(ruined))
+    told(path)
+    assert make(path, tmp_path / "backup") is None
+    take_away(path)
+    path.write_bytes(b"")
+    found, fact, _ = told(path)
+    assert fact.lost
+    assert "STORAGE_DAMAGED" in found.faults
+
+
 def test_a_backup_older_than_the_last_loss_does_not_give_its_epoch_again(ruined: Ruin, tmp_path: Path) -> None:
     path = ruined.put(tmp_path, log=broken_log(ruined))
     _, first, _ = told(path)
