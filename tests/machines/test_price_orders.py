@@ -37,11 +37,11 @@ class Told:
     def sell(self) -> None:
         """A whole fuelling at the first point."""
         bench = self.bench
+        before = len(bench.steps)  # a change may end while the driver comes
         bench.wait(10_000)
         start = bench.site.points[1].totals[1]
         sale = bench.arm("A")
         price = next(ref.price for ref in bench.sale(sale).nozzles if ref.nozzle == 1)
-        before = len(bench.steps)
         bench.products = tuple(bench.site.points[1].config.nozzles)
         bench.deliver(1, 5_000, start=start)
         done = [effect for step in bench.steps[before:] for effect in step]
