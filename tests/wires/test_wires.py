@@ -21,7 +21,11 @@ ROWS = (*(f"F{number}" for number in range(31, 41)), "F62", "F64")
 
 SCENES: list[Scene] = [scene for file in sorted(FEATURES.glob("*.feature")) if feature_id(file) in ROWS for scene in read(file)]
 
-bind([scene for scene in SCENES if LATER not in scene.tags], [f"virtual/{wire}" for wire in NAMES], globals())
+STEADY = "steady"
+"""A scenario about one moment at a head: where frames are lost, the moment may be over (a price is put right before anybody lifts)."""
+
+bind([scene for scene in SCENES if not {LATER, STEADY} & set(scene.tags)], [f"virtual/{wire}" for wire in NAMES], globals())
+bind([scene for scene in SCENES if STEADY in scene.tags], ["virtual/perfect", "virtual/bytewise"], globals())
 
 
 def test_every_row_of_the_pumps_is_played() -> None:
