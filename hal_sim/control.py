@@ -150,14 +150,16 @@ class Control:
         return {"ok": True, "removed": 0 if self._court.reader is None else self._court.reader.remove()}
 
     def _reader(self, args: Arguments) -> Answer:
-        reader = self._court.reader
-        if reader is None:
+        reader, port = self._court.reader, self._court.reader_port
+        if reader is None or port is None:
             raise Refused("reader: there is no badge reader")
         mute = args.flag("mute", reader.mute)
+        stuck = args.flag("stuck", port.stuck)
         tear_after = args.whole("tear_after") if args.has("tear_after") else None
         cycle = args.flag("power_cycle", False)
         args.nothing_else()
         reader.mute = mute
+        port.stick(stuck)
         if tear_after is not None:
             reader.tear_after(tear_after)
         if cycle:
@@ -165,6 +167,7 @@ class Control:
         return {
             "ok": True,
             "mute": reader.mute,
+            "stuck": port.stuck,
             "baud": reader.baud,
             "field": reader.field_on,
             "looks": reader.commands.count(LIST_PASSIVE),

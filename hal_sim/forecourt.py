@@ -42,6 +42,7 @@ class Forecourt:
         self.points: dict[int, Point] = {}
         self.bus_ports: dict[str, PtyPort] = {}
         self.reader: Pn532 | None = None
+        self.reader_port: PtyPort | None = None
         self.badges = Badges(0)
         self.display: WatchedLk204 | None = None
         self.inputs: InputTestbed | None = None
@@ -129,7 +130,7 @@ class Forecourt:
         part = Part("badge", section)
         part.only("latency_ms", "strict_speed")
         self.reader = Pn532(latency_ms=part.whole("latency_ms", 3, 0, 1000), strict_speed=part.flag("strict_speed", True))
-        self._port("pn532", self.reader)
+        self.reader_port = self._port("pn532", self.reader)
 
     def _open_display(self, section: object) -> None:
         if section is None:

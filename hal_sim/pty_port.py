@@ -84,6 +84,7 @@ class PtyPort:
         self.device = device
         self.link = link
         self.connected = True
+        self.stuck = False
         self.to_device, self.to_master = to_device, to_master
         self.bytes_in = 0
         self.bytes_out = 0
@@ -118,6 +119,12 @@ class PtyPort:
             os.close(self._slave)
             os.close(self._master)
             self._master = self._slave = -1
+
+    def stick(self, stuck: bool) -> None:
+        """The line takes nothing more, as an adapter with its flow control held: writes wait for as long as it lasts."""
+        if stuck != self.stuck:
+            termios.tcflow(self._slave, termios.TCOOFF if stuck else termios.TCOON)
+            self.stuck = stuck
 
     @property
     def idle(self) -> bool:

@@ -12,6 +12,8 @@ import msgspec
 from terminal.commission_command import commission
 from terminal.config import Config, ConfigError, load
 from terminal.core.refusal_code import BadCode
+from terminal.ledger_command import KEY, look_as_it_is
+from terminal.ledger_command import ledger as ledger_command
 from terminal.order_command import acknowledge, reset_emergency_stop, stop_point
 from terminal.pin_key_command import load_pin_key
 from terminal.pump_command import pump
@@ -81,6 +83,7 @@ def main() -> None:
       python -m terminal reset-emergency-stop --by Meier
       python -m terminal verify --ledger /var/lib/forecourt-terminal/ledger.db
       python -m terminal explain case.json
+      python -m terminal ledger encrypt --config terminal.toml
       python -m terminal learn-badge --config terminal.toml
       python -m terminal pump --protocol azt --port /dev/ttyUSB0 status
       python -m terminal commission --config terminal.toml
@@ -90,6 +93,7 @@ def main() -> None:
 main.add_command(pump)
 main.add_command(commission)
 main.add_command(load_pin_key)
+main.add_command(ledger_command)
 main.add_command(stop_point)
 main.add_command(acknowledge)
 main.add_command(reset_emergency_stop)
@@ -129,7 +133,7 @@ def check_config(path: Path) -> None:
     config = _load(path)
     try:
         app.check(config)
-    except (ConfigError, ValueError) as error:
+    except (ConfigError, LedgerError, ValueError) as error:
         raise _Stop(str(error)) from error
     points = ", ".join(str(point.number) for point in config.fuelling_point)
     click.echo(f"{path}: terminal {config.terminal.id} at site {config.terminal.site}, fuelling points {points}, host {config.host.url}")
@@ -163,8 +167,9 @@ def status_command(path: Path, as_json: bool) -> None:
 @main.command("verify")
 @CONFIG
 @click.option("--ledger", type=click.Path(path_type=Path), help="A ledger file or backup; else the configuration's.")
+@KEY
 @AS_JSON
-def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
+def verify_command(path: Path, ledger: Path | None, key: Path | None, as_json: bool) -> None:
     """Check a stopped terminal's ledger: journal chain, sequences, tables, sums against the totalisers. Ends 1 on a finding.
 
     \b
@@ -176,8 +181,9 @@ def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
 
     file = ledger or Path(_load(path).terminal.state_dir) / "ledger.db"
     try:
+        look_as_it_is(file, key, path)
         report = verify_ledger(file)
-    except (LedgerError, StorageFailed) as error:
+    except (ConfigError, LedgerError, StorageFailed) as error:
         raise _Stop(str(error)) from error
     click.echo(report.as_json() if as_json else "\n".join(report.lines()))
     sys.exit(0 if report.sound else 1)
@@ -189,7 +195,8 @@ def verify_command(path: Path, ledger: Path | None, as_json: bool) -> None:
 @click.option("--sale", metavar="SALE", help="A sale, as OPT1-1-42.")
 @CONFIG
 @click.option("--ledger", type=click.Path(path_type=Path), help="A ledger file, backup or copy; else the configuration's.")
-def explain_command(case: str | None, code: str | None, sale: str | None, path: Path, ledger: Path | None) -> None:
+@KEY
+def explain_command(case: str | None, code: str | None, sale: str | None, path: Path, ledger: Path | None, key: Path | None) -> None:
     """Say every step, reason and remainder of a decision.
 
     Of the case of a .json file, of each line of a .jsonl file, or of a decision of the past: the one behind a refusal code, or the one that
@@ -209,8 +216,9 @@ def explain_command(case: str | None, code: str | None, sale: str | None, path: 
         sys.exit(explain.main(case))
     file = ledger or Path(_load(path).terminal.state_dir) / "ledger.db"
     try:
+        look_as_it_is(file, key, path)
         click.echo(explain.explain_past(file, code=code, sale=sale))
-    except (BadCode, NotFound, LedgerError, StorageFailed) as error:
+    except (ConfigError, BadCode, NotFound, LedgerError, StorageFailed) as error:
         raise _Stop(str(error)) from error
 
 

@@ -51,6 +51,7 @@ from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
+from terminal.store.sqlite_kind import keep_ledgers
 from terminal.store.tpm import TpmError
 
 LOG = logging.getLogger("terminal")
@@ -155,9 +156,12 @@ class Terminal:
         def between_steps(now: Instant) -> None:
             store.beat(now)
             status.update(site, now)
-            self.care.look(now)
+            backup = self.care.look(now)
+            if backup is not None:
+                self.inbox.post(backup)
             self._note_time(site.desk.clock, now)
             self.orders.answer(site.orders.take_answers())
+            engine.prune(self.care.prune, now)
 
         self.care.begin(ledger, self.clock.instant())
         try:
@@ -256,6 +260,10 @@ class Terminal:
         """See ``runtime.engine.Outside``."""
         self.host.tell_applied(epoch, version, at)
 
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.fetch_sales(epoch, after)
+
     def count_up(self) -> CountedUp:
         """See ``runtime.engine.Outside``."""
         tpm = self.vault.tpm
@@ -331,7 +339,9 @@ def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set
     state_dir, storage = Path(config.terminal.state_dir), config.storage
     room = DiskRoom(state_dir, storage.reserve_mib << 20, own_disk=storage.own_disk)
     backups = Path(storage.backup_dir) if storage.backup_dir else state_dir / "backup"
-    return LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode, suspected)
+    care = LedgerCare(room, state_dir, backups, storage.backup_minutes * 60_000, encode, suspected)
+    care.keep_months = storage.keep_months
+    return care
 
 
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, *, examined: bool) -> None:
@@ -358,7 +368,8 @@ class _Stop:
 
 
 def check(config: Config) -> None:
-    """Everything that ``run`` would refuse before it opens a device. Raises ``ConfigError``."""
+    """Everything that ``run`` would refuse before it opens a device; says how ledgers are kept. Raises ``ConfigError``, ``LedgerError``."""
+    keep_ledgers(papers.ledger_key(config) if config.storage.encrypted else None)
     _build(config, SystemClock(), Inbox(SystemClock()), set())
 
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from terminal import commission_report as reports
+from terminal import papers
 from terminal.commission_report import CheckedNozzle, CheckedPoint, Report, ReportError, Result
 from terminal.commission_steps import Instruction, Question, steps_of
 from terminal.commissioning import SKIP, Walk
@@ -19,6 +20,7 @@ from terminal.devices import PumpLines
 from terminal.store import price_store
 from terminal.store.at_rest import reading
 from terminal.store.ledger import LedgerError
+from terminal.store.sqlite_kind import keep_ledgers
 
 BEGUN, DAY = "technician", "date"
 
@@ -149,6 +151,7 @@ def _prices_in_force(config: Config) -> dict[tuple[int, int, str], int]:
     ledger = Path(config.terminal.state_dir) / "ledger.db"
     if not ledger.exists():
         return {}
+    keep_ledgers(papers.ledger_key(config) if config.storage.encrypted else None)
     with reading(ledger) as db:
         return {(fact.fp, fact.nozzle, fact.product): fact.price for fact in price_store.remembered(db).in_force.values()}
 

@@ -228,7 +228,9 @@ def _terminal_problems(config: Config) -> list[str]:
         named = False
     if not named:
         found.append("host.url: https://NAME or https://NAME:PORT with nothing behind it is expected")
-    for name in ("token", "pin", "card", "chip", "badge_master", "sun_meta", "sun_file"):
+    if config.storage.encrypted and config.keys.ledger is None:
+        found.append("storage.encrypted: keys.ledger is missing, the file or credential with the ledger's key")
+    for name in ("token", "pin", "card", "chip", "badge_master", "sun_meta", "sun_file", "ledger"):
         if _KEY_ITSELF.fullmatch(getattr(config.keys, name) or ""):
             found.append(f"keys.{name}: this is a key, and the name of a file that holds it is expected; take the key for known by others")
     return found

@@ -112,6 +112,7 @@ class KeysTable(Table, frozen=True):
     ``chip``: the master key of the fleet's chip cards and its number, ``chip_ca``: the PEM file of the authorities that sign cards'
     certificates (one to four); without both, cards are believed without a proof.
     ``badge_master``, ``sun_meta``, ``sun_file``: of badges that prove themselves, 32 hex digits each (``terminal.badge_tables``).
+    ``ledger``: of an encrypted ledger (``storage.encrypted``).
     ``tpm``: the device of a TPM 2.0 for the second layer of PINs, as /dev/tpmrm0; without it ``pin`` alone guards them.
     """
 
@@ -127,6 +128,7 @@ class KeysTable(Table, frozen=True):
     sun_meta: File | None = None
     sun_file: File | None = None
     tpm: Device | None = None
+    ledger: File | None = None
 
 
 class TimesTable(Table, frozen=True):
@@ -151,6 +153,10 @@ class StorageTable(Table, frozen=True):
     backup_minutes: Annotated[int, msgspec.Meta(ge=1, le=1_440)] = 60
     backup_dir: Annotated[str, msgspec.Meta(pattern="^(/.*)?$")] = ""
     """Where the ledger's backups go; empty: the folder ``backup`` of the state directory. Better on another disk."""
+    keep_months: Annotated[int, msgspec.Meta(ge=15, le=120)] = 15
+    """So long the ledger keeps what the host has acknowledged; what it has not is kept until it has."""
+    encrypted: bool = False
+    """The ledger and its backups are encrypted with ``keys.ledger``."""
 
 
 class LineTable(Table, frozen=True):

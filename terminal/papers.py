@@ -9,8 +9,9 @@ from terminal.config import Config, ConfigError, resolve
 from terminal.host.client import Endpoint
 from terminal.host.list_head import KeyFileError as ListKeyFileError
 from terminal.host.list_head import ListKeys
+from terminal.store.ledger_key import LedgerKey
 from terminal.store.pin_keys import FILE as PIN_KEYS
-from terminal.store.vault import KeyFileError, KeyVault
+from terminal.store.vault import KeyFileError, KeyVault, read_key
 
 
 def vault(config: Config) -> KeyVault:
@@ -21,6 +22,15 @@ def vault(config: Config) -> KeyVault:
         return KeyVault.from_files(resolve(keys.token), resolve(keys.pin), resolve(keys.card), sealed, tpm)
     except KeyFileError as error:
         raise ConfigError(f"keys: {error}") from error
+
+
+def ledger_key(config: Config) -> LedgerKey | None:
+    """The key of the ledger; None where none is named. Raises ConfigError."""
+    name = config.keys.ledger
+    try:
+        return None if name is None else LedgerKey(read_key(resolve(name)))
+    except KeyFileError as error:
+        raise ConfigError(f"keys.ledger: {error}") from error
 
 
 def list_keys(config: Config) -> ListKeys:

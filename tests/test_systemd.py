@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 SYSTEMD = Path(__file__).resolve().parent.parent / "systemd"
 UNIT = SYSTEMD / "forecourt-terminal.service"
+REBOOT = SYSTEMD / "forecourt-terminal-reboot.service"
+AGAIN = SYSTEMD / "forecourt-terminal-again.timer"
 EXPOSURE_MAX_TENTHS = 15
 
 
@@ -17,11 +22,31 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 def complaints(unit: Path) -> list[str]:
     """What `verify` says, but for the program that is not installed here. An unknown key is only said, never an exit code."""
     said = run("systemd-analyze", "verify", "--man=no", str(unit))
-    return [line for line in (said.stdout + said.stderr).splitlines() if "/opt/forecourt-terminal/bin/python is not executable" not in line]
+    absent = ("/opt/forecourt-terminal/bin/python is not executable", "/usr/lib/forecourt-terminal/reboot-due is not executable")
+    return [line for line in (said.stdout + said.stderr).splitlines() if not any(one in line for one in absent)]
 
 
-def test_the_unit_is_understood() -> None:
-    assert complaints(UNIT) == []
+@pytest.mark.parametrize("unit", [UNIT, REBOOT, AGAIN], ids=lambda unit: unit.name)
+def test_the_unit_is_understood(unit: Path) -> None:
+    assert complaints(unit) == []
+
+
+def seconds(unit: Path, key: str) -> int:
+    """A time of a unit's file."""
+    (value,) = [line.partition("=")[2] for line in unit.read_text().splitlines() if line.startswith(f"{key}=")]
+    return int(value.removesuffix("min")) * 60
+
+
+def test_one_that_has_failed_is_tried_again_behind_its_start_limit() -> None:
+    """Sooner, systemd would refuse the start, and with it every later one of the timer."""
+    assert seconds(AGAIN, "OnUnitInactiveSec") > seconds(UNIT, "StartLimitIntervalSec")
+    assert f"OnFailure={REBOOT.name}" in UNIT.read_text()
+    assert f"Wants={AGAIN.name}" in UNIT.read_text()
+
+
+def test_the_check_before_a_new_start_of_the_machine_can_be_run() -> None:
+    assert os.access(SYSTEMD / "forecourt-terminal-reboot-due", os.X_OK)
+    assert run("sh", "-n", str(SYSTEMD / "forecourt-terminal-reboot-due")).returncode == 0
 
 
 def test_a_misspelt_key_would_be_seen(tmp_path: Path) -> None:
@@ -30,8 +55,9 @@ def test_a_misspelt_key_would_be_seen(tmp_path: Path) -> None:
     assert any("WatchdogSecs" in line for line in complaints(unit))
 
 
-def test_the_service_is_fenced_in() -> None:
-    judged = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX_TENTHS}", "--no-pager", str(UNIT))
+@pytest.mark.parametrize("unit", [UNIT, REBOOT], ids=lambda unit: unit.name)
+def test_the_service_is_fenced_in(unit: Path) -> None:
+    judged = run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX_TENTHS}", "--no-pager", str(unit))
     assert judged.returncode == 0, judged.stdout[-200:]
 
 

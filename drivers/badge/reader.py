@@ -49,7 +49,9 @@ _SET_SLOW = bytes.fromhex("0000ff03fdd410041800")
 _SET_SLOW_DONE = bytes.fromhex("0000ff02fed5111a00")
 _LIST_ONE_TYPE_A = b"\x01\x00"
 _LIST_TWO_TYPE_A = b"\x02\x00"
-_LEAST_TIMEOUT_MS = 200
+_OPENING_MS = 200
+"""At the opening the chip is asked at several speeds in turn, and is silent at all but one."""
+_DEAD_MS = 1_000
 """The chip itself ends an exchange in time and says so: this is for a chip that is dead, and must outlast a busy processor."""
 _ATTEMPTS = 2
 _RATS = 0xE0
@@ -82,6 +84,8 @@ class _OutOfTime(Exception):
 class _Tty(nfc.clf.transport.TTY):  # type: ignore[misc]
     """nfcpy's transport over ``ChipFrames``: its own costs an idle reader twice as much."""
 
+    least_ms = _OPENING_MS
+
     def open(self, port: str, baudrate: int = _SLOW) -> None:
         super().open(port, baudrate)
         self.frames = ChipFrames(self.tty.fileno())
@@ -91,7 +95,7 @@ class _Tty(nfc.clf.transport.TTY):  # type: ignore[misc]
         self.frames.send(frame)
 
     def read(self, timeout: float) -> bytearray:
-        return self.frames.take(max(int(timeout), _LEAST_TIMEOUT_MS))
+        return self.frames.take(max(int(timeout), self.least_ms))
 
 
 class _Frontend(nfc.ContactlessFrontend):  # type: ignore[misc]
@@ -175,6 +179,7 @@ class Pn532:
             raise ReaderLost(f"no PN532 answers on {path} ({type(fault).__name__})") from fault
         # nfcpy names the device by this in its own messages and sets it only when it has searched for the port itself.
         device._path = path
+        self._tty.least_ms = _DEAD_MS
         self._clf = _Frontend(clock)
         self._clf.device = device
         self._asks_on = False

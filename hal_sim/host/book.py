@@ -85,6 +85,9 @@ class HostBook(Reporting):
             case ["state"]:
                 self._for_terminal(terminal, method, "PUT", "state")
                 return self._state(terminal, body)
+            case ["sales"]:
+                self._for_terminal(terminal, method, "GET", "sales")
+                return self._sales(terminal, query)
             case ["batches", batch, "close"]:
                 self._for_terminal(terminal, method, "POST", "close")
                 return self._close_batch(terminal, batch, headers, body)

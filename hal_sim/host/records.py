@@ -45,6 +45,12 @@ class _Line:
     heard: int = 0
     above: dict[int, Entry] = field(default_factory=dict)
 
+    def close_up(self) -> None:
+        """Takes in what is no more past a gap."""
+        while self.contiguous + 1 in self.above:
+            self.contiguous += 1
+            del self.above[self.contiguous]
+
 
 class Journal:
     """Append-only. Totals and the gap-free end of each numbering are kept as records come."""
@@ -54,6 +60,41 @@ class Journal:
         self._by_sale: dict[str, Entry] = {}
         self._lines: dict[str, dict[int, _Line]] = {}
         self._totals: dict[tuple[int, int | None, str | None], tuple[int, int, int]] = {}
+        self._waiting: dict[str, set[int]] = {}  # epochs behind a loss that nobody has confirmed yet
+
+    def begin(self, terminal: str, epoch: int, first: int) -> None:
+        """The terminal says where its epoch's numbers begin. Behind a loss of its ledger (``first`` above 1) the epoch before stays the one
+        that lists tell of until ``take``: up to then the terminal counts what it has of both."""
+        if first == 1:
+            return
+        line = self._line(terminal, epoch)
+        if line.contiguous < first - 1:
+            if not line.contiguous:
+                self._waiting.setdefault(terminal, set()).add(epoch)
+            line.contiguous = first - 1
+            line.close_up()
+
+    def take(self, terminal: str) -> None:
+        """The host's people have compared the sales: the newest epoch counts."""
+        self._waiting.pop(terminal, None)
+
+    def heard(self, terminal: str, epoch: int) -> int:
+        """The highest number that was named in this epoch; 0 for none."""
+        line = self._lines.get(terminal, {}).get(epoch)
+        return 0 if line is None else line.heard
+
+    def behind(self, terminal: str, epoch: int, after: int) -> list[Entry]:
+        """The records of an epoch above this number, by their numbers."""
+        found = [
+            each
+            for each in self.entries
+            if each.record["terminal"] == terminal and each.record["epoch"] == epoch and each.record["sequence"] > after
+        ]
+        return sorted(found, key=lambda each: int(each.record["sequence"]))
+
+    def _newest(self, terminal: str) -> int | None:
+        epochs = self._lines.get(terminal, {}).keys() - self._waiting.get(terminal, set())
+        return max(epochs, default=None)
 
     def _line(self, terminal: str, epoch: int) -> _Line:
         return self._lines.setdefault(terminal, {}).setdefault(epoch, _Line())
@@ -78,9 +119,7 @@ class Journal:
         line = self._line(record["terminal"], record["epoch"])
         line.heard = max(line.heard, sequence)
         line.above[sequence] = entry
-        while line.contiguous + 1 in line.above:
-            line.contiguous += 1
-            del line.above[line.contiguous]
+        line.close_up()
         if record["quantity_ml"] > 0:
             key = (record["fuelling_point"], record["nozzle"], record["product"])
             volume, value, count = self._totals.get(key, (0, 0, 0))
@@ -106,17 +145,20 @@ class Journal:
 
     def place(self, terminal: str) -> tuple[int, int]:
         """The terminal's newest epoch with its watermark."""
-        return max(self._lines.get(terminal, {}), default=1), self.watermark(terminal)
+        return self._newest(terminal) or 1, self.watermark(terminal)
 
     def watermark(self, terminal: str) -> int:
         """The highest sequence up to which nothing is missing, in the terminal's newest epoch; 0 when nothing came."""
-        epochs = self._lines.get(terminal)
-        return epochs[max(epochs)].contiguous if epochs else 0
+        newest = self._newest(terminal)
+        return 0 if newest is None else self._lines[terminal][newest].contiguous
 
     def above_watermark(self, terminal: str) -> Iterator[Entry]:
         """Records of the newest epoch past a gap: booked, but still to be counted by the terminal itself."""
-        epochs = self._lines.get(terminal)
-        return iter(list(epochs[max(epochs)].above.values()) if epochs else [])
+        newest = self._newest(terminal)
+        late = [] if newest is None else list(self._lines[terminal][newest].above.values())
+        for epoch in self._waiting.get(terminal, ()):
+            late += self.behind(terminal, epoch, 0)
+        return iter(late)
 
     def missing(self, terminal: str) -> list[tuple[int, int]]:
         """(epoch, sequence) of every number that was heard of, or lies below one, and has no record."""

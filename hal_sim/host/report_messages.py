@@ -73,6 +73,7 @@ STATE: Table = {
     "queue": nested(QUEUE),
     "next_sequence": _SEQUENCE,
     "epoch": _EPOCH,
+    "epoch_begins": _SEQUENCE,
     "batch": _COUNT,
     "last_event": _COUNT,
     "push": flag,
@@ -84,7 +85,7 @@ STATE: Table = {
     "prices": nested(PRICES),
     "ledger": nested(LEDGER),
 }
-STATE_OPTIONAL = frozenset({"ledger"})
+STATE_OPTIONAL = frozenset({"ledger", "epoch_begins"})
 CERTIFICATE: Table = {"request": text(r"(?s:.{1,4096})", "a certificate request in PEM")}
 APPLIED: Table = {"epoch": NAME, "version": whole(1, 2**53 - 1), "at": instant}
 TOTAL: Table = {

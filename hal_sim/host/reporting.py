@@ -13,15 +13,15 @@ from hal_sim.host.answering import Answer
 from hal_sim.host.messages import Refusal, instant_ms
 from hal_sim.host.push import HELLO, Acknowledged, Cursor
 from hal_sim.host.reconciling import compare
-from hal_sim.host.recording import Recording
 from hal_sim.host.records import Entry
+from hal_sim.host.returning import Returning
 
 EVENT_STREAM = "text/event-stream"
 VALID = dt.timedelta(days=365)
 """Of a certificate that a terminal asked for."""
 
 
-class Reporting(Recording):
+class Reporting(Returning):
     """Listens."""
 
     def _close_batch(self, terminal: str, batch: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -47,6 +47,7 @@ class Reporting(Recording):
         if message["terminal"] != terminal:
             raise Refusal(400, "bad_request", "terminal: differs from the path's")
         self.terminal_state, self.terminal_state_at_ms = message, self._now()
+        self._journal.begin(terminal, message["epoch"], message.get("epoch_begins", 1))
         cards = message["lists"]["cards"]
         edition = self._editions.get((cards["epoch"], cards["version"]))
         if edition is not None:

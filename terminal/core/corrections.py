@@ -17,14 +17,16 @@ from terminal.core.ids import SaleId
 from terminal.core.internal_events import EndCause, FillRecorded, NothingDelivered
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import SaleCorrected
+from terminal.core.returned_sales import LostSales, NothingLost
 from terminal.core.sale import OPEN_STATES, SaleState
 from terminal.core.step import Desk
 from terminal.core.units import Instant
 
+PRUNED = "pruned"
 KNOWN = "this correction has been made"
 
 
-class PastSales(Protocol):
+class PastSales(LostSales, Protocol):
     """Looks up what the book does not hold (any more): a sale that is older than every window, or that counts nothing."""
 
     def use(self, sale: str) -> SaleUse | None:
@@ -34,10 +36,10 @@ class PastSales(Protocol):
         """Was a correction of this name made?"""
 
     def hash_at(self, row: int) -> str | None:
-        """The hash of this row of the journal, in hex; None when there is no such row."""
+        """The hash of this row of the journal, in hex; None when there is no such row, ``PRUNED`` for one that was pruned."""
 
 
-class NoPast:
+class NoPast(NothingLost):
     """Of a terminal that has none."""
 
     def use(self, sale: str) -> SaleUse | None:

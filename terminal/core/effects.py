@@ -127,6 +127,14 @@ class TellApplied:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchSales:
+    """Ask the host for what it has booked of this terminal in an epoch behind a number."""
+
+    epoch: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class CountUp:
     """Count the counter up that no copy of a disk puts back; where it stands then is the next step."""
 
@@ -168,6 +176,7 @@ Effect = (
     | AckEvent
     | ReportState
     | TellApplied
+    | FetchSales
     | CountUp
     | StartDeadline
     | CancelDeadline

@@ -12,7 +12,7 @@ from drivers.events import PumpStatus
 from terminal.core.card_data import HostAnswer
 from terminal.core.card_lists import ListDelta, ListOffer
 from terminal.core.deny_subject import DenySubject
-from terminal.core.host_events import AppliedDue, StateDue
+from terminal.core.host_events import AppliedDue, ReturnDue, StateDue
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.point_deadlines import FlowOverdue as FlowOverdue
 from terminal.core.point_deadlines import LiftOverdue as LiftOverdue
@@ -296,6 +296,7 @@ Deadline = (
     | AckDue
     | StateDue
     | AppliedDue
+    | ReturnDue
 )
 
 
@@ -312,6 +313,13 @@ class PinTryCounted:
 @dataclass(frozen=True, slots=True)
 class ListsInUse:
     """The newly adopted lists are being read now; whoever they deny is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEnded:
+    """A backup of the ledger was made, or was not: ``why``, "" when it was."""
+
+    why: str
 
 
 # --- pump status as events, one class each, so that the tables stay plain -------------------------------------------------

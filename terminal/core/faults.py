@@ -43,6 +43,7 @@ class FaultCode(Enum):
     STORAGE_FAILED = "STORAGE_FAILED"
     STORAGE_DAMAGED = "STORAGE_DAMAGED"
     LEDGER_RESTORED = "LEDGER_RESTORED"
+    BACKUP_FAILED = "BACKUP_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         Severity.WARNING,
         "The ledger was damaged and made anew without a loss.",
         "The damaged file is kept beside it. Replace the disk; the host's operator confirms the ledger.",
+    ),
+    FaultCode.BACKUP_FAILED: FaultKind(
+        Severity.WARNING,
+        "The last backup of the ledger could not be made; those before it are kept.",
+        "See the cause in the fault's text: room and rights of the backup folder, its disk. The next good backup ends the fault.",
     ),
 }
 

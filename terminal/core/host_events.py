@@ -88,6 +88,11 @@ class StateDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnDue:
+    """Deadline: it is time to ask the host for sales that this ledger has lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateAnswered:
     """The host has our state. ``ledger``: row and hash (hex) of the ledger's newest row that it knew before; None: it knew of none."""
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from terminal.core.corrections import PRUNED
 from terminal.core.faults import FaultCode
 from terminal.core.ids import Minting
 from terminal.core.restored import SUBJECT
+from terminal.core.returned_record import first_of
 from terminal.core.rollback_mark import LedgerRestored
 
 if TYPE_CHECKING:
@@ -24,12 +26,14 @@ def compare(site: Site, known: tuple[int, str] | None) -> None:
         return
     row, link = known
     here = site.recovered.past.hash_at(row)
-    if here == link:
+    if here in (link, PRUNED):
         return
     why = f"the host knows row {row} of this ledger, which is " + ("not here" if here is None else "another one here")
     teller = site.teller
-    epoch, first = teller.minting.epoch + 1, teller.minting.next_sequence
+    epoch = teller.minting.epoch + 1
+    first = first_of(epoch, teller.minting.next_sequence - 1)
     site.desk.persist(LedgerRestored(why, 0, True, epoch, first))
     teller.minting = Minting(teller.minting.terminal, epoch, first)
     site.batches.begin_epoch(epoch, first)
     site.desk.raise_fault(FaultCode.STORAGE_DAMAGED, SUBJECT, why)
+    site.state.returning.begin()

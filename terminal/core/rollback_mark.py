@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from terminal.core.returned_record import ReturnRecord
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackMarked:
@@ -30,4 +32,20 @@ class LedgerRestored:
     messages: tuple[str, ...] = ()
 
 
-LedgerRecord = RollbackMarked | LedgerRestored
+@dataclass(frozen=True, slots=True)
+class LedgerPruned:
+    """What the host has had for long enough leaves the ledger: journal rows up to ``through``, whose hash (hex) is ``link``.
+
+    ``digest`` (hex): of the snapshot that stands in their place (store/anchor.py). ``sales`` and ``batches``: runs, first and last, of the
+    sequences and batches that go; ``rows``: how many rows of the journal.
+    """
+
+    through: int
+    link: str
+    digest: str
+    sales: tuple[tuple[int, int], ...]
+    batches: tuple[tuple[int, int], ...]
+    rows: int
+
+
+LedgerRecord = RollbackMarked | LedgerRestored | ReturnRecord | LedgerPruned

@@ -25,6 +25,7 @@ from terminal.core.host_events import (
 from terminal.core.ledger_head import compare
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.records import ClosingSet, FaultCleared, FaultRaised, ListsAdopted, MessageQuarantined
+from terminal.core.return_desk import ReturnDesk
 from terminal.core.terminal_state import FaultReport, ListsState, PointReport, QueueState, TerminalState, enforced
 from terminal.core.units import Instant, UtcMs
 
@@ -50,11 +51,14 @@ class StateDesk:
         self.every_ms = site.config.host_times.state_ms
         self.enforces = enforced(only_terminal=site.config.rules.policy.only_terminal)
         self.quarantined = known.quarantined
+        self.known_to_host = 0
+        """The newest row of the ledger that the host has said, in this run, it knows as it is here."""
         self._spoke = spoke
         self._since = dict(known.fault_since)
         self._queued: deque[int | None] = deque([known.oldest] + [None] * (known.waiting - 1) if known.waiting else ())
         self._soon = False
         self._applied: tuple[str, int, int] | None = None  # what the host has still to hear
+        self.returning = ReturnDesk(site, spoke)
 
     def routes(self) -> dict[type, Callable[[Any, Instant], None]]:
         """What of the outside is for this desk."""
@@ -66,6 +70,8 @@ class StateDesk:
             AppliedAnswered: self._applied_answered,
             AppliedFailed: lambda event, at: self._applied_failed(),
             CertificateSeen: self._certificate_seen,
+            ev.BackupEnded: lambda event, at: self._backup_ended(event.why),
+            **self.returning.routes(),
         }
 
     # --- when -------------------------------------------------------------------------------------------------------------------
@@ -75,6 +81,7 @@ class StateDesk:
         self._soon = True
         self.desk.start(StateDue(), SOON_MS)
         self.in_use(at)
+        self.returning.begin()
 
     def host_is_back(self) -> None:
         """It was away and answers: what it has missed is said."""
@@ -132,9 +139,21 @@ class StateDesk:
         when = "it cannot be read" if left is None else "it has ended" if left <= 0 else f"{left // DAY_MS} days are left"
         self.desk.raise_fault(FaultCode.CERTIFICATE_ENDS, "terminal", f"{when}; {event.why}".removesuffix("; "))
 
+    def _backup_ended(self, why: str) -> None:
+        """Served goes on without one; but a disk that dies then takes the ledger with it, so somebody must know."""
+        if why:
+            self.desk.raise_fault(FaultCode.BACKUP_FAILED, "ledger", why)
+        else:
+            self.desk.clear_fault(FaultCode.BACKUP_FAILED, "ledger")
+
     def _answered(self, event: StateAnswered, at: Instant) -> None:
         self._spoke(event.host_time, at)
         compare(self.site, event.ledger)
+        self._note_head(event.ledger)
+
+    def _note_head(self, known: tuple[int, str] | None) -> None:
+        if known is not None and self.site.recovered.past.hash_at(known[0]) == known[1]:
+            self.known_to_host = max(self.known_to_host, known[0])
 
     def _failed(self) -> None:
         """As with the stream: whether the host is away is the probe's to say."""
@@ -174,6 +193,7 @@ class StateDesk:
             enforces=self.enforces,
             pin_key=site.rollback.state,
             prices=site.prices.state(),
+            epoch_begins=site.recovered.past.epoch_begins(),
         )
 
     # --- which list is in use ------------------------------------------------------------------------------------------------------

@@ -149,4 +149,5 @@ class TerminalState:
     enforces: tuple[Enforced, ...]
     pin_key: PinKeyState = PinKeyState.SOFTWARE
     prices: PricesState = PricesState(0)
+    epoch_begins: int = 1
     head: tuple[int, bytes] = (0, b"")

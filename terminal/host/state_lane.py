@@ -125,8 +125,9 @@ def _prices(prices: PricesState) -> dict[str, Any]:
 def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
     lists, queue = state.lists, state.queue
     row, link = state.head
-    ledger = {"ledger": {"row": row, "hash": link.hex()}} if row else {}
-    return ledger | {
+    ledger: dict[str, Any] = {"ledger": {"row": row, "hash": link.hex()}} if row else {}
+    begins = {"epoch_begins": state.epoch_begins} if state.epoch_begins > 1 else {}
+    return ledger | begins | {
         "terminal": lane.terminal,
         "site": lane.site,
         "version": state.version or "unknown",

@@ -34,12 +34,14 @@ from terminal.core.events import (
 from terminal.core.host_events import AppliedFailed, CertificateSeen, StateFailed
 from terminal.core.ids import MessageKey, MessageKind
 from terminal.core.messages import Authorize
+from terminal.core.returned_sales import SalesBackFailed
 from terminal.core.terminal_state import TerminalState
 from terminal.host.client import Answer, HostClient, Trouble
 from terminal.host.json_lane import NOT_COMMISSIONED, REFUSED_FOR_GOOD, Lane, LaneError
 from terminal.host.list_sync import Changes, Client, Known, ListSync, ListTrouble
 from terminal.host.push import PushThread
 from terminal.host.renewal import Renewal
+from terminal.host.sales_lane import fetch_sales
 from terminal.host.state_lane import Newest, report_state, tell_applied
 from terminal.store.ledger import QueuedMessage
 
@@ -172,6 +174,13 @@ class HostDesk:
         self._acks.submit(
             lambda: tell_applied(self._lane, self._acks.client, epoch, version, at, self._upload_ms),
             AppliedFailed(epoch, version, UNEXPECTED),
+        )
+
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """See ``Outside.fetch_sales``."""
+        self._acks.submit(
+            lambda: fetch_sales(self._lane, self._acks.client, epoch, after, self._upload_ms),
+            SalesBackFailed(UNEXPECTED),
         )
 
     def probe(self) -> None:

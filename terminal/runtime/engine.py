@@ -24,6 +24,7 @@ from terminal.core.effects import (
     CountUp,
     Effect,
     Enqueue,
+    FetchSales,
     OpenPush,
     Persist,
     ProbeHost,
@@ -38,13 +39,17 @@ from terminal.core.effects import (
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.records import Record
+from terminal.core.rest import nobody_is_served
 from terminal.core.rollback import CountedUp
+from terminal.core.rollback_mark import LedgerPruned
 from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
 from terminal.core.units import Instant
 from terminal.runtime.deadlines import Deadlines
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
 from terminal.store.rebooking import read_batch
+
+Prune = Callable[[Instant, Callable[[], Stamp], Callable[[], bool], int], LedgerPruned | None]
 
 
 class Outside(Protocol):
@@ -84,6 +89,9 @@ class Outside(Protocol):
     def tell_applied(self, epoch: str, version: int, at: int) -> None:
         """Tell the host which list is in use; answered by ``AppliedAnswered`` or ``AppliedFailed``."""
 
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """Ask for what the host has of this terminal in an epoch behind a number; answered by ``SalesBack`` or ``SalesBackFailed``."""
+
     def count_up(self) -> CountedUp:
         """Count up the counter that no copy of a disk puts back."""
 
@@ -114,6 +122,7 @@ class Engine:
             AckEvent: lambda effect, at: outside.ack_event(effect.event, effect.effective_at, effect.refused),  # type: ignore[attr-defined]
             ReportState: lambda effect, at: outside.report_state(replace(effect.state, head=ledger.head)),  # type: ignore[attr-defined]
             TellApplied: lambda effect, at: outside.tell_applied(effect.epoch, effect.version, effect.at),  # type: ignore[attr-defined]
+            FetchSales: lambda effect, at: outside.fetch_sales(effect.epoch, effect.after),  # type: ignore[attr-defined]
             CountUp: lambda effect, at: self._next.append(outside.count_up()),
             StartDeadline: self._start_deadline,
             CancelDeadline: lambda effect, at: self.deadlines.cancel(effect.deadline),  # type: ignore[attr-defined]
@@ -143,6 +152,17 @@ class Engine:
         self.step(deadline, now)
         return True
 
+    def prune(self, work: Prune, at: Instant) -> None:
+        """Between two steps: let a piece of what is to be pruned go (store/care.py, ``prune``). Raises ``StorageFailed``."""
+        site = self.site
+        record = work(at, lambda: self._stamp(at), lambda: nobody_is_served(site), site.state.known_to_host)
+        if record is not None:
+            self.committed([record])
+
+    def _stamp(self, at: Instant) -> Stamp:
+        clock = self.site.desk.clock
+        return Stamp(clock.utc(at), clock.state(at).value)
+
     def _finish(self, effects: list[Effect], at: Instant) -> None:
         self.commit(effects, at)
         self.dispatch(effects, at)
@@ -154,8 +174,7 @@ class Engine:
             QueuedMessage(effect.message.key, self.outside.encode(effect.message)) for effect in effects if isinstance(effect, Enqueue)
         ]
         if records or messages:
-            clock = self.site.desk.clock
-            self.ledger.commit(Stamp(clock.utc(at), clock.state(at).value), records, messages)
+            self.ledger.commit(self._stamp(at), records, messages)
             self.committed(records)
 
     def dispatch(self, effects: list[Effect], at: Instant) -> None:

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from terminal.store.ledger import LedgerBusy, LedgerError
+from terminal.store.sqlite_kind import connect, refuse_other_kind
 
 
 @contextmanager
@@ -23,6 +24,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise LedgerError(f"{path}: no such file")
     _refuse_when_open(path)
+    refuse_other_kind(path)
     before = _fingerprint(path)
     with _reader(path) as db:
         yield db
@@ -50,7 +52,7 @@ def _refuse_when_open(path: Path) -> None:
     """An open ledger has a log and a lock that forbids the first read. Without a log we do not even ask: SQLite would make one."""
     if not _beside(path, "-wal").exists():
         return
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1", uri=True, isolation_level=None, timeout=0)) as db:
+    with closing(connect(path, "mode=ro&readonly_shm=1")) as db:
         try:
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.DatabaseError as error:
@@ -64,12 +66,12 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
     """The ledger with its log folded in. With a log that is done on a copy, because folding writes."""
     logs = [log for log in (_beside(path, "-wal"), _beside(path, "-journal")) if log.exists() and log.stat().st_size]
     if not logs:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)) as db:
+        with closing(connect(path, "mode=ro&immutable=1")) as db:
             yield db
         return
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         for part in (path, *logs):
             shutil.copyfile(part, Path(folder) / part.name)
-        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as db:
+        with closing(connect(Path(folder) / path.name)) as db:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             yield db

@@ -15,16 +15,29 @@ import shutil
 import sqlite3
 import subprocess  # noqa: S404 - starts this very module, with a fixed command line
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from terminal.store import retention
+from terminal.store.anchor import AnchorError
+from terminal.store.at_rest import reading
 from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import Ledger, LedgerError
+from terminal.store.ledger_key import LedgerKey
 from terminal.store.log_repair import HEADER, examine_log
+from terminal.store.sqlite_kind import connect, keep_ledgers, ledger_key
 
 NEWEST, OLDER = "ledger-backup.db", "ledger-backup-older.db"
+LATE_MS = 30 * 60_000
+"""A backup that has not ended then hangs, and is killed: while one is made the log is not folded, and only grows."""
+FIRST_MS = 10 * 60_000
+"""A terminal that never runs as long as the interval (a site whose power fails) still makes backups."""
+REAP_S = 2.0
 FINDING = 3
 """The process's exit code when the ledger's copy is not sound."""
+ENCRYPTED = "encrypted"
+KEEP = "keep-months="
 
 
 def backups_of(folder: Path) -> tuple[Path, ...]:
@@ -40,6 +53,7 @@ def make(source: Path, folder: Path) -> str | None:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "ledger-backup.part"
     log, log_part = source.with_name(f"{source.name}-wal"), part.with_name(f"{part.name}-wal")
+    _clear(part)  # of one that was killed: SQLite would take its journal for this one's
     try:
         shutil.copyfile(source, part)
         if log.exists():
@@ -47,7 +61,7 @@ def make(source: Path, folder: Path) -> str | None:
             report = examine_log(log_part.read_bytes())
             if report.flipped or report.broken is not None:
                 return report.broken or "bits of its log were flipped"
-        with closing(sqlite3.connect(part, isolation_level=None)) as db:
+        with closing(connect(part)) as db:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = DELETE").fetchone()
         found = next((one for one in verify(part).findings if one.severity is Severity.ERROR), None)
@@ -60,58 +74,105 @@ def make(source: Path, folder: Path) -> str | None:
         _sync(folder)
         return None
     finally:
-        for left in (part, log_part, part.with_name(f"{part.name}-journal"), part.with_name(f"{part.name}-shm")):
-            left.unlink(missing_ok=True)
+        _clear(part)
 
 
 class BackupKeeper:
     """Has a backup made when one is due. All on the core's thread; none of it waits."""
 
     def __init__(self, ledger: Ledger, folder: Path, every_ms: int, now: int) -> None:
-        """``now`` and ``every_ms`` in milliseconds; the first backup is made at once where there is none, or the newest was dropped."""
+        """``now`` and ``every_ms`` in milliseconds.
+
+        The first backup is made at once where there is none, or the newest was dropped; else soon, and then every interval.
+        """
         self._ledger = ledger
         self._folder = folder
         self._every_ms = every_ms
-        self._due = now + every_ms if (folder / NEWEST).is_file() else now
+        self.keep_months = 0
+        """Rows older than that may be pruned: the process says which (retention.py); 0: it does not."""
+        self._due = now + min(every_ms, FIRST_MS) if (folder / NEWEST).is_file() else now
+        self._late = 0
+        self._killed = False
         self._child: subprocess.Popen[bytes] | None = None
 
     def look(self, now: int) -> tuple[bool, str] | None:
         """Start one that is due. Of one that has ended: is the ledger damaged, and why is there no backup ("": there is one)."""
-        if self._child is None:
+        child = self._child
+        if child is None:
             if now >= self._due:
-                self._due = now + self._every_ms
+                self._due, self._late = now + self._every_ms, now + LATE_MS
                 return self._start()
             return None
-        if self._child.poll() is None:
-            return None
-        return self._ended(self._child)
+        if child.poll() is not None:
+            return self._ended(child)
+        if now >= self._late and not self._killed:
+            return self._give_up(child)
+        return None
 
     def _start(self) -> tuple[bool, str] | None:
         root = str(Path(__file__).resolve().parents[2])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
         self._ledger.hold_folding(True)
+        key = ledger_key()
         command = [sys.executable, "-m", "terminal.store.backup", str(self._ledger.path), str(self._folder)]
+        command += [f"{KEEP}{self.keep_months}"] if self.keep_months else []
         try:
-            self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment)  # noqa: S603
+            with _piped(b"" if key is None else key.content()) as stdin:
+                command += [] if key is None else [ENCRYPTED]
+                self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=stdin, env=environment)  # noqa: S603
         except OSError as error:
             self._ledger.hold_folding(False)
             return False, f"the backup cannot be started: {error.strerror}"
         return None
 
-    def _ended(self, child: subprocess.Popen[bytes]) -> tuple[bool, str]:
+    def _give_up(self, child: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        """It hangs. One that hangs in its disk is not gone by this, but does nothing more; until it is gone there is no other one."""
+        child.kill()
+        self._killed = True
+        self._ledger.hold_folding(False)
+        return False, f"the backup did not end within {LATE_MS // 60_000} minutes and was killed"
+
+    def _ended(self, child: subprocess.Popen[bytes]) -> tuple[bool, str] | None:
         self._child = None
+        if self._killed:
+            self._killed = False
+            child.communicate()
+            return None  # was told when it was killed
         self._ledger.hold_folding(False)
         words = child.communicate()[0].decode(errors="replace").strip()[:2_000]
         if child.returncode == 0:
             return False, ""
         return child.returncode == FINDING, words or f"the backup ended with {child.returncode}"
 
+    @property
+    def under_way(self) -> bool:
+        """Is one being made?"""
+        return self._child is not None
+
     def stop(self) -> None:
         """End the one under way; the backups before it stay."""
         if self._child is not None:
             self._child.kill()
-            self._child.communicate()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # hangs in its disk: the program's end does not wait for that
+                self._child.communicate(timeout=REAP_S)
             self._child = None
+
+
+@contextlib.contextmanager
+def _piped(content: bytes) -> Iterator[int]:
+    """A pipe's end with these few bytes to be read from it, which nobody else can see as they would an argument or the environment."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, content)
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
+
+
+def _clear(part: Path) -> None:
+    for name in (part.name, f"{part.name}-wal", f"{part.name}-journal", f"{part.name}-shm"):
+        part.with_name(name).unlink(missing_ok=True)
 
 
 def _copy_log(log: Path, copy: Path) -> None:
@@ -136,18 +197,31 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def _propose(folder: Path, months: int) -> None:
+    """The backup is made whatever comes of this; what may be pruned may be so an hour later too."""
+    with contextlib.suppress(OSError, sqlite3.Error, LedgerError, AnchorError), reading(folder / NEWEST) as db:
+        retention.write(retention.propose(db, months), folder)
+
+
 def main(arguments: list[str]) -> int:
-    """``SOURCE FOLDER``. 0: there is a new backup; 3: the ledger is not sound; 1: it could not be made. Standard output says why."""
+    """``SOURCE FOLDER``, and ``encrypted`` when standard input has the ledger's key.
+
+    0: there is a new backup; 3: the ledger is not sound; 1: it could not be made. Standard output says why.
+    """
     with contextlib.suppress(OSError):
         os.nice(19)
     try:
+        if ENCRYPTED in arguments[2:]:
+            keep_ledgers(LedgerKey(sys.stdin.buffer.read()))
         found = make(Path(arguments[0]), Path(arguments[1]))
-    except (OSError, sqlite3.Error, LedgerError) as error:
+    except (OSError, ValueError, sqlite3.Error, LedgerError) as error:
         sys.stdout.write(f"{error}\n")
         return 1
     if found is not None:
         sys.stdout.write(f"{found}\n")
         return FINDING
+    for months in (one.removeprefix(KEEP) for one in arguments[2:] if one.startswith(KEEP)):
+        _propose(Path(arguments[1]), int(months))
     return 0
 
 

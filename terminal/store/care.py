@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from terminal.core.events import BackupEnded
+from terminal.core.rollback_mark import LedgerPruned
 from terminal.store.backup import BackupKeeper
 from terminal.store.disk_room import DiskRoom
-from terminal.store.ledger import Ledger, StorageFailed
+from terminal.store.ledger import Ledger, Stamp, StorageFailed
 from terminal.store.opening import open_ledger
+from terminal.store.pruning import Pruner
 from terminal.store.salvage import Encode
 
 LOG = logging.getLogger("terminal")
@@ -32,6 +36,9 @@ class LedgerCare:
         self._encode = encode
         self._keeper: BackupKeeper | None = None
         self._suspected = set[str]() if suspected is None else suspected
+        self.keep_months = 0
+        """So many months of the ledger stay; what is older is pruned when the host has it. 0: nothing is."""
+        self._pruner: Pruner | None = None
 
     def open(self, *, examined: bool = False) -> Ledger:
         """The ledger, examined and whole; ``examined``: it was a moment ago. Raises ``LedgerError`` and ``StorageFailed``."""
@@ -43,18 +50,34 @@ class LedgerCare:
     def begin(self, ledger: Ledger, now: int) -> None:
         """The ledger is in use from now on (milliseconds): backups are made of it."""
         self._keeper = BackupKeeper(ledger, self._backups, self._backup_ms, now)
+        self._keeper.keep_months = self.keep_months
+        self._pruner = Pruner(ledger, self._backups)
         self.room.ready()  # makes its ballast now, not in a driver's time
 
-    def look(self, now: int) -> None:
-        """Between steps. Raises ``StorageFailed`` when a backup came out damaged: the ledger is opened once more then, and examined."""
+    def look(self, now: int) -> BackupEnded | None:
+        """Between steps: what the core should hear of a backup that has ended.
+
+        Raises ``StorageFailed`` when one came out damaged: the ledger is opened once more then, and examined.
+        """
         ended = self._keeper.look(now) if self._keeper is not None else None
-        if ended is None or not ended[1]:
-            return
+        if ended is None:
+            return None
         damaged, why = ended
-        LOG.error("event=%s why=%r", "LedgerSuspect" if damaged else "BackupFailed", why)
+        if why:
+            LOG.error("event=%s why=%r", "LedgerSuspect" if damaged else "BackupFailed", why)
         if damaged and why not in self._suspected:
             self._suspected.add(why)  # once: where the start's examination finds nothing, neither will the next one's
             raise StorageFailed(f"the backup found the ledger damaged: {why}")
+        if not why and self._pruner is not None and self.keep_months:
+            self._pruner.look_for_proposal()
+        return BackupEnded(why)
+
+    def prune(self, now: int, stamp: Callable[[], Stamp], quiet: Callable[[], bool], known_to_host: int) -> LedgerPruned | None:
+        """Between steps: a piece of what is to be pruned, while nobody is served (``quiet``) and no backup is made. See ``Pruner.work``."""
+        pruner, keeper = self._pruner, self._keeper
+        if pruner is None or keeper is None or not pruner.wants or keeper.under_way or not quiet():
+            return None
+        return pruner.work(now, stamp(), known_to_host=known_to_host)
 
     def end(self) -> None:
         """The ledger is about to be closed."""

@@ -11,14 +11,17 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 import msgspec
 
+from terminal.core.returned_record import may_begin
 from terminal.core.rollback_mark import LedgerRestored
+from terminal.store.anchor import AnchorError, Start, kept_rows_wrong, start_of
 from terminal.store.at_rest import reading
-from terminal.store.ledger import CHAIN_START, LedgerError, chain_hash, chained_body
+from terminal.store.ledger import LedgerError, chain_hash, chained_body
 from terminal.store.replay import MAX_OF_ONE_KIND, NozzleJournal, Replay
 from terminal.store.schema import MIGRATIONS
 
@@ -55,7 +58,11 @@ class NozzleBook:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What ``verify`` found. ``head`` is the newest journal row's hash in hex."""
+    """What ``verify`` found. ``head`` is the newest journal row's hash in hex, ``rows`` its number.
+
+    ``first_row``: from which row on the journal is there; ``pruned_utc``: when the row before it was written (UTC milliseconds), None where
+    nothing was pruned.
+    """
 
     path: str
     findings: tuple[Finding, ...]
@@ -66,6 +73,8 @@ class Report:
     refused_by_host: int
     nozzles: tuple[NozzleBook, ...]
     head: str
+    first_row: int = 1
+    pruned_utc: int | None = None
 
     @property
     def sound(self) -> bool:
@@ -83,6 +92,9 @@ class Report:
             f"for the host: {self.unsent} messages wait, {self.refused_by_host} were refused for good",
             f"head: row {self.rows}, {self.head}",
         ]
+        if self.pruned_utc is not None:
+            day = datetime.fromtimestamp(self.pruned_utc // 1000, UTC).date()
+            text.insert(1, f"the journal is here from row {self.first_row} on; what was written until {day} was pruned, its sums are kept")
         for book in self.nozzles:
             text.append(
                 f"fp {book.fp} nozzle {book.nozzle}: {book.sales} sales, {_litres(book.sold_ml)} l; "
@@ -100,6 +112,29 @@ def verify(path: Path) -> Report:
     """
     with reading(path) as db:
         return _Examination(path, db).run()
+
+
+def known_keys(db: sqlite3.Connection) -> frozenset[str]:
+    """Every final message that exists or existed, by key; what a sale without authorization ended with stands nowhere else."""
+    keys = {str(key) for (key,) in db.execute("SELECT key FROM outbox")}
+    for (body,) in db.execute("SELECT body FROM journal WHERE kind = 'MessageAcknowledged' AND typeof(body) = 'blob'"):
+        try:
+            keys.add(msgspec.json.decode(body, type=dict[str, str]).get("key", ""))
+        except msgspec.DecodeError:
+            continue  # the replay names the row
+    return frozenset(keys)
+
+
+def known_lost(db: sqlite3.Connection, start: Start) -> frozenset[str]:
+    """Keys of messages that a restoration could not write again: told then, with a fault, and no damage of today."""
+    keys = set[str]() if start.snapshot is None else set(start.snapshot.lost)
+    rows = db.execute("SELECT body FROM journal WHERE kind = 'LedgerRestored' AND typeof(body) = 'blob' AND seq > ?", (start.seq,))
+    for (body,) in rows:
+        try:
+            keys.update(msgspec.json.decode(body, type=LedgerRestored).messages)
+        except msgspec.DecodeError:
+            continue  # the replay names the row
+    return frozenset(keys)
 
 
 # --- examining ------------------------------------------------------------------------------------------------------------
@@ -131,8 +166,9 @@ class _Examination:
         self.path = path
         self.db = db
         self.findings: list[Finding] = []
+        self.start = Start()
         self.rows = 0
-        self.head = CHAIN_START
+        self.head = self.start.link
         self._counted: Counter[str] = Counter()
 
     def run(self) -> Report:
@@ -140,14 +176,17 @@ class _Examination:
         nozzles: tuple[NozzleBook, ...] = ()
         try:
             self._check_file()
+            self._check_start()
             self._check_chain()
-            with closing(Replay(self._acknowledged(), lambda what, where: self._error("replay", what, where))) as replay:
+            with closing(Replay(known_keys(self.db), lambda what, where: self._error("replay", what, where))) as replay:
+                if self.start.snapshot is not None:
+                    replay.begin(self.start.snapshot)
                 for seq, utc, kind, body in self.db.execute(
-                    "SELECT seq, utc, kind, body FROM journal WHERE typeof(body) = 'blob' ORDER BY seq"
+                    "SELECT seq, utc, kind, body FROM journal WHERE typeof(body) = 'blob' AND seq > ? ORDER BY seq", (self.start.seq,)
                 ):
                     replay.take(seq, utc, kind, body)
                 self._compare(replay)
-                self._check_sequence()
+                self._check_sequence(replay.gone)
                 nozzles = tuple(self._book(fp, nozzle, journal) for (fp, nozzle), journal in sorted(replay.nozzles.items()))
             numbers = [self._one(query) for query in _NUMBERS]
         except sqlite3.DatabaseError as error:
@@ -155,7 +194,20 @@ class _Examination:
             numbers = [0] * len(_NUMBERS)
         self._say_what_was_left_out()
         sales, open_sales, unsent, refused = numbers
-        return Report(str(self.path), tuple(self.findings), self.rows, sales, open_sales, unsent, refused, nozzles, self.head.hex())
+        snapshot = self.start.snapshot
+        return Report(
+            str(self.path),
+            tuple(self.findings),
+            self.rows,
+            sales,
+            open_sales,
+            unsent,
+            refused,
+            nozzles,
+            self.head.hex(),
+            self.start.seq + 1,
+            None if snapshot is None else snapshot.utc,
+        )
 
     # --- findings ---------------------------------------------------------------------------------------------------------
 
@@ -202,10 +254,23 @@ class _Examination:
             if text != "ok":
                 self._error("file", str(text), "the file")
 
+    def _check_start(self) -> None:
+        """Behind which row the chain begins, and the older rows that stay. What is before it and does not stay is being deleted."""
+        try:
+            self.start = start_of(self.db)
+        except AnchorError as error:
+            self._error("anchor", f"{error}; what follows is examined without it", "the anchor")
+            return
+        self.rows, self.head = self.start.seq, self.start.link
+        wrong = kept_rows_wrong(self.db, self.start)
+        if wrong is not None:
+            self._error("anchor", wrong, "the rows that stay")
+
     def _check_chain(self) -> None:
         """Numbers without holes, and every hash made again. Only the first broken link is named: those behind it say nothing new."""
-        broken = False
-        for seq, utc, clock, kind, body, link in self.db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal ORDER BY seq"):
+        broken, proved = False, self.start.snapshot is None
+        rows = self.db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (self.start.seq,))
+        for seq, utc, clock, kind, body, link in rows:
             self.rows += 1
             if seq != self.rows and not broken:
                 self._error("chain", f"row {self.rows} is missing", f"journal row {seq}")
@@ -218,29 +283,12 @@ class _Examination:
                 self._error("chain", "the hash chain breaks here: this row or the one before was changed", f"journal row {seq}")
                 broken = True
             self.head = link
-
-    def _acknowledged(self) -> frozenset[str]:
-        """Every final message that exists or existed, by key; what a sale without authorization ended with stands nowhere else."""
-        keys = {str(key) for (key,) in self.db.execute("SELECT key FROM outbox")}
-        for (body,) in self.db.execute("SELECT body FROM journal WHERE kind = 'MessageAcknowledged' AND typeof(body) = 'blob'"):
-            try:
-                keys.add(msgspec.json.decode(body, type=dict[str, str]).get("key", ""))
-            except msgspec.DecodeError:
-                continue  # the replay names the row
-        return frozenset(keys)
-
-    def _known_lost(self) -> frozenset[str]:
-        """Keys of messages that a restoration could not write again: told then, with a fault, and no damage of today."""
-        keys: set[str] = set()
-        for (body,) in self.db.execute("SELECT body FROM journal WHERE kind = 'LedgerRestored' AND typeof(body) = 'blob'"):
-            try:
-                keys.update(msgspec.json.decode(body, type=LedgerRestored).messages)
-            except msgspec.DecodeError:
-                continue  # the replay names the row
-        return frozenset(keys)
+            proved = proved or self.start.proved_by(kind, body)
+        if not proved:
+            self._error("anchor", "not the one that the journal tells of", "the anchor")
 
     def _compare(self, replay: Replay) -> None:
-        lost = self._known_lost()
+        lost = known_lost(self.db, self.start)
         for table, query in COMPARED.items():
             found = {str(row[0]): row for row in self.db.execute(query)}
             wanted = {str(row[0]): row for row in replay.db.execute(query)}
@@ -256,12 +304,14 @@ class _Examination:
                 elif found[name] != wanted[name]:
                     self._error(table, "not what the journal says", where)
 
-    def _check_sequence(self) -> None:
-        """Within an epoch no number is left out; an epoch begins at 1 or right behind the one before."""
+    def _check_sequence(self, gone: list[tuple[int, int]]) -> None:
+        """Within an epoch no number is left out but those that were pruned, or that were lost and did not come back."""
         last = last_epoch = 0
-        for epoch, sequence in self.db.execute("SELECT epoch, sequence FROM sale ORDER BY epoch, sequence"):
-            begins = epoch != last_epoch and sequence == 1
-            if sequence != last + 1 and not begins:
+        query = "SELECT epoch, sequence, reserved_row IS ended_row FROM sale ORDER BY epoch, sequence"
+        for epoch, sequence, came_back in self.db.execute(query):
+            begins = came_back or (epoch != last_epoch and (sequence == 1 or may_begin(sequence)))
+            pruned = any(first <= last + 1 and sequence - 1 <= until for first, until in gone)
+            if sequence != last + 1 and not begins and not pruned:
                 self._error("sequence", f"the number before is {last}; sales are numbered without holes", f"epoch {epoch}, sale {sequence}")
             last, last_epoch = sequence, epoch
 
@@ -272,6 +322,7 @@ class _Examination:
         now = journal.first_ml if row is None else int(row[0])
         query = "SELECT count(*), coalesce(sum(quantity_ml), 0) FROM sale WHERE fp = ? AND nozzle = ? AND state IN ('delivered', 'booked')"
         sales, sold = self.db.execute(query, (fp, nozzle)).fetchone()
+        sales, sold = sales + journal.sales, sold + journal.sold_ml
         book = NozzleBook(fp, nozzle, journal.first_ml, now, sales, sold, journal.unattributed_ml, journal.went_back_ml)
         missing = (now + journal.went_back_ml - journal.first_ml) - (sold + journal.unattributed_ml + journal.apart_ml)
         if missing:

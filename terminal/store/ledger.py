@@ -22,6 +22,8 @@ from terminal.core.ids import MessageKind
 from terminal.core.records import Record
 from terminal.store import projection
 from terminal.store.schema import MIGRATIONS, PAGE_SIZE
+from terminal.store.sqlite_kind import LedgerError as LedgerError
+from terminal.store.sqlite_kind import connect, refuse_other_kind
 
 CHAIN_DOMAIN = b"fleet/audit/v1\0"
 CHAIN_START = bytes(32)
@@ -40,10 +42,6 @@ _SETTINGS: tuple[tuple[str, str, object], ...] = (
     ("mmap_size", "0", 0),
     ("journal_size_limit", "4194304", 4194304),
 )
-
-
-class LedgerError(Exception):
-    """The ledger cannot be used; the text says what to do and is meant for people."""
 
 
 class LedgerBusy(LedgerError):
@@ -129,8 +127,14 @@ class Ledger:
         """Number and hash of the newest journal row."""
         return self._seq, self._hash
 
-    def commit(self, stamp: Stamp, records: Sequence[Record], messages: Sequence[QueuedMessage]) -> None:
-        """Write one step's facts and messages, durably and together, or nothing. Raises ``StorageFailed``."""
+    def commit(
+        self,
+        stamp: Stamp,
+        records: Sequence[Record],
+        messages: Sequence[QueuedMessage],
+        also: Callable[[projection.Execute], None] = lambda execute: None,
+    ) -> None:
+        """Write one step's facts and messages, and what ``also`` does, durably and together, or nothing. Raises ``StorageFailed``."""
         seq, link, front = self._seq, self._hash, self._front
         execute = self._connection.execute
         try:
@@ -146,6 +150,7 @@ class Ledger:
                     values = (message.key, message.body, message_digest(message.key, message.body))
                     row = execute("INSERT INTO outbox (key, body, digest) VALUES (?, ?, ?)", values).lastrowid
                     front = min(front, row or 0)
+                also(execute)
         except sqlite3.DatabaseError as error:
             if not _is_the_disks(error):
                 raise
@@ -234,7 +239,7 @@ def _is_the_disks(error: sqlite3.DatabaseError) -> bool:
 def _open(path: Path, settings: Sequence[tuple[str, str, object]]) -> sqlite3.Connection:
     connection = None
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+        connection = connect(path)
         _prepare(connection, settings)
     except sqlite3.DatabaseError as error:
         if connection is not None:
@@ -273,4 +278,8 @@ def _refusal(path: Path, error: sqlite3.DatabaseError) -> Exception:
         if "readonly" in text or "read-only" in text or "disk" in text or not _is_a_persons(path):
             return StorageFailed(text)
         return LedgerError(f"{path}: {text}; check that the directory exists and may be written")
+    try:
+        refuse_other_kind(path)
+    except LedgerError as other:
+        return other
     return LedgerError(f"{path}: not a ledger, or damaged ({error}); keep the file and restore the last backup")

@@ -68,6 +68,15 @@ def examine_log(content: bytes) -> LogReport:
     return LogReport(frames, flipped, bytes(log) if flipped else None, broken)
 
 
+def summed_up(content: bytes, frames: int) -> bytes:
+    """A log whose header is whole, with the sums of so many frames made those of what they hold."""
+    log = bytearray(content)
+    header = _header(log)
+    if header is not None:
+        _sum_up(log, frames, header)
+    return bytes(log)
+
+
 def _sum(words: str, data: bytes | bytearray, start: _Sums) -> _Sums:
     first, second = start
     values = struct.unpack(f"{words}{len(data) // 4}I", data)

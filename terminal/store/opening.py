@@ -17,13 +17,15 @@ from pathlib import Path
 
 from terminal.core.faults import FaultCode
 from terminal.core.records import FaultRaised, Record
+from terminal.core.returned_record import first_of
 from terminal.core.rollback_mark import LedgerRestored
 from terminal.store.backup import NEWEST, backups_of
-from terminal.store.damaged_file import FIXED
+from terminal.store.damaged_file import first_bytes_right
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp, StorageFailed
 from terminal.store.log_repair import examine_log
 from terminal.store.salvage import FINISHED, Encode, Salvaged, keep, last_aside, last_epoch, salvage
 from terminal.store.schema import MIGRATIONS
+from terminal.store.sqlite_kind import connect, refuse_other_kind
 from terminal.store.start_check import damage, schema_at, schema_of
 
 LOG = logging.getLogger("terminal")
@@ -88,6 +90,7 @@ def _examined(path: Path, backups: Path) -> Ledger:
 def _look(path: Path, backups: Path) -> None:
     """What must be seen before SQLite opens it: a log that it would cut, a ledger that is gone, a version that would be migrated."""
     log = path.with_name(f"{path.name}-wal")
+    _refuse_other_kind(path, log, backups)
     try:
         if not any(part.exists() and part.stat().st_size for part in (path, log)):
             _look_for_another(path, backups)
@@ -104,6 +107,21 @@ def _look(path: Path, backups: Path) -> None:
                     raise _Damaged("its first pages were changed")
     except OSError as error:
         raise StorageFailed(str(error)) from error
+
+
+def _refuse_other_kind(path: Path, log: Path, backups: Path) -> None:
+    """Of a ledger that is gone: is there one of its copies that this configuration can read? Raises ``LedgerError``."""
+    aside = last_aside(path)
+    copies = (*backups_of(backups), *(() if aside is None else (aside / path.name,)))
+    refusal: LedgerError | None = None
+    for one in (path,) if path.exists() or log.exists() else copies:
+        try:
+            refuse_other_kind(one)
+            return
+        except LedgerError as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise refusal
 
 
 def _look_for_another(path: Path, backups: Path) -> None:
@@ -123,16 +141,15 @@ def _strange(path: Path, *, plain: bool) -> bool:
     ``plain``: of the file alone, which a power cut may have left half folded.
     """
     head = path.read_bytes()[:100]
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if plain else f"{path.absolute().as_uri()}?mode=rw"
     try:
-        with closing(sqlite3.connect(uri, uri=True)) as db:
+        with closing(connect(path, "mode=ro&immutable=1" if plain else "mode=rw")) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             found = schema_of(db)
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return True
     known = [schema_at(one) for one in range(len(MIGRATIONS) + 1)]
     if found in known[1:]:
-        return version > len(MIGRATIONS) or found != known[version] or any(head[at : at + len(one)] != one for at, one in FIXED)
+        return version > len(MIGRATIONS) or found != known[version] or not first_bytes_right(head)
     return plain and version <= len(MIGRATIONS)
 
 
@@ -142,7 +159,7 @@ def _base(backups: Path) -> Iterator[sqlite3.Connection | None]:
     if not (backups / NEWEST).is_file():
         yield None
         return
-    with closing(sqlite3.connect(f"{(backups / NEWEST).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+    with closing(connect(backups / NEWEST, "mode=ro&immutable=1")) as db:
         yield db
 
 
@@ -171,11 +188,12 @@ def _told(fresh: Path, found: Salvaged, why: str, marked: int) -> int:
         epoch = max(epoch, *(int(value) for (value,) in db.execute("SELECT value FROM meta WHERE name = 'epoch'")), 1)
         if found.lost:
             epoch = max(epoch, marked) + 1
+        first = first_of(epoch, last) if found.lost else last + 1
         code = FaultCode.STORAGE_DAMAGED if found.lost else FaultCode.LEDGER_RESTORED
         detail = f"{why}; {found.rows} rows saved" + (", newer ones are lost" if found.lost else ", nothing lost")
         if found.messages_lost:
             detail += f"; {len(found.messages_lost)} messages to the host are gone, the first is {found.messages_lost[0]}"
-        records: list[Record] = [LedgerRestored(why, found.rows, found.lost, epoch, last + 1, found.messages_lost)]
+        records: list[Record] = [LedgerRestored(why, found.rows, found.lost, epoch, first, found.messages_lost)]
         active = {code for (code,) in db.execute("SELECT code FROM fault WHERE subject = ?", (SUBJECT,))}
         if code.value not in active:
             records.append(FaultRaised(code.value, SUBJECT, detail))

@@ -17,8 +17,9 @@ import msgspec
 from terminal.core.facts import Judged
 from terminal.core.records import Refused, SaleAuthorized
 from terminal.core.refusal_code import read_code
+from terminal.store.anchor import AnchorError, Start, start_of
 from terminal.store.at_rest import reading
-from terminal.store.ledger import CHAIN_START, LedgerBusy, LedgerError, chain_hash, chained_body
+from terminal.store.ledger import LedgerBusy, LedgerError, chain_hash, chained_body
 from terminal.store.schema import MIGRATIONS
 
 T = TypeVar("T")
@@ -45,11 +46,14 @@ def by_sale(path: Path, sale: str) -> Judged:
     """The decision that authorized a sale, or that declined it. Raises ``NotFound``, and ``LedgerError`` as ``by_code``."""
 
     def look(db: sqlite3.Connection) -> Judged:
-        row = db.execute("SELECT reserved_row, authorized_row FROM sale WHERE id = ?", (sale,)).fetchone()
+        row = db.execute("SELECT reserved_row, authorized_row, ended_row FROM sale WHERE id = ?", (sale,)).fetchone()
         if row is None:
+            _refuse_pruned(path, db, sale)
             raise NotFound(f"{path}: there is no sale {sale!r}; a sale is named terminal-epoch-sequence, as OPT1-1-42")
-        reserved, authorized = row
+        reserved, authorized, ended = row
         nothing = f"{path}: no decision was written down with sale {sale}"
+        if authorized is None and ended == reserved:
+            raise NotFound(f"{nothing} here: the ledger had lost it, and it came back from the host")
         if authorized is not None:
             return _judged(_fact(path, db, authorized, SaleAuthorized).judged, f"{nothing}; an earlier program may have made it")
         declined = db.execute(
@@ -84,22 +88,51 @@ def _check_schema(path: Path, db: sqlite3.Connection) -> None:
 
 
 _FIRST_SCHEMA = 3
+_FIRST_PRUNED = 5
+"""Since this schema there is an anchor, and rows may have been pruned."""
 
 
 def _fact(path: Path, db: sqlite3.Connection, seq: int, kind: type[T]) -> T:
     """A journal row that is what its chain says."""
     row = db.execute("SELECT utc, clock, kind, body, hash FROM journal WHERE seq = ?", (seq,)).fetchone()
-    before = db.execute("SELECT hash FROM journal WHERE seq = ?", (seq - 1,)).fetchone()
     damaged = LedgerError(f"{path}: journal row {seq} is damaged or was edited; python -m terminal verify tells more")
-    if row is None or row[2] != kind.__name__ or (before is None and seq > 1):
+    before = _before(db, seq)
+    if row is None or row[2] != kind.__name__ or before is None:
         raise damaged
     utc, clock, name, body, link = row
-    if chain_hash(CHAIN_START if before is None else before[0], seq, chained_body(utc, clock, name, body)) != link:
+    if chain_hash(before, seq, chained_body(utc, clock, name, body)) != link:
         raise damaged
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
         raise damaged from error
+
+
+def _before(db: sqlite3.Connection, seq: int) -> bytes | None:
+    """The hash of the row before this one: where that was pruned, the anchor has it."""
+    start = _start(db)
+    if seq == start.seq + 1:
+        return start.link
+    for one in start.kept:
+        if one.seq == seq:
+            return bytes.fromhex(one.before)
+    row = db.execute("SELECT hash FROM journal WHERE seq = ?", (seq - 1,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _start(db: sqlite3.Connection) -> Start:
+    if db.execute("PRAGMA user_version").fetchone()[0] < _FIRST_PRUNED:
+        return Start()
+    try:
+        return start_of(db)
+    except AnchorError as error:
+        raise LedgerError(f"the ledger is damaged: {error}; python -m terminal verify tells more") from error
+
+
+def _refuse_pruned(path: Path, db: sqlite3.Connection, sale: str) -> None:
+    snapshot, number = _start(db).snapshot, sale.rpartition("-")[2]
+    if snapshot is not None and number.isdecimal() and any(first <= int(number) <= last for first, last in snapshot.gone):
+        raise NotFound(f"{path}: sale {sale} was pruned; the host has it, and so have exports of its time")
 
 
 def _judged(found: Judged | None, otherwise: str) -> Judged:

@@ -14,9 +14,12 @@ from typing import Any
 import msgspec
 
 from terminal.core.account_book import SaleUse, UseState
-from terminal.core.corrections import corrected
+from terminal.core.corrections import PRUNED, corrected
 from terminal.core.records import SaleCorrected
+from terminal.core.returned_sales import Missing, Outcome
 from terminal.core.units import UtcMs
+from terminal.store import returned
+from terminal.store.anchor import pruned_to
 
 USE_COLUMNS = "id, sequence, account, customer, product, quantity_ml, value_minor, second, authorized_at"
 """Of the table ``sale``, in the order in which ``use_of_row`` takes them."""
@@ -50,7 +53,21 @@ class LedgerPast:
     def hash_at(self, row: int) -> str | None:
         """See ``PastSales``."""
         found = self._db.execute("SELECT hash FROM journal WHERE seq = ?", (row,)).fetchone()
-        return None if found is None else bytes(found[0]).hex()
+        if found is None:
+            return PRUNED if 0 < row <= pruned_to(self._db) else None
+        return bytes(found[0]).hex()
+
+    def epoch_begins(self) -> int:
+        """See ``LostSales``."""
+        return returned.epoch_begins(self._db)
+
+    def missing(self) -> Missing | None:
+        """See ``LostSales``."""
+        return returned.missing(self._db)
+
+    def outcome(self, missing: Missing) -> Outcome:
+        """See ``LostSales``."""
+        return returned.outcome(self._db, missing)
 
     def use(self, sale: str) -> SaleUse | None:
         """See ``PastSales``."""

@@ -14,9 +14,10 @@ from terminal.core.head_records import HeadSettled
 from terminal.core.orders import OrderTaken
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prompt_rules import OdometerRead
-from terminal.core.rollback_mark import LedgerRestored, RollbackMarked
+from terminal.core.returned_record import ReturnSettled, SaleReturned
+from terminal.core.rollback_mark import LedgerPruned, LedgerRestored, RollbackMarked
 from terminal.core.site_records import MeterProved
-from terminal.store import price_store
+from terminal.store import price_store, returned
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
@@ -239,6 +240,16 @@ def _restored(execute: Execute, fact: LedgerRestored, seq: int, utc: int) -> Non
             execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, str(value)))
 
 
+def _pruned(execute: Execute, fact: LedgerPruned, seq: int, utc: int) -> None:
+    """The rows of the journal go afterwards, little by little (retention.py)."""
+    for run in fact.sales:
+        execute("DELETE FROM sale WHERE sequence BETWEEN ? AND ?", run)
+    for run in fact.batches:
+        execute("DELETE FROM batch WHERE batch BETWEEN ? AND ?", run)
+    execute("DELETE FROM correction WHERE row <= ? AND sequence NOT IN (SELECT sequence FROM sale)", (fact.through,))
+    execute("DELETE FROM refusal WHERE row <= ?", (fact.through,))
+
+
 def _rollback(execute: Execute, fact: RollbackMarked, seq: int, utc: int) -> None:
     _meta(execute, "rollback_mark", fact.value)
     if fact.event:
@@ -278,6 +289,9 @@ APPLY: dict[type, Callable[[Execute, Any, int, int], None]] = {
     OdometerRead: _odometer,
     RollbackMarked: _rollback,
     LedgerRestored: _restored,
+    SaleReturned: returned.returned,
+    ReturnSettled: returned.settled,
+    LedgerPruned: _pruned,
     r.Refused: _refused,
     r.TotalRead: _total,
     r.Unattributed: _nothing,

@@ -12,6 +12,8 @@ from terminal.core import records as r
 from terminal.core.batch_events import BatchWasRead
 from terminal.core.effects import ReadBatch
 from terminal.core.messages import Booking
+from terminal.core.return_desk import booking_of
+from terminal.core.returned_record import SaleReturned
 from terminal.store.batch_memory import ended_between, refused_for_good
 from terminal.store.recovery import fact_of_row, sale_of_rows
 
@@ -40,8 +42,10 @@ def rebooked(db: sqlite3.Connection, sequence: int) -> Booking | None:
     if found is None:
         return None
     *rows, ended_row = found
-    sale = sale_of_rows(db, *rows)
     kind, clock = db.execute("SELECT kind, clock FROM journal WHERE seq = ?", (ended_row,)).fetchone()
+    if kind == SaleReturned.__name__:
+        return booking_of(fact_of_row(db, ended_row, SaleReturned))
+    sale = sale_of_rows(db, *rows)
     if kind == r.SaleDelivered.__name__:
         delivered = fact_of_row(db, ended_row, r.SaleDelivered)
         return sale.booking(delivered.volume_ml, delivered.amount_minor, delivered.total_end_ml, delivered.end, delivered.ended_at, clock)

@@ -45,7 +45,8 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     (last, epoch) = db.execute("SELECT coalesce(max(sequence), 0), coalesce(max(epoch), 1) FROM sale").fetchone()
     meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta"))
     newest = db.execute("SELECT utc FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    found = Recovered(minting=Minting(terminal, max(epoch, int(meta.get("epoch", "1"))), last + 1))
+    following = max(last + 1, int(meta.get("epoch_first", "1")))
+    found = Recovered(minting=Minting(terminal, max(epoch, int(meta.get("epoch", "1"))), following))
     found.open_sales = _open_sales(db)
     found.uses = with_corrections(db, _uses(db, newest[0] if newest else 0)) + [one.held() for one in found.open_sales]
     exposed = [one.held() for one in found.open_sales if one.decided_by != "host" and not one.of_a_test]

@@ -14,10 +14,15 @@ import msgspec
 
 from terminal.core import records as r
 from terminal.core.pump_record import RESOLUTION_ML
+from terminal.core.returned_record import SaleReturned
+from terminal.core.rollback_mark import LedgerPruned
 from terminal.store import projection
+from terminal.store.anchor import Life, Nozzle, Snapshot, fill, merged, tables_of
 from terminal.store.batch_replay import BatchReplay
 from terminal.store.schema import MIGRATIONS
 
+FINISHED = ("booked", "zero", "reversed")
+"""States of the sales that nothing can happen to any more, once the host has their messages."""
 MAX_OF_ONE_KIND = 20
 """Findings of one check that are named one by one; a ledger that is wrong in a thousand places is wrong in one way."""
 
@@ -36,7 +41,10 @@ _MOVES: dict[type, tuple[tuple[str, ...], str | None]] = {
 
 @dataclass(slots=True)
 class NozzleJournal:
-    """What the journal tells of a nozzle, millilitres. ``apart_ml``: totaliser minus fills, summed over its sales."""
+    """What the journal tells of a nozzle, millilitres. ``apart_ml``: totaliser minus fills, summed over its sales.
+
+    ``sales``, ``sold_ml``: of sales that were pruned, and are in no table any more.
+    """
 
     first_ml: int
     known_ml: int
@@ -44,18 +52,8 @@ class NozzleJournal:
     went_back_ml: int = 0
     apart_ml: int = 0
     mismatches: list[tuple[str, int, int]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Life:
-    """A sale so far. ``explained_ml``: movement of its totaliser since the release that other facts account for."""
-
-    fp: int
-    state: str = "reserved"
-    decided_by: str | None = None
-    nozzle: int | None = None
-    start_ml: int = 0
-    explained_ml: int = 0
+    sales: int = 0
+    sold_ml: int = 0
 
 
 class Replay:
@@ -69,9 +67,9 @@ class Replay:
             self.db.executescript(script)
         self._known_keys = known_keys
         self._report = report
-        self._lives: dict[str, _Life] = {}
+        self._lives: dict[str, Life] = {}
         self._armed: dict[int, str] = {}
-        self._released: dict[tuple[int, int], dict[str, _Life]] = {}
+        self._released: dict[tuple[int, int], dict[str, Life]] = {}
         batches = BatchReplay(self.db, self._queue, report)
         self._books: dict[type, Callable[[Any, str], None]] = {
             r.SaleReserved: self._reserved,
@@ -82,7 +80,36 @@ class Replay:
             r.SaleCorrected: self._corrected,
             r.BatchSent: batches.sent,
             r.BatchSettled: batches.settled,
+            LedgerPruned: self._pruned,
+            SaleReturned: self._returned,
         }
+        self.gone: list[tuple[int, int]] = []
+        """Runs of the sequences that were pruned."""
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Go on from an anchor instead of an empty ledger."""
+        fill(self.db, snapshot.tables)
+        self.db.executemany("INSERT INTO outbox (key, quarantined, body) VALUES (?, ?, x'')", snapshot.outbox)
+        self.gone = list(snapshot.gone)
+        for one in snapshot.nozzles:
+            told = (one.first_ml, one.known_ml, one.unattributed_ml, one.went_back_ml, one.apart_ml, list(one.mismatches))
+            self.nozzles[one.fp, one.nozzle] = NozzleJournal(*told, one.sales, one.sold_ml)
+        for sale, life in snapshot.lives.items():
+            self._lives[sale] = life
+            if life.state in ("authorized", "delivering"):
+                self._armed[life.fp] = sale
+            if life.nozzle is not None and life.state in ("delivering", "in doubt"):
+                self._released.setdefault((life.fp, life.nozzle), {})[sale] = life
+
+    def snapshot(self, through: int, link: bytes, utc: int, lost: frozenset[str]) -> Snapshot:
+        """Everything so far, for ``begin``; without the rows that are kept. ``lost``: messages that no restoration could write again."""
+        queued = [(str(key), int(aside)) for key, aside in self.db.execute("SELECT key, quarantined FROM outbox ORDER BY id")]
+        nozzles = [
+            Nozzle(fp, nozzle, *(getattr(book, one) for one in Nozzle.__struct_fields__[2:]))
+            for (fp, nozzle), book in sorted(self.nozzles.items())
+        ]
+        there = sorted(lost & {key for key, _ in queued})
+        return Snapshot(through, link.hex(), utc, [], self.gone, tables_of(self.db), queued, there, nozzles, self._lives)
 
     def close(self) -> None:
         """Let go of the tables."""
@@ -114,7 +141,28 @@ class Replay:
     def _reserved(self, fact: r.SaleReserved, where: str) -> None:
         if not fact.sale.endswith(f"-{fact.epoch}-{fact.sequence}"):
             self._report(f"sale {fact.sale} has the epoch {fact.epoch} and the sequence {fact.sequence}", where)
-        self._lives[fact.sale] = _Life(fact.fp)
+        self._lives[fact.sale] = Life(fact.fp)
+
+    def _returned(self, fact: SaleReturned, where: str) -> None:
+        """A sale that is whole at once. Its fuel moved the totaliser long ago: what was written down without a sale there is less by it."""
+        if not fact.sale.endswith(f"-{fact.epoch}-{fact.sequence}"):
+            self._report(f"sale {fact.sale} has the epoch {fact.epoch} and the sequence {fact.sequence}", where)
+        if fact.sale in self._lives:
+            self._report(f"sale {fact.sale} came back and was never lost", where)
+        self._lives[fact.sale] = Life(fact.fp, "delivered" if fact.quantity_ml else "ended", fact.decided_by, fact.nozzle)
+        if fact.found:
+            self._queue(f"{fact.sale}/complete")
+        if fact.nozzle is None or not fact.quantity_ml:
+            return
+        start, moved = fact.total_start_ml or 0, fact.moved_ml
+        book = self.nozzles.get((fact.fp, fact.nozzle))
+        if book is None:  # it was lost with everything that was ever read of this nozzle
+            book = self.nozzles[fact.fp, fact.nozzle] = NozzleJournal(start, fact.end_ml)
+        else:
+            before = max(0, book.first_ml - start)  # it was read for the first time behind the loss
+            book.first_ml -= before
+            book.unattributed_ml += before - moved
+        book.apart_ml += moved - fact.quantity_ml
 
     def _move(self, fact: Any, shape: type, where: str) -> None:
         life = self._lives.get(fact.sale)
@@ -148,7 +196,7 @@ class Replay:
         if self._armed.get(fp) == sale:
             del self._armed[fp]
 
-    def _end(self, fact: r.SaleDelivered | r.SaleEnded, life: _Life) -> None:
+    def _end(self, fact: r.SaleDelivered | r.SaleEnded, life: Life) -> None:
         self._disarm(life.fp, fact.sale)
         if isinstance(fact, r.SaleEnded) and fact.decided_by is not None:
             life.decided_by = fact.decided_by
@@ -160,7 +208,7 @@ class Replay:
         if isinstance(fact, r.SaleDelivered):
             self._fill(fact, life, self._nozzle(life.fp, life.nozzle, life.start_ml), life.nozzle)
 
-    def _fill(self, fact: r.SaleDelivered, life: _Life, book: NozzleJournal, nozzle: int) -> None:
+    def _fill(self, fact: r.SaleDelivered, life: Life, book: NozzleJournal, nozzle: int) -> None:
         """The pump's two witnesses side by side; what was unattributed meanwhile has its own rows (core/pump_record.py)."""
         if fact.total_end_ml is not None:
             book.known_ml = fact.total_end_ml
@@ -172,12 +220,33 @@ class Replay:
 
     def _corrected(self, fact: r.SaleCorrected, where: str) -> None:
         life = self._lives.get(fact.sale)
-        if life is None:
+        if life is None and not self._is_gone(fact.sale):
             self._report(f"correction {fact.correction} of sale {fact.sale}, which was never reserved", where)
-        elif life.state not in (("in doubt",) if fact.kind == "settle" else ("delivered", "ended")):
+        elif life is not None and life.state not in (("in doubt",) if fact.kind == "settle" else ("delivered", "ended")):
             self._report(f"correction {fact.correction} ({fact.kind}) of sale {fact.sale}, which is {life.state}", where)
         if self.db.execute("SELECT 1 FROM correction WHERE correction = ?", (fact.correction,)).fetchone() is not None:
             self._report(f"correction {fact.correction} counts a second time", where)
+
+    def _is_gone(self, sale: str) -> bool:
+        number = sale.rpartition("-")[2]
+        return number.isdecimal() and any(first <= int(number) <= last for first, last in self.gone)
+
+    def _pruned(self, fact: LedgerPruned, where: str) -> None:
+        """Sales leave the tables; what they took stays in the nozzles' books."""
+        for run in fact.sales:
+            for sale, fp, nozzle, state, volume_ml in self.db.execute(
+                "SELECT id, fp, nozzle, state, quantity_ml FROM sale WHERE sequence BETWEEN ? AND ?", run
+            ).fetchall():
+                if state not in FINISHED:
+                    self._report(f"sale {sale} was pruned and is {state}", where)
+                self._lives.pop(sale, None)
+                book = self.nozzles.get((fp, nozzle))
+                if book is not None:
+                    book.mismatches = [one for one in book.mismatches if one[0] != sale]
+                    if state == "booked":
+                        book.sales += 1
+                        book.sold_ml += volume_ml
+        self.gone = merged([*self.gone, *fact.sales])
 
     # --- messages -----------------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,18 +21,19 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.ids import MessageKind
 from terminal.core.messages import Booking, Reverse
+from terminal.core.rollback_mark import LedgerPruned
+from terminal.store.anchor import tables_of, write
 from terminal.store.damaged_file import opened
-from terminal.store.ledger import CHAIN_START, Ledger, LedgerError, StorageFailed, chain_hash, chained_body, message_digest
+from terminal.store.ledger import Ledger, LedgerError, Stamp, StorageFailed, message_digest
+from terminal.store.proved_rows import Proved, proved
 from terminal.store.rebooking import rebooked
 from terminal.store.replay import Replay
 
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
-MOST_STRAY = 200
 FINISHED = "finished"
 """In the folder of a damaged ledger whose successor is ready to stand in its place: the epoch that its sales are numbered in."""
 
-Row = tuple[int, int, str, str, bytes, bytes]
 Encode = Callable[[Booking | Reverse], bytes]
 
 
@@ -151,15 +151,15 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     sources = [damaged, *(opened(work / f"backup-{at}.db", one, (template,)) for at, one in enumerate(backups))]
     found = [source for source in sources if source is not None]
     try:
-        rows, most = _proved([_Rows(source) for source in found])
-        if not rows:
+        saved = proved(found)
+        if saved is None:
             raise LedgerError(f"{path}: damaged, and nothing of it can be saved; it is kept in {aside}. Put a backup in its place")
         fresh = work / path.name
-        messages_lost = _write(fresh, rows, found, encode)
+        messages_lost = _write(fresh, saved, found, encode)
     finally:
         for source in found:
             source.close()
-    epoch = tell(fresh, Salvaged(len(rows), gone or damaged is None or most > len(rows), messages_lost, aside))
+    epoch = tell(fresh, Salvaged(saved.last, gone or damaged is None or saved.most > saved.last, messages_lost, aside))
     if fresh.with_name(f"{fresh.name}-wal").exists():
         raise StorageFailed("the disk did not take what was made anew of the damaged ledger")  # a closing that cannot fold says nothing
     _sync(fresh)
@@ -172,113 +172,10 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     shutil.rmtree(work, ignore_errors=True)
 
 
-# --- reading what is there ------------------------------------------------------------------------------------------------------
-
-
-class _Rows:
-    """The journal's rows as far as they can be read, each by its number, and those that stand under a number that they cannot have."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.rows: dict[int, Row] = {}
-        self.stray: list[Row] = []
-        before = 0
-        for row in _scan(db):
-            if not isinstance(row[0], int) or not all(isinstance(one, bytes) for one in row[4:]):
-                continue
-            if row[0] == before + 1:
-                before = row[0]
-            else:
-                before += 1
-                if len(self.stray) < MOST_STRAY:
-                    self.stray.append(row)
-            self.rows.setdefault(row[0], row)
-
-    @property
-    def most(self) -> int:
-        """The highest number in its place."""
-        strange = {row[0] for row in self.stray}
-        return max((seq for seq in self.rows if seq not in strange), default=0)
-
-
-def _scan(db: sqlite3.Connection) -> Iterator[Row]:
-    """Every row that can be read; where a page cannot be, the search goes on behind it."""
-    after, step = 0, 1
-    while step <= 1 << 20:
-        try:
-            for row in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (after,)):
-                yield row
-                after, step = row[0], 1
-            return
-        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
-            after, step = after + step, step * 2
-
-
-def _proved(sources: list[_Rows]) -> tuple[list[Row], int]:
-    """The longest chain that can be proved, and the highest number that was seen."""
-    rows: list[Row] = []
-    link, most = CHAIN_START, max((source.most for source in sources), default=0)
-    while True:
-        seq = len(rows) + 1
-        row = next((row for row in _candidates(sources, seq) if _hash(link, row) == row[5]), None)
-        if row is None:
-            row = _mended(link, seq, sources)
-        if row is None:
-            return rows, most
-        rows.append(row)
-        link = row[5]
-
-
-def _candidates(sources: list[_Rows], seq: int) -> Iterator[Row]:
-    for source in sources:
-        if seq in source.rows:
-            yield source.rows[seq]
-    for source in sources:
-        for row in source.stray:
-            yield (seq, *row[1:])
-
-
-def _hash(link: bytes, row: Row) -> bytes:
-    seq, utc, clock, kind, body, _ = row
-    return chain_hash(link, seq, chained_body(utc, clock, kind, body))
-
-
-def _mended(link: bytes, seq: int, sources: list[_Rows]) -> Row | None:
-    """The row with the one bit flipped back that was flipped, if one was: of its hash, its body, its time or its words."""
-    for row in islice(_candidates(sources, seq), 5):
-        right = _hash(link, row)
-        if (int.from_bytes(right) ^ int.from_bytes(row[5])).bit_count() == 1:
-            return (*row[:5], right)
-        for candidate in _flips(row):
-            if _hash(link, candidate) == row[5]:
-                return candidate
-    return None
-
-
-def _flips(row: Row) -> Iterator[Row]:
-    seq, utc, clock, kind, body, told = row
-    for bit in range(63):
-        yield seq, utc ^ 1 << bit, clock, kind, body, told
-    for text in _flipped(clock.encode()):
-        yield seq, utc, text.decode("utf-8", "replace"), kind, body, told
-    for text in _flipped(kind.encode()):
-        yield seq, utc, clock, text.decode("utf-8", "replace"), body, told
-    for content in _flipped(body):
-        yield seq, utc, clock, kind, content, told
-
-
-def _flipped(content: bytes) -> Iterator[bytes]:
-    trial = bytearray(content)
-    for at in range(len(trial)):
-        for bit in range(8):
-            trial[at] ^= 1 << bit
-            yield bytes(trial)
-            trial[at] ^= 1 << bit
-
-
 # --- writing it anew --------------------------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, rows: list[Row], sources: list[sqlite3.Connection], encode: Encode) -> tuple[str, ...]:
+def _write(path: Path, saved: Proved, sources: list[sqlite3.Connection], encode: Encode) -> tuple[str, ...]:
     """A new ledger of these rows; the keys of messages that cannot be written again."""
     bodies = _bodies(sources)
     replay = Replay(frozenset(bodies), lambda what, where: None)
@@ -286,12 +183,15 @@ def _write(path: Path, rows: list[Row], sources: list[sqlite3.Connection], encod
     missing: list[str] = []
     try:
         with closing(replay):
-            for row in rows:
+            if saved.start.snapshot is not None:
+                replay.begin(saved.start.snapshot)
+            for row in saved.rows:
                 replay.take(row[0], row[1], row[3], row[4])
             db = ledger.connection
             db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
-            for (table,) in replay.db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('journal', 'outbox')"):
+            db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", [*saved.kept, *saved.rows])
+            write(db.execute, saved.start.content)
+            for table in tables_of(replay.db):
                 copied = replay.db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
                 if copied:
                     db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(copied[0]))})", copied)  # noqa: S608
@@ -307,8 +207,21 @@ def _write(path: Path, rows: list[Row], sources: list[sqlite3.Connection], encod
         raise StorageFailed(str(error)) from error
     finally:
         ledger.close()
+    if not saved.vouched:
+        _vouch(path, saved)
     _sync(path)
     return tuple(missing)
+
+
+def _vouch(path: Path, saved: Proved) -> None:
+    """The row that spoke for the anchor is lost with the newest ones: one more says it. The chain goes on from the anchor's own hash."""
+    start, newest = saved.start, saved.rows[-1]
+    ledger = Ledger(path)
+    try:
+        told = LedgerPruned(start.seq, start.link.hex(), start.digest, (), (), 0)
+        ledger.commit(Stamp(newest[1], newest[2]), [told], [])
+    finally:
+        ledger.close()
 
 
 def _bodies(sources: list[sqlite3.Connection]) -> dict[str, bytes]:

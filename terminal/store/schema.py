@@ -110,4 +110,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE outbox ADD COLUMN digest BLOB;
     ALTER TABLE odometer ADD COLUMN since_ml INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE anchor (part INTEGER PRIMARY KEY, content BLOB NOT NULL, digest BLOB NOT NULL) STRICT;
+    """,
 )

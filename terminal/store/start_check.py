@@ -13,8 +13,9 @@ from contextlib import closing
 import msgspec
 
 from terminal.store import projection
+from terminal.store.anchor import AnchorError, Start, fill, kept_rows_wrong, start_of
 from terminal.store.integrity import COMPARED
-from terminal.store.ledger import CHAIN_START, chain_hash, chained_body, message_digest
+from terminal.store.ledger import chain_hash, chained_body, message_digest
 from terminal.store.schema import MIGRATIONS
 
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in projection.APPLY}
@@ -24,7 +25,13 @@ _TABLES = {name: query for name, query in COMPARED.items() if name != "outbox"} 
 def damage(db: sqlite3.Connection, base: sqlite3.Connection | None = None) -> str | None:
     """What is wrong with this ledger, in words; None when nothing is. ``base``: an examined ledger of the same history, or none."""
     try:
-        return _structure(db) or _chain(db) or _messages(db) or _tables(db, _usable(db, base))
+        wrong = _structure(db)
+        if wrong is not None:
+            return wrong
+        start = start_of(db)
+        return kept_rows_wrong(db, start) or _chain(db, start) or _messages(db) or _tables(db, _usable(db, base, start), start)
+    except AnchorError as error:
+        return str(error)
     except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError) as error:
         return f"it cannot be read to its end ({error})"
 
@@ -55,16 +62,18 @@ def _structure(db: sqlite3.Connection) -> str | None:
     return None if schema_of(db) == schema_at(len(MIGRATIONS)) else "its tables are not those of a ledger"
 
 
-def _chain(db: sqlite3.Connection) -> str | None:
-    number, link = 0, CHAIN_START
-    for seq, utc, clock, kind, body, told in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal ORDER BY seq"):
+def _chain(db: sqlite3.Connection, start: Start) -> str | None:
+    number, link, proved = start.seq, start.link, start.snapshot is None
+    rows = db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (start.seq,))
+    for seq, utc, clock, kind, body, told in rows:
         number += 1
         if seq != number:
             return f"journal row {number} is missing"
         link = chain_hash(link, seq, chained_body(utc, clock, kind, body))
         if link != told:
             return f"the hash chain breaks at journal row {seq}"
-    return None
+        proved = proved or start.proved_by(kind, body)
+    return None if proved else "its anchor is not the one that the journal tells of"
 
 
 def _messages(db: sqlite3.Connection) -> str | None:
@@ -74,20 +83,24 @@ def _messages(db: sqlite3.Connection) -> str | None:
     return None
 
 
-def _usable(db: sqlite3.Connection, base: sqlite3.Connection | None) -> sqlite3.Connection | None:
-    """The base, if its newest row is one of this ledger's and its tables are today's."""
+def _usable(db: sqlite3.Connection, base: sqlite3.Connection | None, start: Start) -> sqlite3.Connection | None:
+    """The base, if its newest row is one of this ledger's, with all behind it, and its tables are today's."""
     if base is None or base.execute("PRAGMA user_version").fetchone() != (len(MIGRATIONS),):
         return None
     newest = base.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    if newest is None:
+    if newest is None or newest[0] < start.seq:
         return None
+    if newest == (start.seq, start.link):
+        return base
     return base if db.execute("SELECT seq, hash FROM journal WHERE seq = ?", (newest[0],)).fetchone() == newest else None
 
 
-def _tables(db: sqlite3.Connection, base: sqlite3.Connection | None) -> str | None:
+def _tables(db: sqlite3.Connection, base: sqlite3.Connection | None, start: Start) -> str | None:
     with closing(empty()) as wanted:
-        first = 0
-        if base is not None:
+        first = start.seq
+        if base is None:
+            fill(wanted, {} if start.snapshot is None else start.snapshot.tables)
+        else:
             (first,) = base.execute("SELECT max(seq) FROM journal").fetchone()
             for table in _TABLES:
                 rows = base.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words, as below

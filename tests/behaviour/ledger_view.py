@@ -14,14 +14,15 @@ import msgspec
 
 from terminal.core import card_data
 from terminal.core.account_book import AccountBook
-from terminal.core.attempt import TEST
+from terminal.core.attempt import TEST, MediumRef, SaleExtra
 from terminal.core.bounds import remainders
 from terminal.core.clock import ClockState
 from terminal.core.facts import Policy, Request, gather
 from terminal.core.orders import OrderTaken
 from terminal.core.ports import Lists
 from terminal.core.reasons import Reason
-from terminal.core.records import Refused, SaleReserved, Unattributed
+from terminal.core.records import Refused, Unattributed
+from terminal.core.returned_record import SaleReturned
 from terminal.core.site_records import MeterProved
 from terminal.core.texts import REASONS, SCREENS
 from terminal.core.units import UtcMs, cost_of
@@ -33,6 +34,14 @@ Names = Mapping[str, tuple[str, str]]
 """Token of a card's number → its account and its number as the tables name them."""
 
 _NOT_READY = Reason.TERMINAL_NOT_READY.value
+
+
+class _Taken(msgspec.Struct):
+    """Whose a sale is: what its reservation says, or its fact when it came back from the host."""
+
+    card: MediumRef
+    account: str
+    extra: SaleExtra = SaleExtra()
 
 
 def names(setup: Setup, token_of: Callable[[str], str]) -> dict[str, tuple[str, str]]:
@@ -85,7 +94,7 @@ def sales(db: sqlite3.Connection, known: Names) -> list[SaleSeen]:
     ).fetchall()
     found = []
     for volume_ml, amount_minor, product, body in rows:
-        reserved = msgspec.json.decode(body, type=SaleReserved)
+        reserved = msgspec.json.decode(body, type=_Taken)
         if TEST in reserved.extra.marks:
             continue
         account, number = known.get(reserved.card.token, (reserved.account, None))
@@ -102,7 +111,7 @@ def tests(db: sqlite3.Connection) -> list[tuple[int, str, int]]:
     return [
         (volume_ml, product, minor)
         for volume_ml, product, minor, body in rows
-        if TEST in msgspec.json.decode(body, type=SaleReserved).extra.marks
+        if TEST in msgspec.json.decode(body, type=_Taken).extra.marks
     ]
 
 
@@ -163,9 +172,12 @@ def books(db: sqlite3.Connection, pumps: Mapping[tuple[int, int], int], host_sal
     for sale in host_sales:
         place = (sale["fuelling_point"], sale["nozzle"])
         host[place] = host.get(place, 0) + sale["quantity_ml"]
+    came_back = _facts(db, SaleReturned)
     for fact in _facts(db, Unattributed):
+        # What came back from the host left without a sale only as long as its sale was lost.
+        rest = fact.volume_ml - sum(_within(fact, sale) for sale in came_back)
         for book in (ledger, host):
-            book[fact.fp, fact.nozzle] = book.get((fact.fp, fact.nozzle), 0) + fact.volume_ml
+            book[fact.fp, fact.nozzle] = book.get((fact.fp, fact.nozzle), 0) + rest
     return Books(
         pumps={place: volume_ml for place, volume_ml in pumps.items() if volume_ml},
         ledger=ledger,
@@ -175,6 +187,13 @@ def books(db: sqlite3.Connection, pumps: Mapping[tuple[int, int], int], host_sal
         ledger_sales=tuple(row[4] for row in rows),
         host_sales=tuple(sale["sale"] for sale in host_sales),
     )
+
+
+def _within(fuel: Unattributed, sale: SaleReturned) -> int:
+    """How much of this fuel is that sale's, by the totaliser."""
+    if (fuel.fp, fuel.nozzle) != (sale.fp, sale.nozzle) or sale.total_start_ml is None or sale.total_end_ml is None:
+        return 0
+    return max(0, min(fuel.total_end_ml, sale.total_end_ml) - max(fuel.total_start_ml, sale.total_start_ml))
 
 
 def remaining(

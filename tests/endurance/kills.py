@@ -133,13 +133,19 @@ def _come_to_rest(world: EnduranceWorld, crowd: Crowd) -> str:
 
 
 def _under_way(world: EnduranceWorld) -> str:
-    status = world.status() or {}
-    points = [point for point in status.get("fuelling_points", ()) if point["sale"] or not point["available"]]
+    """By what the program says of itself and, because it says so now and then only, by the ledger."""
+    status = world.status()
+    if status is None:
+        return "the program has not said anything yet"
+    points = [point for point in status["fuelling_points"] if point["sale"] or not point["available"]]
     open_at_host = world.host_open_authorizations()
+    with world.ledger() as db:
+        running = [row[0] for row in db.execute("SELECT id FROM sale WHERE ended_row IS NULL")]
     return "; ".join(
         [*(f"fuelling point {point['fp']} {point['state']}" for point in points)]
+        + [f"sale {sale} has not ended" for sale in running]
         + ([f"{open_at_host} authorizations held at the host"] if open_at_host else [])
-        + ([f"{status.get('unsent')} unsent"] if status.get("unsent") else [])
+        + ([f"{status['unsent']} unsent"] if status["unsent"] else [])
     )
 
 

@@ -156,3 +156,36 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     And the driver hangs up at fuelling point 2
     Then the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
     And the host has booked 2 sales
+
+  Scenario: Sales that the disk lost come back from the host
+    When the power is cut
+    And somebody copies the ledger
+    And the power returns
+    And the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 12.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the host has booked 1 sale
+    When 2 min pass
+    And the power is cut
+    And somebody puts the copy of the ledger back
+    And the power returns
+    Then the host hears "STORAGE_DAMAGED" from the terminal
+    And the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 1 sale
+    And the three books agree
+    When the power is cut
+    And the power returns
+    And the host confirms the ledger
+    And 5 s pass
+    Then the fault "STORAGE_DAMAGED" is cleared
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 3.00 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 2 sales
+    And the three books agree

@@ -6,22 +6,24 @@ import pytest
 
 from terminal.core.card_lists import ListMark
 from terminal.core.effects import Effect, Enqueue, Persist, ProbeHost, ReportState, StartDeadline, TellApplied
-from terminal.core.events import HostTrouble, ListsInUse, ListsReady, ProbeAnswered, ProbeFailed, UploadAnswered, UploadResult
+from terminal.core.events import BackupEnded, HostTrouble, ListsInUse, ListsReady, ProbeAnswered, ProbeFailed, UploadAnswered, UploadResult
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import (
     AppliedAnswered,
     AppliedDue,
     AppliedFailed,
+    CertificateSeen,
     ClosingPushed,
     ClosingScope,
     StateAnswered,
     StateFailed,
 )
 from terminal.core.ids import Minting
+from terminal.core.records import FaultCleared, FaultRaised
 from terminal.core.site import Recovered
 from terminal.core.terminal_state import Offline, TerminalState, enforced
 from terminal.core.units import UtcMs
-from tests.machines.site_kit import Bench
+from tests.machines.site_kit import Bench, records
 
 
 def reports(effects: list[Effect]) -> list[TerminalState]:
@@ -155,6 +157,65 @@ def test_which_limits_hold_how_far_without_the_host() -> None:
     assert "FUELLING COUNT" not in found
     alone = {one.limit: one.offline for one in enforced(only_terminal=True)}
     assert alone["MONTH QUANTITY"] is Offline.EXACT
+
+
+# --- the terminal's own certificate -----------------------------------------------------------------------------------------------
+
+DAY_MS = 24 * 3_600_000
+
+
+def seen(bench: Bench, left_ms: int | None, why: str = "") -> list[Effect]:
+    ends = None if left_ms is None else UtcMs(bench.site.desk.utc(bench.now) + left_ms)
+    return bench.do(CertificateSeen(ends, why))
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "why", "said"),
+    [
+        (30 * DAY_MS, "the host refused it", "30 days are left; the host refused it"),
+        (30 * DAY_MS - 1, "", "29 days are left"),
+        (1, "", "0 days are left"),
+        (0, "", "it has ended"),
+        (-DAY_MS, "no answer", "it has ended; no answer"),
+        (None, "no PEM", "it cannot be read; no PEM"),
+        (None, "", "it cannot be read"),
+    ],
+)
+def test_a_certificate_near_its_end_or_over_it_is_a_fault_that_says_why(bench: Bench, left_ms: int | None, why: str, said: str) -> None:
+    (raised,) = records(seen(bench, left_ms, why), FaultRaised)
+    assert (raised.code, raised.subject, raised.detail) == ("CERTIFICATE_ENDS", "terminal", said)
+    assert bench.site.in_service, "it only warns: selling goes on"
+
+
+def test_a_certificate_that_lasts_longer_than_thirty_days_is_none(bench: Bench) -> None:
+    assert records(seen(bench, 30 * DAY_MS + 1, "not yet asked for"), FaultRaised) == []
+    assert "CERTIFICATE_ENDS" not in bench.faults()
+
+
+def test_a_certificate_s_fault_is_raised_once_told_and_ends_with_the_renewed_one(bench: Bench) -> None:
+    seen(bench, 3 * DAY_MS)
+    bench.wait(3_600_000)
+    assert records(seen(bench, 3 * DAY_MS), FaultRaised) == [], "looked at every hour, raised once"
+    assert [fault.code for fault in bench.site.state.state(bench.now).faults] == ["CERTIFICATE_ENDS"]
+    (cleared,) = records(seen(bench, 90 * DAY_MS), FaultCleared)
+    assert (cleared.code, cleared.subject) == ("CERTIFICATE_ENDS", "terminal")
+    assert records(seen(bench, 90 * DAY_MS), FaultCleared) == []
+    assert records(seen(bench, 29 * DAY_MS), FaultRaised), "and the next one's end is told again"
+
+
+# --- the ledger's backups ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_cannot_be_made_is_a_fault_until_one_is_and_selling_goes_on(bench: Bench) -> None:
+    assert records(bench.do(BackupEnded("")), FaultCleared) == []
+    (raised,) = records(bench.do(BackupEnded("no room")), FaultRaised)
+    assert (raised.code, raised.subject, raised.detail) == ("BACKUP_FAILED", "ledger", "no room")
+    (state,) = reports(bench.wait(2_000))
+    assert [(fault.code, fault.detail) for fault in state.faults] == [("BACKUP_FAILED", "no room")]
+    assert records(bench.do(BackupEnded("no room")), FaultRaised) == [], "hourly, raised once"
+    assert bench.arm("A")
+    (cleared,) = records(bench.do(BackupEnded("")), FaultCleared)
+    assert (cleared.code, cleared.subject) == ("BACKUP_FAILED", "ledger")
 
 
 # --- which list is in use ---------------------------------------------------------------------------------------------------------

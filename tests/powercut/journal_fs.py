@@ -5,7 +5,8 @@ journal, in the order in which the kernel asked for them, whoever asked. What is
 else: so an acknowledgement stands in the same order as the writes. (Reference hardware-simulation, F.)
 
 A line written to ``MOUNT/.fault`` arms a failure: ``KIND NTH ERRNO TIMES`` (``TIMES`` 0: until ``off``); KIND is write, sync, open, name
-or any, and what fails is not done.
+or any, and what fails is not done. ``KIND NTH hang MS``: it is done, but only after so many milliseconds, and nothing else meanwhile: a
+disk that neither answers nor fails. Whoever waits for it cannot be killed, as with a real one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import os
 import pickle
 import sys
+import time
 from typing import Any
 
 from mfusepy import FUSE, FuseOSError, Operations
@@ -29,8 +31,9 @@ class _Armed:
 
     def __init__(self, line: str) -> None:
         kind, nth, number, times = line.split()
-        self.kind, self.wait, self.number = kind, int(nth), int(number)
-        self.left = int(times) or None
+        self.kind, self.wait, self.number = kind, int(nth), 0 if number == "hang" else int(number)
+        self.hang_s = int(times) / 1000 if number == "hang" else 0.0
+        self.left = 1 if self.hang_s else int(times) or None
 
     def hits(self, kind: str) -> bool:
         """One operation of this kind; does it fail?"""
@@ -67,6 +70,10 @@ class JournalFs(Operations):  # type: ignore[misc]  # the library has no types
     def _may(self, kind: str, path: str) -> None:
         """Count the operation, and fail it when it is its turn."""
         if path not in CONTROLS and self._armed is not None and self._armed.hits(kind):
+            if self._armed.hang_s:
+                self._note("hung", kind, path)
+                time.sleep(self._armed.hang_s)
+                return
             self._note("failed", kind, path)
             raise FuseOSError(self._armed.number)
 

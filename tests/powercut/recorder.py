@@ -40,6 +40,10 @@ class Recorder:
         """The ``nth`` operation of this kind from now on fails with this errno; ``times`` 0: and all behind it."""
         os.pwrite(self._fault, f"{kind} {nth} {number} {times}\n".encode(), 0)
 
+    def hang(self, kind: str, nth: int, ms: int) -> None:
+        """The ``nth`` operation of this kind from now on takes so long, and everything behind it waits."""
+        os.pwrite(self._fault, f"{kind} {nth} hang {ms}\n".encode(), 0)
+
     def heal(self) -> None:
         """Nothing fails any more."""
         os.pwrite(self._fault, b"off\n", 0)

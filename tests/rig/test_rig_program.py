@@ -181,6 +181,31 @@ def test_a_missing_key_file_is_named(build: Build) -> None:
     assert "/nowhere/pin.key" in _refused(station.terminal.call("run"))
 
 
+def test_a_backup_that_cannot_be_made_is_told_and_kept_and_ends_with_a_good_one(build: Build, tmp_path: Path) -> None:
+    """A file stands in the folder's place: served goes on, the status and the host hear why, a kill forgets nothing."""
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"")
+    station = build(toml=lambda text: text.replace("[storage]", f"[storage]\nbackup_dir = {json.dumps(str(taken / 'backup'))}"))
+
+    def told() -> list[str]:
+        status = station.terminal.status() or {"faults": []}
+        return [fault["detail"] for fault in status["faults"] if fault["code"] == "BACKUP_FAILED"]
+
+    def host_hears() -> bool:
+        faults = (station.forecourt.do("host")["terminal_state"] or {}).get("faults", [])
+        return any(fault["code"] == "BACKUP_FAILED" and "Not a directory" in fault["detail"] for fault in faults)
+
+    assert wait_for(lambda: bool(told()) and host_hears(), 15), station.terminal.last_words()
+    assert "Not a directory" in told()[0]
+    assert station.ready()
+    station.terminal.kill()
+    taken.unlink()
+    station.power_on()
+    assert wait_for(lambda: (taken / "backup" / "ledger-backup.db").exists() and station.terminal.status() is not None and not told(), 15)
+    told_of = [line for line in station.terminal.logged().splitlines() if "code=BACKUP_FAILED" in line]
+    assert ["FaultRaised" in line for line in told_of] == [True, False], "raised in one life of the program, cleared in the next"
+
+
 # --- ports ----------------------------------------------------------------------------------------------------------------------
 
 

@@ -115,6 +115,10 @@ class Watched:
         """See ``Outside``."""
         self._note("applied", (epoch, version, at))
 
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """See ``Outside``."""
+        self._note("sales", (epoch, after))
+
     def count_up(self) -> CountedUp:
         """See ``Outside``."""
         self._note("count up", ())

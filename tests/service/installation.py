@@ -16,6 +16,9 @@ SYSTEMD = PROJECT / "systemd"
 UNIT = "forecourt-terminal.service"
 PLACES = {
     UNIT: "etc/systemd/system/forecourt-terminal.service",
+    "forecourt-terminal-reboot.service": "etc/systemd/system/forecourt-terminal-reboot.service",
+    "forecourt-terminal-again.timer": "etc/systemd/system/forecourt-terminal-again.timer",
+    "forecourt-terminal-reboot-due": "usr/lib/forecourt-terminal/reboot-due",
     "forecourt-terminal.sysusers": "usr/lib/sysusers.d/forecourt-terminal.conf",
     "forecourt-terminal.tmpfiles": "usr/lib/tmpfiles.d/forecourt-terminal.conf",
     "forecourt-terminal.journald.conf": "etc/systemd/journald.conf.d/forecourt-terminal.conf",
@@ -36,7 +39,7 @@ def lay_out(root: Path, libraries: Path) -> None:
     for name, place in PLACES.items():
         target = root / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(SYSTEMD / name, target)
+        shutil.copy(SYSTEMD / name, target)
     home = root / HOME
     (home / "bin").mkdir(parents=True)
     (home / "bin/python").symlink_to(f"/{INTERPRETER}/bin/{Path(sys.executable).resolve().name}")

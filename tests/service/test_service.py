@@ -109,7 +109,8 @@ def test_the_installed_unit_is_fenced_in(box: Container) -> None:
 def test_the_fence_holds(box: Container, service: Service) -> None:
     """The shipped unit with a probe in the program's place: what it could do, and what it could not though the program must."""
     unit = (box.root / installation.PLACES[UNIT]).read_text()
-    lines = [line for line in unit.splitlines() if not line.startswith(("Type=", "NotifyAccess=", "Restart", "WatchdogSec=", "StartLimit"))]
+    others = ("Type=", "NotifyAccess=", "Restart", "WatchdogSec=", "StartLimit", "OnFailure=")
+    lines = [line for line in unit.splitlines() if not line.startswith(others)]
     text = "\n".join(lines).replace(" -m terminal run --config /etc/forecourt-terminal/terminal.toml", " /usr/lib/probe.py")
     text = text.replace("[Service]\n", "[Service]\nType=oneshot\n")
     (box.root / "usr/lib/probe.py").write_text((Path(__file__).parent / "probe.py").read_text())
@@ -198,8 +199,8 @@ def test_a_hung_device_thread_is_ended_by_the_watchdog(service: Service) -> None
     assert f"event=Silent who='{name}'" in logged, logged
 
 
-def test_a_stop_in_mid_fuelling_leaves_the_fuel_to_the_next_start(world: FastWorld, station: ServiceStation, service: Service) -> None:
-    """systemctl stop while fuel flows: a clean end in time; the pump goes on; at the next start the sale is completed and booked."""
+def release(world: FastWorld, station: ServiceStation, service: Service) -> None:
+    """Fuel flows at fuelling point 2 for the badge's holder."""
     world.present_badge(BADGE)
     world.choose(2)
     assert wait_for(lambda: world.asked() is None, PATIENCE_S)
@@ -207,6 +208,33 @@ def test_a_stop_in_mid_fuelling_leaves_the_fuel_to_the_next_start(world: FastWor
     assert wait_for(lambda: world.release(2) is not None, PATIENCE_S), (world.screens(), service.last_words())
     station.forecourt.do("squeeze", fp=2, volume_ml=30_000)
     station.forecourt.do("wait_flow", fp=2, volume_ml=1_000)
+
+
+def test_a_badge_reader_that_hangs_in_mid_fuelling_is_ended_with_the_program_and_the_fill_is_booked_once(
+    world: FastWorld, station: ServiceStation, service: Service
+) -> None:
+    """Its adapter takes nothing more: the write of the real library does not come back, for ever. The program says who hangs, starves its
+    watchdog and is started anew, with the reader still stuck; the pump goes on; the sale is completed, once."""
+    restarts, sales = int(service.show("NRestarts")), world.host_sales()
+    release(world, station, service)
+    station.forecourt.do("reader", stuck=True)
+    assert back(service, restarts), service.last_words()
+    assert "event=Silent who='badge-1'" in service.logged()
+    assert "Watchdog timeout" in service.logged()
+    station.forecourt.do("reader", stuck=False)
+    station.forecourt.do("release", fp=2)
+    world.hang_up(2)
+    assert wait_for(lambda: world.host_sales() == sales + 1 and world.settled(), PATIENCE_S), service.last_words()
+    assert world.ledger_sales()[-1].volume_ml >= 1_000
+    assert books_differ(world.books(), SETUP) == ""
+    assert wait_for(station.ready, PATIENCE_S), "and the reader reads again"
+    assert int(service.show("NRestarts")) == restarts + 1
+
+
+def test_a_stop_in_mid_fuelling_leaves_the_fuel_to_the_next_start(world: FastWorld, station: ServiceStation, service: Service) -> None:
+    """systemctl stop while fuel flows: a clean end in time; the pump goes on; at the next start the sale is completed and booked."""
+    sales = world.host_sales()
+    release(world, station, service)
     begun = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - begun < 10
@@ -214,9 +242,8 @@ def test_a_stop_in_mid_fuelling_leaves_the_fuel_to_the_next_start(world: FastWor
     station.forecourt.do("release", fp=2)
     world.hang_up(2)
     station.power_on()
-    assert wait_for(lambda: world.host_sales() == 1 and world.settled(), PATIENCE_S)
-    sale = world.ledger_sales()[0]
-    assert sale.volume_ml >= 1_000
+    assert wait_for(lambda: world.host_sales() == sales + 1 and world.settled(), PATIENCE_S)
+    assert world.ledger_sales()[-1].volume_ml >= 1_000
     assert books_differ(world.books(), SETUP) == ""
 
 
@@ -258,11 +285,75 @@ def test_a_credential_sealed_on_another_machine_is_not_tried_again(box: Containe
     assert service.show("ActiveState") == "active"
 
 
-def test_ten_deaths_in_ten_minutes_start_the_machine_anew(station: ServiceStation, box: Container, service: Service) -> None:
+# --- ten deaths -------------------------------------------------------------------------------------------------------------------
+
+REBOOT, AGAIN = "forecourt-terminal-reboot.service", "forecourt-terminal-again.timer"
+DEATHS = "[Service]\nRestartSec=20ms\nExecStart=\nExecStart=/bin/false\n"
+AGAIN_FAST = "[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=8s\nAccuracySec=100ms\n"
+"""Longer than the start limit's interval, as the shipped one is."""
+
+
+def up_at_least(seconds: int) -> str:
+    """A drop-in: for how long the machine must have run before it is started anew. The container has this machine's uptime."""
+    return f"[Service]\nExecStart=\nExecStart=/usr/lib/forecourt-terminal/reboot-due {seconds}\n"
+
+
+def drop_in(box: Container, unit: str, text: str) -> Path:
+    folder = box.inside(f"/run/systemd/system/{unit}.d")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "test.conf").write_text(text)
+    return folder / "test.conf"
+
+
+def spared(box: Container) -> str:
+    """What the check said that decided against a start of the machine."""
+    return box.run("journalctl", "--no-pager", "--output=cat", f"--unit={REBOOT}").stdout
+
+
+def test_the_units_beside_it_are_understood_and_fenced_in(box: Container) -> None:
+    for unit in (REBOOT, AGAIN):
+        judged = box.run("systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{unit}", check=False)
+        assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
+    judged = box.run("systemd-analyze", "security", "--no-pager", f"--threshold={EXPOSURE_MAX_TENTHS}", REBOOT, check=False)
+    assert judged.returncode == 0, judged.stdout[-200:]
+
+
+def test_what_a_person_must_mend_starts_no_machine_anew_and_a_stop_is_meant(box: Container, service: Service) -> None:
+    """Exit 2 in a machine that has run for long enough; then a stop by hand, behind which nothing tries again."""
+    drop_in(box, REBOOT, up_at_least(0))
+    config = box.root / "etc/forecourt-terminal/terminal.toml"
+    kept = config.read_text()
+    service.stop()
+    assert box.run("systemctl", "is-active", AGAIN, check=False).stdout.strip() == "inactive"
+    config.write_text(kept + "\n[nonsense]\n")
+    assert box.run("systemctl", "start", UNIT, check=False).returncode != 0
+    assert wait_for(lambda: "a person must mend it: exit code 2" in spared(box), PATIENCE_S, 0.2), spared(box)
+    assert box.up
+    config.write_text(kept)
+    service.start()
+    assert box.run("systemctl", "is-active", AGAIN, check=False).stdout.strip() == "active"
+
+
+def test_a_machine_that_was_started_within_the_hour_goes_on_and_the_terminal_is_tried_again(box: Container, service: Service) -> None:
+    """Deaths in a row (four here, for a quick end); the check spares the machine. When their cause is over the terminal comes back by
+    itself, though systemd had given it up."""
+    drop_in(box, REBOOT, up_at_least(10**9))
+    drop_in(box, AGAIN, AGAIN_FAST)
+    deaths = drop_in(box, UNIT, "[Unit]\nStartLimitIntervalSec=6s\nStartLimitBurst=4\n" + DEATHS)
+    box.run("systemctl", "daemon-reload")
+    box.run("systemctl", "restart", UNIT, check=False)
+    assert wait_for(lambda: "the machine has run for" in spared(box), PATIENCE_S, 0.2), spared(box)
+    assert box.up
+    assert service.show("ActiveState") == "failed"
+    deaths.unlink()
+    box.run("systemctl", "daemon-reload")
+    assert wait_for(lambda: service.show("ActiveState") == "active", AGAIN_S, 0.2), service.last_words()
+
+
+def test_ten_deaths_in_ten_minutes_start_the_machine_anew(box: Container, service: Service) -> None:
     """Last, for it ends the container: 133 is nspawn's word for a machine that wants to be started again."""
-    folder = box.inside(f"/run/systemd/system/{UNIT}.d")
-    folder.mkdir(parents=True)
-    (folder / "deaths.conf").write_text("[Service]\nRestartSec=20ms\nExecStart=\nExecStart=/bin/false\n")
+    drop_in(box, REBOOT, up_at_least(0))
+    drop_in(box, UNIT, DEATHS)
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "restart", UNIT, check=False)
     assert box.wait_for_end(PATIENCE_S) == 133

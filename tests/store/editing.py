@@ -11,6 +11,7 @@ from terminal.core.internal_events import EndCause, FillRecorded
 from terminal.core.sale import Sale
 from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import CHAIN_START, chain_hash, chained_body
+from terminal.store.sqlite_kind import connect
 from tests.store.books import Station
 
 
@@ -26,7 +27,9 @@ def sold(station: Station, draw: int, volume: int, *, apart: int = 0) -> Sale:
 
 @contextmanager
 def edited(path: Path) -> Iterator[sqlite3.Connection]:
-    with sqlite3.connect(path) as db:
+    db = connect(path)
+    db.isolation_level = "DEFERRED"
+    with db:
         yield db
     db.close()
 

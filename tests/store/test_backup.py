@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -11,17 +13,20 @@ from pathlib import Path
 import pytest
 
 from terminal.core.records import TerminalStarted
-from terminal.store.backup import NEWEST, OLDER, BackupKeeper, backups_of, make
+from terminal.store.backup import FIRST_MS, LATE_MS, NEWEST, OLDER, BackupKeeper, backups_of, make
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger
+from terminal.store.sqlite_kind import connect
 from tests.store.books import BOOT, Station, live
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 HOUR_MS = 3_600_000
 WAIT_S = 60.0
 
 
 def head_of(path: Path) -> tuple[int, bytes]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+    with closing(connect(path, "mode=ro&immutable=1")) as db:
         seq, link = db.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
     return int(seq), bytes(link)
 
@@ -47,7 +52,7 @@ def test_a_ledger_in_use_is_copied_whole_and_goes_on(tmp_path: Path) -> None:
     assert head_of(tmp_path / "backup" / OLDER)[0] < station.ledger.head[0]
     assert sorted(path.name for path in (tmp_path / "backup").iterdir()) == sorted([NEWEST, OLDER])
     with pytest.raises(sqlite3.OperationalError, match="locked"):  # nothing of the copying has let go of the ledger's locks
-        sqlite3.connect(station.ledger.path, timeout=0).execute("SELECT count(*) FROM journal")
+        connect(station.ledger.path).execute("SELECT count(*) FROM journal")
     station.ledger.close()
 
 
@@ -111,6 +116,75 @@ def test_where_no_backup_can_be_made_the_reason_is_told_and_the_ledger_goes_on(t
     assert backups_of(tmp_path / "file" / "backup") == ()
     for _ in live(station, 5, 9):
         pass
+    station.ledger.close()
+
+
+def wait_for_end(keeper: BackupKeeper, now: int) -> tuple[bool, str]:
+    ended, until = keeper.look(now), time.monotonic() + WAIT_S
+    while ended is None:
+        time.sleep(0.02)
+        ended = keeper.look(now)
+        assert time.monotonic() < until
+    return ended
+
+
+def test_a_backup_that_hangs_is_killed_and_told_and_the_log_is_folded_again(tmp_path: Path) -> None:
+    station = station_of(tmp_path, 20, autocheckpoint_pages=20)
+    keeper = BackupKeeper(station.ledger, tmp_path / "backup", HOUR_MS, 0)
+    assert keeper.look(0) is None
+    assert keeper._child is not None
+    hung = keeper._child
+    os.kill(hung.pid, signal.SIGSTOP)
+    assert keeper.look(LATE_MS - 1) is None
+    assert station.ledger.connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+    assert keeper.look(LATE_MS) == (False, "the backup did not end within 30 minutes and was killed")
+    assert station.ledger.connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (20,)
+    until = time.monotonic() + WAIT_S
+    while keeper._child is not None:
+        assert keeper.look(LATE_MS + 1) is None, "told once"
+        assert time.monotonic() < until
+    assert hung.returncode == -signal.SIGKILL
+    assert backups_of(tmp_path / "backup") == ()
+    assert wait_for_end(keeper, HOUR_MS) == (False, ""), "the next one is made all the same"
+    assert verify(tmp_path / "backup" / NEWEST).sound
+    station.ledger.close()
+
+
+def test_what_a_killed_backup_left_is_not_taken_for_the_next_one_s(tmp_path: Path) -> None:
+    station = station_of(tmp_path, 40)
+    folder = tmp_path / "backup"
+    assert make(station.ledger.path, folder) is None
+    left = folder / "ledger-backup.part"
+    shutil.copyfile(folder / NEWEST, left)
+    with closing(connect(left)) as db:
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        db.execute("PRAGMA synchronous = OFF")  # its journal counts as whole at once
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("BEGIN")
+        db.execute("UPDATE journal SET hash = zeroblob(32)")
+        journal = left.with_name(f"{left.name}-journal")
+        kept = journal.read_bytes()
+        db.execute("ROLLBACK")
+    journal.write_bytes(kept)
+    for _ in live(station, 30, 4):
+        pass
+    assert make(station.ledger.path, folder) is None
+    assert head_of(folder / NEWEST) == station.ledger.head
+    station.ledger.close()
+
+
+def test_a_terminal_that_never_runs_for_long_makes_backups_too(tmp_path: Path) -> None:
+    station = station_of(tmp_path, 10)
+    assert make(station.ledger.path, tmp_path / "backup") is None
+    keeper = BackupKeeper(station.ledger, tmp_path / "backup", HOUR_MS, 0)
+    keeper.look(FIRST_MS - 1)
+    assert keeper._child is None
+    assert wait_for_end(keeper, FIRST_MS) == (False, "")
+    keeper.look(FIRST_MS + HOUR_MS - 1)
+    assert keeper._child is None
+    keeper.look(FIRST_MS + HOUR_MS)
+    assert keeper._child is not None
+    keeper.stop()
     station.ledger.close()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from terminal.core.badge_counter import BadgeCounter
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger, Stamp
 from terminal.store.recovery import recover
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 A, B = "a1" * 16, "b2" * 16
 

@@ -32,6 +32,8 @@ from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, scenario
 from tests.machines.site_kit import MIDNIGHT, Bench, KitVault
 from tests.store.books import Station, live
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 LANE = Lane("T", "S1", "EUR")
 STAMP = Stamp(1_773_100_000_000, "trusted")
 

@@ -29,6 +29,8 @@ from terminal.store.recovery import USE_KEPT_MS, recover
 from tests.store.books import ACCOUNTS, BOOT, NEW_YEAR, TERMINAL, Station
 from tests.store.editing import errors, sold
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 STAMP = Stamp(NEW_YEAR, "trusted")
 
 

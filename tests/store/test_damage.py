@@ -17,13 +17,16 @@ from terminal.store.log_repair import examine_log
 from terminal.store.opening import open_ledger
 from terminal.store.recovery import recover
 from terminal.store.salvage import MOST_ASIDE
+from terminal.store.sqlite_kind import connect
 from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, ruin, some_bits
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 SEED = 11
 
 
 @pytest.fixture(scope="module")
-def ruined(tmp_path_factory: pytest.TempPathFactory) -> Ruin:
+def ruined(ledger_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Ruin:
     return ruin(tmp_path_factory.mktemp("ruin"))
 
 
@@ -174,13 +177,13 @@ def judged_after(path: Path, ruined: Ruin) -> int:
 
 def test_what_no_program_of_ours_wrote_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    db = sqlite3.connect(path)
+    db = connect(path)
     db.execute("CREATE TABLE other (a)")
     db.commit()
     db.close()
     with pytest.raises(LedgerError, match="not a ledger"):
         open_ledger(path, tmp_path / "backup", encode)
-    db = sqlite3.connect(path)
+    db = connect(path)
     assert db.execute("SELECT count(*) FROM other").fetchone() == (0,)
     db.close()
     assert not path.with_name(f"{FILE}.damaged-1").exists()

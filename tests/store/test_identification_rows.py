@@ -16,6 +16,8 @@ from terminal.store.list_rows import ListError, RowReader
 from terminal.store.live_lists import LiveLists
 from tests.store.list_kit import Row, canonical, customer, delta, made, product, removal
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 ACCOUNT = "b1" * 16
 RANGE: Row = {"row": "range", "first": "700", "last": "709", "kind": "fleet", "routing": "host", "lengths": [16, 19], "luhn": False}
 SLICE = {"field": "discretionary", "start": 0, "length": 2}

@@ -17,6 +17,8 @@ from terminal.store.schema import MIGRATIONS, PAGE_SIZE
 from tests.store.books import Station, live
 from tests.store.editing import chain_again, edited, errors, sold
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

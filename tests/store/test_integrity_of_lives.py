@@ -15,6 +15,8 @@ from terminal.store.ledger import Ledger, Stamp
 from tests.store.books import NEW_YEAR, POINTS, Station
 from tests.store.editing import errors, sold
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 STAMP = Stamp(NEW_YEAR, "trusted")
 
 # --- lives that cannot be -----------------------------------------------------------------------------------------------------------

@@ -26,8 +26,11 @@ from terminal.store.ledger import (
     chained_body,
 )
 from terminal.store.schema import MIGRATIONS, PAGE_SIZE
+from terminal.store.sqlite_kind import connect
 from terminal.store.vault import KeyVault
 from tests.store.books import BOOT, TERMINAL, Station, live, sale_values
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 ROOT = Path(__file__).parents[2]
 STAMP = Stamp(1_000, "trusted")
@@ -180,7 +183,7 @@ def test_a_second_opener_is_told_to_stop_the_first(tmp_path: Path) -> None:
 def test_a_ledger_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     Ledger(path).close()
-    with sqlite3.connect(path) as db:
+    with connect(path) as db:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     db.close()
     for _ in range(2):
@@ -199,12 +202,12 @@ def test_what_is_no_database_is_refused_in_plain_words(tmp_path: Path) -> None:
 
 def test_another_programs_database_is_refused_and_gets_no_tables(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
-    with sqlite3.connect(path) as db:
+    with connect(path) as db:
         db.execute("CREATE TABLE song (title TEXT)")
     db.close()
     with pytest.raises(LedgerError, match="a database, but not a ledger"):
         Ledger(path)
-    with sqlite3.connect(path) as db:
+    with connect(path) as db:
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == [("song",)]
     db.close()
 
@@ -226,7 +229,7 @@ def test_a_ledger_in_memory_is_no_ledger() -> None:
 def test_a_stored_old_ledger_is_migrated_with_nothing_lost(tmp_path: Path, version: int) -> None:
     """``tests/store/old/ledger-N.sql`` is what the program of schema N wrote (see ``make_old.py``); it is never made again."""
     path = tmp_path / "ledger.db"
-    with sqlite3.connect(path) as db:
+    with connect(path) as db:
         db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         db.executescript((Path(__file__).parent / "old" / f"ledger-{version}.sql").read_text(encoding="utf-8"))
         assert db.execute("PRAGMA user_version").fetchone() == (version,)

@@ -9,13 +9,16 @@ from random import Random
 import pytest
 
 from terminal.store.log_repair import FRAME, HEADER, examine_log
+from terminal.store.sqlite_kind import connect
 from tests.store.books import Station, live
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 COMMITS = 25
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+def files(ledger_kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """A ledger's file and its log, with so many commits in the log; the page size is the product's."""
     path = tmp_path_factory.mktemp("log") / "ledger.db"
     station = Station(path)
@@ -30,7 +33,7 @@ def rows(folder: Path, file: bytes, log: bytes) -> list[tuple[object, ...]]:
     path = folder / "ledger.db"
     path.write_bytes(file)
     path.with_name("ledger.db-wal").write_bytes(log)
-    db = sqlite3.connect(path)
+    db = connect(path)
     try:
         return db.execute("SELECT * FROM journal ORDER BY seq").fetchall()
     except sqlite3.OperationalError:

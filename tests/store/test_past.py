@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,11 @@ from terminal.core.refusal_code import BadCode, refusal_code
 from terminal.core.refusals import judged
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp
 from terminal.store.past import NotFound, by_code, by_sale
+from terminal.store.sqlite_kind import connect
 from tests.core.decisions import CARD, facts_of, limit
 from tests.store.books import JUDGED, NEW_YEAR, TERMINAL, Station, medium
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 DECLINED = judged(facts_of(limits=(limit(100),)), Policy())
 CODE = refusal_code(TERMINAL, 0)
@@ -134,7 +136,7 @@ def test_no_ledger_and_no_configuration(tmp_path: Path) -> None:
 
 
 def test_an_edited_row_is_not_believed(ledger: Path) -> None:
-    db = sqlite3.connect(ledger)
+    db = connect(ledger)
     db.execute("UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), '100', '999') AS BLOB) WHERE kind = 'Refused'")
     db.commit()
     db.close()

@@ -18,6 +18,8 @@ from terminal.store.ledger import Ledger, LedgerError, Stamp, StorageFailed
 from tests.store.books import BOOT, NEW_YEAR, Station, live
 from tests.store.crash_states import HEADER, SECTOR, Cut, Files, close_cuts, commit_cuts, unordered_cut
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 COMMITS, SEED, EACH = 40, 3, 4
 FOLD_EVERY_PAGES = 20
 """Low, so that the log is folded and started over many times in few commits."""
@@ -52,7 +54,7 @@ def record(path: Path) -> Recording:
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+def recording(ledger_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Recording:
     return record(tmp_path_factory.mktemp("recording") / "ledger.db")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from terminal.core.effects import Persist
 from terminal.core.price_records import NozzlePrice, PriceSet, PricesPlanned, PricesTaken
 from terminal.core.prices import PriceMemory, PriceRow, PricesPushed
@@ -11,6 +13,8 @@ from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger, Stamp
 from terminal.store.recovery import recover
 from tests.machines.site_kit import Bench
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 STAMP = Stamp(1_773_097_200_000, "trusted")
 HOUR = 3_600_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import Ledger, Stamp
 from terminal.store.recovery import USE_KEPT_MS, cards_file, recover
 from tests.store.books import BOOT, NEW_YEAR, TERMINAL, Station, live, sale_values
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 
 def assert_remembered(station: Station, found: Recovered) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from terminal.core.events import BackupEnded
 from terminal.core.messages import CloseBatch
 from terminal.core.records import BatchSent, MessageAcknowledged
 from terminal.core.rollback_mark import LedgerRestored
@@ -26,6 +27,8 @@ from tests.store.books import Station
 from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, ruin
 from tests.store.editing import edited
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 HOUR_MS = 3_600_000
 WAIT_S = 60.0
 
@@ -35,7 +38,7 @@ class PowerCut(BaseException):
 
 
 @pytest.fixture(scope="module")
-def ruined(tmp_path_factory: pytest.TempPathFactory) -> Ruin:
+def ruined(ledger_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Ruin:
     return ruin(tmp_path_factory.mktemp("ruin"))
 
 
@@ -227,6 +230,25 @@ def test_a_finding_that_the_start_does_not_share_ends_the_program_once(tmp_path:
     suspected: set[str] = set()
     assert "was not queued" in cared_for(tmp_path, suspected)
     assert cared_for(tmp_path, suspected) == ""
+
+
+def test_the_core_hears_of_every_backup_that_has_ended(tmp_path: Path) -> None:
+    """Of one that could not be made, with why; and of a good one."""
+    (tmp_path / "file").write_bytes(b"")
+    for backups, said in ((tmp_path / "file" / "x", "Not a directory"), (tmp_path / "b", "")):
+        care = LedgerCare(DiskRoom(tmp_path, 0), tmp_path, backups, HOUR_MS, encode)
+        ledger = care.open()
+        care.begin(ledger, 0)
+        heard, until = care.look(0), time.monotonic() + WAIT_S
+        while heard is None:
+            time.sleep(0.02)
+            heard = care.look(1)
+            assert time.monotonic() < until
+        care.end()
+        ledger.close()
+        assert isinstance(heard, BackupEnded)
+        assert said in heard.why
+        assert bool(heard.why) is bool(said)
 
 
 def test_a_rotten_backup_does_not_condemn_a_sound_ledger(ruined: Ruin, tmp_path: Path) -> None:

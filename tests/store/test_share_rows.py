@@ -13,6 +13,8 @@ from terminal.store.list_rows import ListError, RowReader
 from terminal.store.live_lists import LiveLists
 from tests.store.list_kit import Row, canonical, card, customer, deny, limit, made, product, removal
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 TOKEN = "b1" * 16
 C1 = {"customer": "C1"}
 SHARE: Row = {

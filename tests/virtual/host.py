@@ -12,7 +12,7 @@ from terminal.core.card_lists import NO_LIST, ListMark
 from terminal.core.events import HostTrouble
 from terminal.core.messages import Authorize
 from terminal.core.terminal_state import TerminalState
-from terminal.host import state_lane, workers
+from terminal.host import sales_lane, state_lane, workers
 from terminal.host.client import Answer, Trouble
 from terminal.host.json_lane import Call, Lane
 from terminal.host.list_head import ListKeys
@@ -169,6 +169,15 @@ class VirtualHost:
             state_lane.applied_call(self.lane, epoch, version, at),
             self.upload_ms,
             lambda came: state_lane.tell_applied(self.lane, Came(came), epoch, version, at, self.upload_ms),  # type: ignore[arg-type]
+        )
+
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """See ``Outside.fetch_sales``."""
+        self._carry(
+            "sales",
+            sales_lane.sales_call(self.lane, epoch, after),
+            self.upload_ms,
+            lambda came: sales_lane.fetch_sales(self.lane, Came(came), epoch, after, self.upload_ms),
         )
 
     def check_lists(self, epoch: str, version: int, mark: ListMark = NO_LIST, whole: bool = False) -> None:

@@ -293,6 +293,10 @@ class VirtualTerminal:
         """See ``runtime.engine.Outside``."""
         self.host.tell_applied(epoch, version, at)
 
+    def fetch_sales(self, epoch: int, after: int) -> None:
+        """See ``runtime.engine.Outside``."""
+        self.host.fetch_sales(epoch, after)
+
     def utc_ms(self) -> int | None:
         """The terminal's time, as the card reader is told it; None where it has none."""
         if self.engine is None:

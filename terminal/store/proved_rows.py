@@ -1,0 +1,198 @@
+"""What of a damaged ledger can be proved: the rows of it and of its backups, from one beginning of the chain on.
+
+A row whose hash is right is genuine, wherever it is read from; of a row with one flipped bit that bit is found by trying. Where rows were
+pruned the chain begins at an anchor (anchor.py): the damaged ledger's own, or a backup's; the oldest backup may still have the rows from
+the first on. The beginning that leads furthest is taken. (firmware_notes/storage.md, A bit flips.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from terminal.core.rollback_mark import LedgerPruned
+from terminal.store.anchor import AnchorError, Start, mended_start_of
+from terminal.store.ledger import chain_hash, chained_body
+
+MOST_STRAY = 200
+Row = tuple[int, int, str, str, bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """``kept``: the older rows that the anchor keeps; ``rows``: the chain behind it; ``most``: the highest number that was seen.
+
+    ``vouched``: the row of the chain that speaks for the anchor is among them, or there is no anchor.
+    """
+
+    start: Start
+    kept: list[Row]
+    rows: list[Row]
+    most: int
+    vouched: bool
+
+    @property
+    def last(self) -> int:
+        """The newest row's number."""
+        return self.start.seq + len(self.rows)
+
+
+def proved(sources: Sequence[sqlite3.Connection]) -> Proved | None:
+    """What can be saved of these ledgers, the damaged one first; None when nothing can."""
+    starts = [_start(source) for source in sources]
+    known = {one.digest: one for one in starts if one is not None}
+    highest = max((one.seq for one in known.values()), default=0)
+    rows = [_Rows(source, highest if start is None else start.seq) for source, start in zip(sources, starts, strict=True)]
+    known[""] = Start()
+    found = [one for one in (_from(start, rows) for start in known.values()) if one is not None]
+    return max(found, key=lambda one: (one.last, one.start.seq), default=None)
+
+
+def _start(db: sqlite3.Connection) -> Start | None:
+    """Where this ledger's chain begins; None where that cannot be told."""
+    try:
+        return mended_start_of(db)
+    except sqlite3.OperationalError:
+        return Start()  # of a program that did not prune
+    except (AnchorError, sqlite3.DatabaseError, UnicodeDecodeError, OverflowError):
+        return None
+
+
+def _from(start: Start, sources: list[_Rows]) -> Proved | None:
+    """The chain from this beginning on, if everything is there that the beginning needs."""
+    kept = [_kept(one.seq, bytes.fromhex(one.before), bytes.fromhex(one.link), sources) for one in start.kept]
+    there = [row for row in kept if row is not None]
+    rows, most = _chain(start, sources)
+    if len(there) < len(kept) or not rows:
+        return None
+    told = [msgspec.json.decode(row[4], type=LedgerPruned) for row in rows if row[3] == LedgerPruned.__name__]
+    if any(fact.through == start.seq and fact.digest != start.digest for fact in told):
+        return None
+    vouched = start.snapshot is None or any(start.proved_by(row[3], row[4]) for row in rows)
+    return Proved(start, there, rows, max(most, start.seq + len(rows)), vouched)
+
+
+def _kept(seq: int, before: bytes, link: bytes, sources: list[_Rows]) -> Row | None:
+    for row in _candidates(sources, seq):
+        if row[5] == link and _hash(before, row) == link:
+            return row
+    mended = _mended(before, seq, sources)
+    return mended if mended is not None and mended[5] == link else None
+
+
+class _Rows:
+    """The journal's rows as far as they can be read, each by its number, and those that stand under a number that they cannot have."""
+
+    def __init__(self, db: sqlite3.Connection, after: int) -> None:
+        """``after``: from behind this row on there is one for every number."""
+        self.rows: dict[int, Row] = {}
+        self.stray: list[Row] = []
+        before = after
+        for read in _scan(db):
+            row = _as_written(read)
+            if row is None:
+                continue
+            if row[0] == before + 1:
+                before = row[0]
+            elif row[0] > after or row[0] < 1 or before > after:
+                before += 1
+                if len(self.stray) < MOST_STRAY:
+                    self.stray.append(row)
+            self.rows.setdefault(row[0], row)
+
+    @property
+    def most(self) -> int:
+        """The highest number in its place."""
+        strange = {row[0] for row in self.stray}
+        return max((seq for seq in self.rows if seq not in strange), default=0)
+
+
+def _as_written(row: Sequence[object]) -> Row | None:
+    """One flipped bit makes bytes of a text, or the other way round; what they say stays."""
+    seq, utc, *rest = row
+    clock, kind = (one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in rest[:2])
+    body, link = (one.encode() if isinstance(one, str) else one for one in rest[2:])
+    if isinstance(seq, int) and isinstance(utc, int) and isinstance(clock, str) and isinstance(kind, str):
+        if isinstance(body, bytes) and isinstance(link, bytes):
+            return seq, utc, clock, kind, body, link
+    return None
+
+
+def _scan(db: sqlite3.Connection) -> Iterator[Sequence[Any]]:
+    """Every row that can be read; where a page cannot be, the search goes on behind it."""
+    after, step = 0, 1
+    while step <= 1 << 20:
+        try:
+            for row in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (after,)):
+                yield row
+                after, step = row[0], 1
+            return
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+            after, step = after + step, step * 2
+
+
+def _chain(start: Start, sources: list[_Rows]) -> tuple[list[Row], int]:
+    """The longest chain that can be proved, and the highest number that was seen."""
+    rows: list[Row] = []
+    link, most = start.link, max((source.most for source in sources), default=0)
+    while True:
+        seq = start.seq + len(rows) + 1
+        row = next((row for row in _candidates(sources, seq) if _hash(link, row) == row[5]), None)
+        if row is None:
+            row = _mended(link, seq, sources)
+        if row is None:
+            return rows, most
+        rows.append(row)
+        link = row[5]
+
+
+def _candidates(sources: list[_Rows], seq: int) -> Iterator[Row]:
+    for source in sources:
+        if seq in source.rows:
+            yield source.rows[seq]
+    for source in sources:
+        for row in source.stray:
+            yield (seq, *row[1:])
+
+
+def _hash(link: bytes, row: Row) -> bytes:
+    seq, utc, clock, kind, body, _ = row
+    return chain_hash(link, seq, chained_body(utc, clock, kind, body))
+
+
+def _mended(link: bytes, seq: int, sources: list[_Rows]) -> Row | None:
+    """The row with the one bit flipped back that was flipped, if one was: of its hash, its body, its time or its words."""
+    for row in islice(_candidates(sources, seq), 5):
+        right = _hash(link, row)
+        if (int.from_bytes(right) ^ int.from_bytes(row[5])).bit_count() == 1:
+            return (*row[:5], right)
+        for candidate in _flips(row):
+            if _hash(link, candidate) == row[5]:
+                return candidate
+    return None
+
+
+def _flips(row: Row) -> Iterator[Row]:
+    seq, utc, clock, kind, body, told = row
+    for bit in range(63):
+        yield seq, utc ^ 1 << bit, clock, kind, body, told
+    for text in _flipped(clock.encode()):
+        yield seq, utc, text.decode("utf-8", "replace"), kind, body, told
+    for text in _flipped(kind.encode()):
+        yield seq, utc, clock, text.decode("utf-8", "replace"), body, told
+    for content in _flipped(body):
+        yield seq, utc, clock, kind, content, told
+
+
+def _flipped(content: bytes) -> Iterator[bytes]:
+    trial = bytearray(content)
+    for at in range(len(trial)):
+        for bit in range(8):
+            trial[at] ^= 1 << bit
+            yield bytes(trial)
+            trial[at] ^= 1 << bit
