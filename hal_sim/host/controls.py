@@ -232,7 +232,6 @@ class Controls(HostState):
         if LONG(why) is not None:
             raise ValueError("a reason of at most 200 characters is expected")
         self.ledger_heads.clear()  # whatever it says next is its newest row
-        self._journal.take(self.terminal)  # and its numbers are those that lists tell of
         event = self._push.say("ledger", (), {"why": why}, self._now())
         self._tell_listeners()
         return event

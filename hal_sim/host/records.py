@@ -62,21 +62,24 @@ class Journal:
         self._totals: dict[tuple[int, int | None, str | None], tuple[int, int, int]] = {}
         self._waiting: dict[str, set[int]] = {}  # epochs behind a loss that nobody has confirmed yet
 
-    def begin(self, terminal: str, epoch: int, first: int) -> None:
-        """The terminal says where its epoch's numbers begin. Behind a loss of its ledger (``first`` above 1) the epoch before stays the one
-        that lists tell of until ``take``: up to then the terminal counts what it has of both."""
+    def begin(self, terminal: str, epoch: int, first: int, *, damaged: bool) -> bool:
+        """The terminal says where its epoch's numbers begin. True when that changes what lists tell of.
+
+        Behind a loss of its ledger (``first`` above 1), and as long as nobody has confirmed that (``damaged``), lists tell of the epoch
+        before: until then the terminal counts what it has of both.
+        """
         if first == 1:
-            return
-        line = self._line(terminal, epoch)
+            return False
+        line, waiting = self._line(terminal, epoch), self._waiting.setdefault(terminal, set())
+        before = (line.contiguous, epoch in waiting)
         if line.contiguous < first - 1:
-            if not line.contiguous:
-                self._waiting.setdefault(terminal, set()).add(epoch)
             line.contiguous = first - 1
             line.close_up()
-
-    def take(self, terminal: str) -> None:
-        """The host's people have compared the sales: the newest epoch counts."""
-        self._waiting.pop(terminal, None)
+        if damaged:
+            waiting.add(epoch)
+        else:
+            waiting.clear()
+        return before != (line.contiguous, epoch in waiting)
 
     def heard(self, terminal: str, epoch: int) -> int:
         """The highest number that was named in this epoch; 0 for none."""

@@ -47,7 +47,8 @@ class Reporting(Returning):
         if message["terminal"] != terminal:
             raise Refusal(400, "bad_request", "terminal: differs from the path's")
         self.terminal_state, self.terminal_state_at_ms = message, self._now()
-        self._journal.begin(terminal, message["epoch"], message.get("epoch_begins", 1))
+        damaged = any(fault["code"] == "STORAGE_DAMAGED" for fault in message["faults"])
+        self.begun = self._journal.begin(terminal, message["epoch"], message.get("epoch_begins", 1), damaged=damaged)
         cards = message["lists"]["cards"]
         edition = self._editions.get((cards["epoch"], cards["version"]))
         if edition is not None:

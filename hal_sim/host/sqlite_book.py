@@ -203,8 +203,8 @@ class SqliteBook(HostBook):
         self, at_ms: int, what: str, key: str | None, body: bytes, answer: Answer, message: dict[str, Any], content: dict[str, Any]
     ) -> None:
         parts = tuple(unquote(part) for part in what.partition(" ")[2].partition("?")[0].strip("/").split("/"))
-        # Of a terminal's states only the newest says anything: the one before gives its place.
-        slot = "/".join(parts) if parts[-1] == "state" else None
+        # Of a terminal's states only the newest says anything, and those that began an epoch: the one before gives its place.
+        slot = "/".join(parts) if parts[-1] == "state" and not self.begun else None
         at = instant_text(at_ms)
         with self._written():
             if slot is not None:

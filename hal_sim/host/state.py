@@ -93,6 +93,7 @@ class HostState:
         self.ledger_heads: dict[str, dict[str, Any]] = {}
         self.terminal_state: dict[str, Any] | None = None
         self.terminal_state_at_ms: int | None = None
+        self.begun = False  # that state has changed which of the terminal's epochs lists tell of
         self.acks: dict[int, Acknowledged] = {}
         self.applied: dict[tuple[str, int], Acknowledged] = {}
         self.batches: list[dict[str, Any]] = []

@@ -1,7 +1,7 @@
 """Sales that this terminal has lost and the host gives back: the question for a page of them, and what its answer means.
 
 Read more strictly than other answers, for what is taken here is a sale of this terminal from then on: another terminal, another epoch, a
-number out of its order, a record that does not agree with itself, a field that the contract does not know make the whole page unusable.
+number out of its order, a record that does not agree with itself or has a field that the contract does not know make the page unusable.
 Contract: firmware_notes/host-api.md, "Sales that the terminal lost".
 """
 
@@ -100,7 +100,7 @@ class _Correction(_Strict):
     why: Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class _Sale(_Strict):
+class _Sale(msgspec.Struct):
     record: _Record
     account: Token | None
     customer: Short | None
@@ -135,7 +135,7 @@ class _Request(_Strict):
     list_version: Count
 
 
-class _Hold(_Strict):
+class _Hold(msgspec.Struct):
     request: _Request
     authorization: Authorization
     account: Token
@@ -145,7 +145,7 @@ class _Hold(_Strict):
     value_minor: Value | None
 
 
-class _Page(_Strict):
+class _Page(msgspec.Struct):
     time: datetime
     terminal: str
     epoch: Epoch

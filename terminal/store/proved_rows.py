@@ -20,12 +20,16 @@ from terminal.store.anchor import AnchorError, Start, mended_start_of
 from terminal.store.ledger import chain_hash, chained_body
 
 MOST_STRAY = 200
+MOST_LEAPT = 10_000
+_ROW = "SELECT seq, utc, clock, kind, body, hash FROM journal"
+_UNREADABLE = (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError)
 Row = tuple[int, int, str, str, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """``kept``: the older rows that the anchor keeps; ``rows``: the chain behind it; ``most``: the highest number that was seen.
+    """``kept``: the older rows that the anchor keeps; ``rows``: the chain behind it; ``most``: the highest number that was
+    seen, or one more than that of the newest row, where what is behind it in the damaged ledger cannot be read.
 
     ``vouched``: the row of the chain that speaks for the anchor is among them, or there is no anchor.
     """
@@ -74,7 +78,8 @@ def _from(start: Start, sources: list[_Rows]) -> Proved | None:
     if any(fact.through == start.seq and fact.digest != start.digest for fact in told):
         return None
     vouched = start.snapshot is None or any(start.proved_by(row[3], row[4]) for row in rows)
-    return Proved(start, there, rows, max(most, start.seq + len(rows)), vouched)
+    last = start.seq + len(rows)
+    return Proved(start, there, rows, max(most, last + 1 if sources and sources[0].cut else last), vouched)
 
 
 def _kept(seq: int, before: bytes, link: bytes, sources: list[_Rows]) -> Row | None:
@@ -89,15 +94,18 @@ class _Rows:
     """The journal's rows as far as they can be read, each by its number, and those that stand under a number that they cannot have."""
 
     def __init__(self, db: sqlite3.Connection, after: int) -> None:
-        """``after``: from behind this row on there is one for every number."""
+        """``after``: from behind this row on there is one for every number. ``cut``: what is behind the last of them cannot be read."""
         self.rows: dict[int, Row] = {}
         self.stray: list[Row] = []
+        self.cut = False
         before = after
         for read in _scan(db):
-            row = _as_written(read)
+            row = None if read is None else _as_written(read)
+            self.cut |= read is None
             if row is None:
                 continue
-            if row[0] == before + 1:
+            if row[0] == before + 1 or (self.cut and row[0] > before):
+                self.cut = False
                 before = row[0]
             elif row[0] > after or row[0] < 1 or before > after:
                 before += 1
@@ -123,17 +131,37 @@ def _as_written(row: Sequence[object]) -> Row | None:
     return None
 
 
-def _scan(db: sqlite3.Connection) -> Iterator[Sequence[Any]]:
-    """Every row that can be read; where a page cannot be, the search goes on behind it."""
+def _scan(db: sqlite3.Connection) -> Iterator[Sequence[Any] | None]:
+    """Every row that can be read; where a page cannot be, None, and the search goes on behind it."""
     after, step = 0, 1
     while step <= 1 << 20:
         try:
-            for row in db.execute("SELECT seq, utc, clock, kind, body, hash FROM journal WHERE seq > ? ORDER BY seq", (after,)):
+            first = step > 1
+            for row in db.execute(f"{_ROW} WHERE seq > ? ORDER BY seq", (after,)):
+                if first:
+                    yield from _leapt_over(db, after)
                 yield row
-                after, step = row[0], 1
+                after, step, first = row[0], 1, False
+            if first:
+                yield from _leapt_over(db, after)
             return
-        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+        except _UNREADABLE:
+            if step == 1:
+                yield None
             after, step = after + step, step * 2
+
+
+def _leapt_over(db: sqlite3.Connection, last: int) -> list[Sequence[Any]]:
+    """What can be read up to this row, back to where nothing can be."""
+    found: list[Sequence[Any]] = []
+    for seq in range(last, max(0, last - MOST_LEAPT), -1):
+        try:
+            row = db.execute(f"{_ROW} WHERE seq = ?", (seq,)).fetchone()
+        except _UNREADABLE:
+            break
+        if row is not None:
+            found.append(row)
+    return found[::-1]
 
 
 def _chain(start: Start, sources: list[_Rows]) -> tuple[list[Row], int]:

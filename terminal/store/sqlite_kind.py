@@ -71,7 +71,7 @@ def refuse_other_kind(path: Path) -> None:
         elif not _alike(found, _key.salt):
             if _alike(found, PLAIN_NAME):
                 raise LedgerError(f"{path}: not encrypted, and [storage] encrypted = true; first: python -m terminal ledger encrypt")
-            if not any_page_of(path, _log(path), _key):
+            if _alike(found[: len(NAME)], NAME) and not any_page_of(path, _log(path), _key):
                 raise LedgerError(f"{path}: not with this key; [keys] ledger is not the one that this ledger was made with")
     except OSError:
         return

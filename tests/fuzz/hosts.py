@@ -17,6 +17,7 @@ from terminal.core.terminal_state import FaultReport, ListsState, PointReport, Q
 from terminal.host.json_lane import EARLIEST, LATEST, LaneError
 from terminal.host.list_head import DOMAIN, HeadRefused, ListKeys
 from terminal.host.push import Listener
+from terminal.host.sales_lane import page
 from terminal.host.state_lane import state_call
 from terminal.store.card_file import KEYS
 from terminal.store.list_rows import ListError, RowReader, bound_of, read_delta
@@ -138,6 +139,30 @@ def an_answer(dice: Random) -> bytes:
     """An answer, changed."""
     kind = dice.randrange(len(ANSWERS))
     return bytes((kind,)) + a_json(dice, ANSWERS[kind])
+
+
+# --- lost sales ---------------------------------------------------------------------------------------------------------------------
+
+
+def sales(data: bytes) -> bool:
+    """A page of sales that the terminal lost: all of it of this terminal, in order and whole, or nothing."""
+    found = page(LANE, data, 1, 41)
+    demand(EARLIEST <= found.host_time < LATEST, "a time of another century")
+    for facts in ([one.fact for one in found.sales], [one.fact for one in found.holds]):
+        numbers = [fact.sequence for fact in facts]
+        demand(numbers == sorted(set(numbers)) and all(number > 41 for number in numbers), "numbers out of order")
+        demand(all(number <= found.last for number in numbers), "a number above the last")
+        for fact in facts:
+            demand(fact.sale == f"OPT1-1-{fact.sequence}" and fact.epoch == 1, "a sale of another's")
+            demand(0 <= fact.quantity_ml < 10**9 and 0 <= fact.value_minor <= 10**12, "an amount out of range")
+            demand(not fact.quantity_ml or None not in (fact.nozzle, fact.product, fact.price, fact.total_start_ml), "fuel from nowhere")
+            demand(len(fact.card.last4) <= 4, "more of a number than may be shown")
+    return True
+
+
+def some_sales(dice: Random) -> bytes:
+    """The contract's own example, changed."""
+    return a_json(dice, json.loads(json.dumps(openapi()["components"]["schemas"]["SalesBack"]["examples"][0])))
 
 
 # --- the stream -------------------------------------------------------------------------------------------------------------------
@@ -279,6 +304,7 @@ def a_state(dice: Random) -> bytes:
 
 SURFACES = (
     Surface("host-answer", "bodies of the host's answers", an_answer, answer, (LaneError, HeadRefused)),
+    Surface("host-sales", "sales that the host gives back", some_sales, sales, (LaneError,)),
     Surface("host-stream", "the event stream", a_stream, stream),
     Surface("host-state", "texts in the state report", a_state, state),
     Surface("list-row", "rows of a card list", a_row, row, (ListError,)),

@@ -86,7 +86,7 @@ def bench(past: Past) -> Bench:
 
 
 def page(*sales: BackSale, after: int = 4, last: int | None = None, more: bool = False, holds: tuple[BackHold, ...] = ()) -> SalesBack:
-    newest = max([one.fact.sequence for one in (*sales, *holds)], default=after)  # type: ignore[union-attr]
+    newest = max([one.fact.sequence for one in sales] + [one.fact.sequence for one in holds], default=after)
     return SalesBack(1, after, newest if last is None else last, more, sales, holds, UtcMs(MIDNIGHT + 13 * 3_600_000))
 
 
@@ -207,7 +207,13 @@ def test_a_hold_whose_pump_tells_the_fuel_is_completed_with_it_and_marked(bench:
     past.found = Outcome(4, (), 0, True, {(1, 1): 7_000}, {(1, 1): 150_000}, frozenset({"fp 1 nozzle 1"}))
     bench.site.desk.raise_fault(FaultCode.UNATTRIBUTED_DELIVERY, "fp 1 nozzle 1", "7000 ml")
     (fact,), sent, end = settle(bench, hold(5))
-    assert (fact.quantity_ml, fact.value_minor, fact.product, fact.total_start_ml, fact.total_end_ml) == (7_000, 1_210, "GAZOLE", 143_000, 150_000)
+    assert (fact.quantity_ml, fact.value_minor, fact.product, fact.total_start_ml, fact.total_end_ml) == (
+        7_000,
+        1_210,
+        "GAZOLE",
+        143_000,
+        150_000,
+    )
     assert (fact.extra.marks, sent, end.held) == (("RESTORED",), ["T-1-5/complete"], ())
     assert [one.quantity_ml for one in bench.site.desk.book.snapshot()] == [7_000]
     assert FaultCode.UNATTRIBUTED_DELIVERY.value not in bench.faults(), "its sale has come back"
@@ -254,7 +260,7 @@ def test_a_pump_that_is_read_late_still_counts(past: Past) -> None:
     bench.recovered.past = past
     bench.__post_init__()
     past.bench = bench
-    bench.points, points = (), bench.points
+    points, bench.points = bench.points, ()
     bench.open()
     bench.wait(3_000)
     bench.do(page(holds=(hold(5),)))
@@ -267,7 +273,14 @@ def test_a_pump_that_is_read_late_still_counts(past: Past) -> None:
 
 @pytest.mark.parametrize(
     ("epoch", "last", "first"),
-    [(2, 0, 1_000_001), (2, 42, 1_000_001), (3, 42, 2_000_001), (3, 1_000_007, 2_000_001), (2, 999_990, 2_000_001), (2, 900_000, 1_000_001)],
+    [
+        (2, 0, 1_000_001),
+        (2, 42, 1_000_001),
+        (3, 42, 2_000_001),
+        (3, 1_000_007, 2_000_001),
+        (2, 999_990, 2_000_001),
+        (2, 900_000, 1_000_001),
+    ],
 )
 def test_an_epoch_begins_far_enough_behind_what_may_have_been_lost(epoch: int, last: int, first: int) -> None:
     assert first_of(epoch, last) == first

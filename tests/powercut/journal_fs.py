@@ -1,4 +1,4 @@
-"""A file system that writes down everything that is done to it: ``python -m tests.powercut.journal_fs BACKING MOUNT JOURNAL``.
+"""A file system that writes down everything that is done to it: ``python -m tests.powercut.journal_fs BACKING MOUNT JOURNAL [UID GID]``.
 
 A pass-through in user space (FUSE by mfusepy). Each change of a file, each sync and each change of a name becomes one record of the
 journal, in the order in which the kernel asked for them, whoever asked. What is written to ``MOUNT/.mark`` is a record too and nothing
@@ -204,4 +204,6 @@ class JournalFs(Operations):  # type: ignore[misc]  # the library has no types
 
 
 if __name__ == "__main__":
-    FUSE(JournalFs(sys.argv[1], sys.argv[3]), sys.argv[2], foreground=True, nothreads=True, default_permissions=True)
+    # Everything belongs to this user and group, and not to root alone: for a service that is not root.
+    owner = {"allow_other": True, "uid": int(sys.argv[4]), "gid": int(sys.argv[5])} if len(sys.argv) > 4 else {}
+    FUSE(JournalFs(sys.argv[1], sys.argv[3]), sys.argv[2], foreground=True, nothreads=True, default_permissions=True, **owner)

@@ -26,11 +26,13 @@ class NoFuse(Exception):
 class Recorder:
     """The mounted folder."""
 
-    def __init__(self, folder: Path, journal: Path) -> None:
+    def __init__(self, folder: Path, journal: Path, server: subprocess.Popen[bytes]) -> None:
         self.folder = folder
         self.journal = journal
+        self._server = server
         self._mark = os.open(folder / ".mark", os.O_WRONLY)
         self._fault = os.open(folder / ".fault", os.O_WRONLY)
+        self._handles: tuple[int, ...] = (self._mark, self._fault)
 
     def mark(self, what: object) -> None:
         """An acknowledgement, in order with everything that was written before it."""
@@ -44,30 +46,42 @@ class Recorder:
         """The ``nth`` operation of this kind from now on takes so long, and everything behind it waits."""
         os.pwrite(self._fault, f"{kind} {nth} hang {ms}\n".encode(), 0)
 
+    def vanish(self) -> None:
+        """The disk is gone for good, also for those who wait for it: they are told so."""
+        self._server.kill()
+        self._server.wait()
+
     def heal(self) -> None:
         """Nothing fails any more."""
         os.pwrite(self._fault, b"off\n", 0)
 
     def close(self) -> None:
-        """Let go of the control files."""
-        for handle in (self._mark, self._fault):
+        """Let go of the control files. May be called twice.
+
+        Whoever starts processes while the disk hangs must: a child closes what it inherits, and the disk is asked about that.
+        """
+        handles, self._handles = self._handles, ()
+        for handle in handles:
             os.close(handle)
 
 
 @contextlib.contextmanager
-def recording(place: Path) -> Iterator[Recorder]:
-    """Mount below ``place`` (an empty folder); at the end the journal is whole. Raises ``NoFuse``."""
+def recording(place: Path, owner: tuple[int, int] | None = None) -> Iterator[Recorder]:
+    """Mount below ``place`` (an empty folder), as ``owner``'s (user, group) when one is given; at the end the journal is whole.
+
+    Raises ``NoFuse``.
+    """
     backing, mount, journal = place / "disk", place / "mount", place / "journal"
     backing.mkdir()
     mount.mkdir()
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         raise NoFuse("there is no /dev/fuse that may be used here; power cuts are recorded through it (in a container: --device /dev/fuse)")
     with (place / "log").open("wb") as log:
-        command = [sys.executable, "-m", "tests.powercut.journal_fs", str(backing), str(mount), str(journal)]
+        command = [sys.executable, "-m", "tests.powercut.journal_fs", str(backing), str(mount), str(journal), *map(str, owner or ())]
         server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(mount, server, place / "log")
-        recorder = Recorder(mount, journal)
+        recorder = Recorder(mount, journal, server)
         try:
             yield recorder
         finally:

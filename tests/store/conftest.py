@@ -25,15 +25,20 @@ def ledger_kind(request: pytest.FixtureRequest) -> Iterator[str]:
     keep_ledgers(None)
 
 
+@pytest.fixture(autouse=True)
+def _kept_so(request: pytest.FixtureRequest) -> None:
+    """Each test begins so, whatever a command that was tested has set."""
+    if "ledger_kind" in request.fixturenames:
+        keep_ledgers(KEY if request.getfixturevalue("ledger_kind") == ENCRYPTED else None)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is only about plain files is not played on encrypted ones."""
-    away = [
-        item
-        for item in items
-        if item.get_closest_marker("only_plain")
-        and getattr(item, "callspec", None)
-        and item.callspec.params.get("ledger_kind") == ENCRYPTED  # type: ignore[attr-defined]
-    ]
+    away = [item for item in items if item.get_closest_marker("only_plain") and _kind(item) == ENCRYPTED]
     if away:
         config.hook.pytest_deselected(items=away)
         items[:] = [item for item in items if item not in away]
+
+
+def _kind(item: pytest.Item) -> str:
+    return str(item.callspec.params.get("ledger_kind", PLAIN)) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else PLAIN

@@ -93,6 +93,12 @@ def opened(path: Path) -> Ledger:
     return open_ledger(path, path.parent / "backup", encode)
 
 
+def place_of(data: bytes, words: bytes = b"volume_ml") -> int:
+    """Where in a ledger's file these words stand. An encrypted one shows none: then a page's middle, another one for other words."""
+    at = data.find(words)
+    return at if at >= 0 else (4 + len(words) % 8) * 1024 + 500
+
+
 def flipped(data: bytes, bit: int) -> bytes:
     """One bit otherwise."""
     found = bytearray(data)

@@ -18,7 +18,7 @@ from terminal.store.opening import open_ledger
 from terminal.store.recovery import recover
 from terminal.store.salvage import MOST_ASIDE
 from terminal.store.sqlite_kind import connect
-from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, ruin, some_bits
+from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, place_of, ruin, some_bits
 
 pytestmark = pytest.mark.usefixtures("ledger_kind")
 
@@ -97,13 +97,12 @@ def test_any_flipped_bit_of_the_log_is_harmless_or_found_and_nothing_is_lost(rui
 
 
 def test_a_flipped_bit_is_saved_without_any_backup(ruined: Ruin, tmp_path: Path) -> None:
-    """The chain tells which bit of a row it was."""
+    """The chain tells which bit of a row it was, or the proof of an encrypted page."""
     counted = Counter[str]()
     for place in (b'"SaleDelivered"', b"volume_ml", b'"account"'):
-        at = ruined.file.find(place)
-        if at >= 0:
-            path = ruined.put(fresh(tmp_path), file=flipped(ruined.file, (at + 3) * 8 + 1), backup=False)
-            counted[judged(ruined, path)] += 1
+        at = place_of(ruined.file, place)
+        path = ruined.put(fresh(tmp_path), file=flipped(ruined.file, (at + 3) * 8 + 1), backup=False)
+        counted[judged(ruined, path)] += 1
     assert counted["saved"] >= 1, counted
 
 
@@ -200,7 +199,7 @@ def test_a_newer_program_s_ledger_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_damages_again_and_again_is_not_used_any_further(ruined: Ruin, tmp_path: Path) -> None:
-    bit = (ruined.file.find(b"volume_ml") + 2) * 8
+    bit = (place_of(ruined.file) + 2) * 8
     path = ruined.put(tmp_path, file=flipped(ruined.file, bit))
     for _ in range(MOST_ASIDE):
         opened(path).close()

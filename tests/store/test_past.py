@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from terminal.core.refusal_code import BadCode, refusal_code
 from terminal.core.refusals import judged
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp
 from terminal.store.past import NotFound, by_code, by_sale
-from terminal.store.sqlite_kind import connect
+from terminal.store.sqlite_kind import connect, ledger_key
 from tests.core.decisions import CARD, facts_of, limit
 from tests.store.books import JUDGED, NEW_YEAR, TERMINAL, Station, medium
 
@@ -48,7 +49,14 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def explain(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["explain", *arguments], prog_name="python -m terminal")
+    """With an encrypted ledger's key, as a person has it."""
+    key = ledger_key()
+    if key is None or "--ledger" not in arguments:
+        return CliRunner().invoke(main, ["explain", *arguments], prog_name="python -m terminal")
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as file:
+        file.write(key.content().hex())
+        file.flush()
+        return CliRunner().invoke(main, ["explain", *arguments, "--key", file.name], prog_name="python -m terminal")
 
 
 def told(*arguments: str) -> dict[str, Any]:

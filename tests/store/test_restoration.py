@@ -24,7 +24,7 @@ from terminal.store.log_repair import examine_log
 from terminal.store.recovery import recover
 from terminal.store.salvage import FINISHED, MOST_ASIDE
 from tests.store.books import Station
-from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, ruin
+from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, place_of, ruin
 from tests.store.editing import edited
 
 pytestmark = pytest.mark.usefixtures("ledger_kind")
@@ -53,7 +53,7 @@ def broken_log(ruined: Ruin) -> bytes:
 
 def mendable(ruined: Ruin) -> bytes:
     """The file with a flipped bit that costs nothing."""
-    return flipped(ruined.file, (ruined.file.find(b"volume_ml") + 3) * 8 + 1)
+    return flipped(ruined.file, (place_of(ruined.file) + 3) * 8 + 1)
 
 
 def told(path: Path) -> tuple[Content, LedgerRestored, str]:
