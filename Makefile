@@ -16,6 +16,7 @@ BAD ?=
 FIRST ?= 1
 FEATURE ?=
 SEED ?=
+ENCRYPTED ?=
 
 VENV := .venv/bin
 RUN := $(VENV)/python -m
@@ -62,9 +63,9 @@ replay: setup ## one seed again with its whole trace: SEED=n
 planted: setup ## plant known bugs one by one and show that the swarm finds each
 	@$(RUN) tests.simulation planted
 
-powercut: setup ## the power cut anywhere in recorded days of the real store, and disks that fail: STATES=50000 JOBS=2, one again: SEED=n
-	@$(RUN) tests.powercut $(if $(SEED),replay --seed $(SEED),run --states $(or $(STATES),50000) --jobs $(JOBS))
-	@$(if $(SEED),,$(RUN) tests.powercut disk --jobs $(JOBS))
+powercut: setup ## the power cut anywhere in recorded days of the real store, and disks that fail: STATES=50000 JOBS=2, one again: SEED=n, of an encrypted ledger: ENCRYPTED=1
+	@$(RUN) tests.powercut $(if $(SEED),replay --seed $(SEED),run --states $(or $(STATES),50000) --jobs $(JOBS)) $(if $(ENCRYPTED),--encrypted)
+	@$(if $(SEED)$(ENCRYPTED),,$(RUN) tests.powercut disk --jobs $(JOBS))
 
 canary: setup ## drivers with canary PINs, numbers and tracks, then a search of all that left the terminal: SESSIONS=1000 SEED=1
 	@$(RUN) tests.canary --sessions $(or $(SESSIONS),1000) --seed $(or $(SEED),1)

@@ -12,6 +12,7 @@ SYSTEMD = Path(__file__).resolve().parent.parent / "systemd"
 UNIT = SYSTEMD / "forecourt-terminal.service"
 REBOOT = SYSTEMD / "forecourt-terminal-reboot.service"
 AGAIN = SYSTEMD / "forecourt-terminal-again.timer"
+MISSED = SYSTEMD / "forecourt-terminal-reboot.timer"
 EXPOSURE_MAX_TENTHS = 15
 
 
@@ -26,7 +27,7 @@ def complaints(unit: Path) -> list[str]:
     return [line for line in (said.stdout + said.stderr).splitlines() if not any(one in line for one in absent)]
 
 
-@pytest.mark.parametrize("unit", [UNIT, REBOOT, AGAIN], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [UNIT, REBOOT, AGAIN, MISSED], ids=lambda unit: unit.name)
 def test_the_unit_is_understood(unit: Path) -> None:
     assert complaints(unit) == []
 
@@ -41,7 +42,7 @@ def test_one_that_has_failed_is_tried_again_behind_its_start_limit() -> None:
     """Sooner, systemd would refuse the start, and with it every later one of the timer."""
     assert seconds(AGAIN, "OnUnitInactiveSec") > seconds(UNIT, "StartLimitIntervalSec")
     assert f"OnFailure={REBOOT.name}" in UNIT.read_text()
-    assert f"Wants={AGAIN.name}" in UNIT.read_text()
+    assert f"Wants={AGAIN.name} {MISSED.name}" in UNIT.read_text()
 
 
 def test_the_check_before_a_new_start_of_the_machine_can_be_run() -> None:

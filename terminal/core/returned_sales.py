@@ -64,7 +64,8 @@ class Missing:
 class Outcome:
     """What the ledger has since the loss. ``kept``: the highest number of the epoch that was never lost; ``numbers``: those that came back.
 
-    ``exact``: it is certain which row the loss begins behind. ``unexplained``: by nozzle, millilitres without a sale less what came back; ``raised``: faults of such fuel since.
+    ``exact``: it is certain which row the loss begins behind. ``unexplained``: by nozzle, millilitres without a sale less what came back;
+    ``ends``: where those totalisers stood last; ``raised``: subjects of the faults of such fuel since.
     """
 
     kept: int

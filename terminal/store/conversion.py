@@ -73,6 +73,7 @@ def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | Non
             os.chown(fresh, status.st_uid, status.st_gid)
             _sync(fresh)
             os.replace(fresh, path)
+            path.with_name(f"{path.name}-wal").unlink(missing_ok=True)  # empty; SQLite leaves that of a file that lost its name
             _sync(path.parent)
         except BaseException:
             keep_ledgers(old)

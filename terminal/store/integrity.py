@@ -309,9 +309,9 @@ class _Examination:
         last = last_epoch = 0
         query = "SELECT epoch, sequence, reserved_row IS ended_row FROM sale ORDER BY epoch, sequence"
         for epoch, sequence, came_back in self.db.execute(query):
-            begins = came_back or (epoch != last_epoch and (sequence == 1 or may_begin(sequence)))
-            pruned = any(first <= last + 1 and sequence - 1 <= until for first, until in gone)
-            if sequence != last + 1 and not begins and not pruned:
+            behind = next((first for first, until in gone if first < sequence <= until + 1), sequence)  # what was pruned right before it
+            begins = came_back or (epoch != last_epoch and (behind == 1 or may_begin(behind)))
+            if behind != last + 1 and not begins:
                 self._error("sequence", f"the number before is {last}; sales are numbered without holes", f"epoch {epoch}, sale {sequence}")
             last, last_epoch = sequence, epoch
 

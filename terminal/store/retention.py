@@ -132,16 +132,18 @@ def _old_enough(db: sqlite3.Connection, start: Start, age_ms: int) -> int:
 def _finished(db: sqlite3.Connection) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
     """Runs of the sales, and of the batches, of these tables that are over: the host has every message of them, and has agreed.
 
-    The newest of each stays, because the next one is numbered behind it.
+    The newest batch stays, and the newest sale of each epoch: the next is numbered behind it, and lost ones are asked for behind it.
     """
-    (newest,) = db.execute("SELECT max(sequence) FROM sale").fetchone()
+    newest = {int(sequence) for (sequence,) in db.execute("SELECT max(sequence) FROM sale GROUP BY epoch")}
     unheard = {str(key).rpartition("/")[0] for (key,) in db.execute("SELECT key FROM outbox")}
     agreed = db.execute("SELECT first, last FROM batch WHERE state = 'balanced'").fetchall()
     covered = _Runs(merged(agreed))
     sales: list[int] = []
     stay: list[int] = []
-    for sequence, sale, state in db.execute("SELECT sequence, id, state FROM sale ORDER BY sequence"):
-        over = state in FINISHED and sequence != newest and sale not in unheard and sequence in covered
+    select = "SELECT sequence, id, state, reserved_row IS ended_row FROM sale ORDER BY sequence"
+    for sequence, sale, state, came_back in db.execute(select):
+        agreed_on = came_back or sequence in covered  # what came back from the host stands in its books
+        over = state in FINISHED and sequence not in newest and sale not in unheard and agreed_on
         (sales if over else stay).append(int(sequence))
     (last,) = db.execute("SELECT max(batch) FROM batch").fetchone()
     (settled,) = db.execute("SELECT max(batch) FROM batch WHERE state <> 'sent'").fetchone()

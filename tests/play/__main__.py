@@ -13,6 +13,7 @@ import click
 from tests.behaviour.binding import LATER, Scene, feature_id, shown
 from tests.behaviour.record import Outcome, write_json
 from tests.behaviour.worlds import WIRES, WORLDS, NoSuchWorld, load_world
+from tests.ledger_kinds import kept
 from tests.play.jobs import Plays, Told
 from tests.play.run import files_of, play, understand
 from tests.play.table import table
@@ -24,6 +25,7 @@ Examples:
   python -m tests.play F01 F09 --world rig                   the real program on ptys and HTTPS
   python -m tests.play tests/features --world rig --jobs 3   all of them, three files at a time
   python -m tests.play F40 --wire lossy                      over a line that loses a twentieth of all it carries
+  python -m tests.play F36 --world rig --encrypted           with an encrypted ledger
   python -m tests.play ~/station.feature                     a file of your own
   python -m tests.play tests/features --json results.json    all of them, results in a file
   python -m tests.play --table                               what was played last, as a table
@@ -78,6 +80,7 @@ def _left_out(scenes: list[Scene], world: str) -> None:
 )
 @click.option("--built", is_flag=True, help="Leave out what is tagged @later.")
 @click.option("--only", multiple=True, metavar="TITLE", help="Only the scenario of this title; may be given several times.")
+@click.option("--encrypted", is_flag=True, help="The terminal's ledger is encrypted.")
 @click.option("--trace", is_flag=True, help="For developers: print tracebacks of failures.")
 def main(
     feature: tuple[str, ...],
@@ -88,6 +91,7 @@ def main(
     jobs: int,
     built: bool,
     only: tuple[str, ...],
+    encrypted: bool,
     trace: bool,
 ) -> None:
     """Play feature files: plain sentences that say what drivers, pumps and the host do, and what must then be so."""
@@ -111,7 +115,8 @@ def main(
         world = f"{world}/{wire}"
     if built:
         scenes = [scene for scene in scenes if LATER not in scene.tags]
-    status = _play(scenes, world, json_file, trace, only) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built, only)
+    with kept(encrypted=encrypted):
+        status = _play(scenes, world, json_file, trace, only) if jobs == 1 else _play_at_once(scenes, world, json_file, jobs, built, only)
     if show_table:
         _show_table()
     sys.exit(status)

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from terminal.store.sqlite_kind import ledger_key
+
 ROOT = Path(__file__).resolve().parents[2]
 Told = dict[str, Any]
 """One scenario as ``--json`` writes it."""
@@ -22,7 +24,8 @@ def play_file(file: Path, world: str, built: bool = False, only: Sequence[str] =
         results = Path(folder) / "results.json"
         titles = [word for title in only for word in ("--only", title)]
         command = [sys.executable, "-m", "tests.play", str(file), "--world", world, "--json", str(results)]
-        done = subprocess.run([*command, *(["--built"] if built else []), *titles], cwd=ROOT, capture_output=True, text=True, check=False)
+        more = [*(["--built"] if built else []), *(["--encrypted"] if ledger_key() is not None else [])]
+        done = subprocess.run([*command, *more, *titles], cwd=ROOT, capture_output=True, text=True, check=False)
         if not results.exists():
             raise RuntimeError(f"{file.name} could not be played: {(done.stderr or done.stdout).strip()[-2000:]}")
         scenarios: list[Told] = json.loads(results.read_text(encoding="utf-8"))["scenarios"]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from terminal.store.sqlite_kind import ledger_key
 from tests import reliability
 from tests.powercut import campaign
 from tests.powercut.campaign import (
@@ -48,7 +49,12 @@ def main() -> None:
     """The power fails anywhere in a day of the real store, its disk at every operation of a fuelling. See firmware_notes/storage.md."""
 
 
-@main.command(epilog="Examples:\n\n  python -m tests.powercut run --states 50000\n\n  python -m tests.powercut run --states 2000 --jobs 2")
+ENCRYPTED = click.option("--encrypted", is_flag=True, help="Of an encrypted ledger.")
+
+
+@main.command(
+    epilog="Examples:\n\n  python -m tests.powercut run --states 50000\n\n  python -m tests.powercut run --states 2000 --jobs 2 --encrypted"
+)
 @click.option("--states", type=click.IntRange(1), default=50_000, show_default=True, help="How many disks are examined.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="The number of the first.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="How many at a time.")
@@ -57,15 +63,17 @@ def main() -> None:
     "--thorough", type=click.IntRange(1), default=20, show_default=True, help="One disk in so many goes the product's whole way up."
 )
 @click.option("--controls/--no-controls", default=True, show_default=True, help="Also weaken the store in each known way and see it found.")
-def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, controls: bool) -> None:
+@ENCRYPTED
+def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, controls: bool, encrypted: bool) -> None:
     """Record days, cut the power in each so many times, examine every disk."""
     began = time.monotonic()
+    campaign.begin(encrypted)
     total, days = Outcome(), []
     for day, seeds in _days(first, states):
-        journal = KEPT / f"day-{day}.journal"
+        journal = _journal_of(day, encrypted)
         recorded = record(day, journal, fuellings)
         days.append(recorded)
-        for outcome in _examined(journal, day, seeds, jobs, thorough):
+        for outcome in _examined(journal, day, seeds, jobs, thorough, encrypted):
             total.add(outcome)
             _progress(total, states, began)
         if not total.broke:
@@ -75,7 +83,8 @@ def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, contr
     seconds = time.monotonic() - began
     missed = [weakness.name for weakness in WEAKNESSES if controls and not caught(weakness, found[weakness.name])]
     command = f"python -m tests.powercut run --states {states} --first {first} --jobs {jobs} --fuellings {fuellings} --thorough {thorough}"
-    _write(command, seconds, days, total, found)
+    command += " --encrypted" if encrypted else ""
+    _write(RESULT.with_stem(f"{RESULT.stem}-encrypted") if encrypted else RESULT, command, seconds, days, total, found)
     _tell(total, days, found, seconds)
     figures = {
         "states": total.tally.states,
@@ -85,7 +94,10 @@ def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, contr
         "acknowledged facts lost or doubled, broken chains": len(total.broke),
     }
     wrong = "; ".join([*(one.what for one in total.broke[:3]), *(f"{name} was not caught" for name in missed)])
-    reliability.record("powercut", "Power cuts anywhere in a day of the real store", figures, wrong, seconds=seconds)
+    name, title = "powercut", "Power cuts anywhere in a day of the real store"
+    if encrypted:
+        name, title = f"{name}-encrypted", f"{title}, its ledger encrypted"
+    reliability.record(name, title, figures, wrong, seconds=seconds)
     sys.exit(1 if total.broke or missed else 0)
 
 
@@ -93,10 +105,12 @@ def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, contr
 @click.option("--seed", type=click.IntRange(0), required=True, help="Which state.")
 @click.option("--fuellings", type=click.IntRange(1, 500), default=FUELLINGS, show_default=True, help="As in the run that found it.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Leave the disk's files in this new folder.")
-def replay(seed: int, fuellings: int, keep: Path | None) -> None:
+@ENCRYPTED
+def replay(seed: int, fuellings: int, keep: Path | None, encrypted: bool) -> None:
     """One state again: where it is cut, what the disk holds, what is wrong with it."""
+    campaign.begin(encrypted)
     day = day_of(seed)
-    journal = KEPT / f"day-{day}.journal"
+    journal = _journal_of(day, encrypted)
     if not journal.exists():
         record(day, journal, fuellings)
     records = read_journal(journal)
@@ -118,6 +132,10 @@ def replay(seed: int, fuellings: int, keep: Path | None) -> None:
     sys.exit(1 if outcome.broke else 0)
 
 
+def _journal_of(day: int, encrypted: bool) -> Path:
+    return KEPT / f"day-{day}{'-encrypted' if encrypted else ''}.journal"
+
+
 def _days(first: int, states: int) -> Iterator[tuple[int, range]]:
     at, end = first, first + states
     while at < end:
@@ -126,9 +144,9 @@ def _days(first: int, states: int) -> Iterator[tuple[int, range]]:
         at = stop
 
 
-def _examined(journal: Path, day: int, seeds: range, jobs: int, thorough: int) -> Iterator[Outcome]:
+def _examined(journal: Path, day: int, seeds: range, jobs: int, thorough: int, encrypted: bool) -> Iterator[Outcome]:
     placed = chunks(read_journal(journal), seeds, CHUNK)
-    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(journal,)) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin, initargs=(journal, encrypted)) as pool:
         try:
             yield from pool.map(_work, placed, [day] * len(placed), [thorough] * len(placed))
         finally:
@@ -138,7 +156,8 @@ def _examined(journal: Path, day: int, seeds: range, jobs: int, thorough: int) -
 _journal: Records = []
 
 
-def _begin(journal: Path) -> None:
+def _begin(journal: Path, encrypted: bool) -> None:
+    campaign.begin(encrypted)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _journal.extend(read_journal(journal))
 
@@ -239,9 +258,10 @@ def _tell(total: Outcome, days: list[Recorded], found: dict[str, Outcome], secon
         f"{tally.states} power cuts in {seconds:.0f} s: {tally.recovered} different disks recovered, {tally.thorough} taken the product's "
         f"whole way up, {tally.ahead} with the commit under way, {tally.behind} without"
     )
+    kind = "" if ledger_key() is None else " --encrypted"
     for one in total.broke[: campaign.MOST_NAMED]:
         click.echo(f"state {one.seed} broke: {one.name}: {one.what}")
-        click.echo(f"  again: .venv/bin/python -m tests.powercut replay --seed {one.seed}")
+        click.echo(f"  again: .venv/bin/python -m tests.powercut replay --seed {one.seed}{kind}")
     for weakness in WEAKNESSES:
         if weakness.name in found:
             outcome = found[weakness.name]
@@ -252,8 +272,8 @@ def _tell(total: Outcome, days: list[Recorded], found: dict[str, Outcome], secon
     click.echo(f"{broken} states broke." if broken else "Nothing that was acknowledged was lost, doubled or torn.")
 
 
-def _write(command: str, seconds: float, days: list[Recorded], total: Outcome, found: dict[str, Outcome]) -> None:
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
+def _write(result: Path, command: str, seconds: float, days: list[Recorded], total: Outcome, found: dict[str, Outcome]) -> None:
+    result.parent.mkdir(parents=True, exist_ok=True)
     text = {
         "command": command,
         "seconds": round(seconds, 1),
@@ -262,7 +282,7 @@ def _write(command: str, seconds: float, days: list[Recorded], total: Outcome, f
         "broke": [asdict(one) for one in total.broke],
         "controls": {name: _plain(outcome.tally) for name, outcome in found.items()},
     }
-    RESULT.write_text(json.dumps(text, indent=1) + "\n")
+    result.write_text(json.dumps(text, indent=1) + "\n")
 
 
 def _plain(tally: Tally) -> dict[str, object]:

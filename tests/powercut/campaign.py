@@ -17,6 +17,8 @@ from pathlib import Path
 from unittest import mock
 
 from terminal.store import ledger as ledger_module
+from terminal.store.sqlite_kind import keep_ledgers
+from tests.ledger_kinds import KEY
 from tests.powercut.checks import THOROUGH_EVERY, Checker, Tally
 from tests.powercut.day import Committed, Day, Listed, PinUsed
 from tests.powercut.recorder import ROOT, Records, read_journal, recording
@@ -28,6 +30,11 @@ RAM_DISK = Path("/dev/shm")
 KEPT = ROOT / "build" / "powercut"
 MOST_NAMED = 20
 TRIES = 6
+
+
+def begin(encrypted: bool) -> None:
+    """Days are recorded, and disks examined, with this kind of ledger from now on."""
+    keep_ledgers(KEY if encrypted else None)
 
 
 @dataclass(frozen=True, slots=True)

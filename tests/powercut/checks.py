@@ -32,6 +32,7 @@ from terminal.store.pin_keys import FILE as PIN_KEYS
 from terminal.store.pin_keys import PinKeys
 from terminal.store.recovery import cards_file, recover
 from terminal.store.schema import MIGRATIONS
+from terminal.store.sqlite_kind import connect
 from tests.powercut.day import PIN_NUMBER, Committed, Listed, PinUsed, table_digest, typed_pin
 from tests.powercut.recorder import Records
 from tests.powercut.states import State
@@ -158,7 +159,7 @@ class Checker:
         if not path.exists():
             return Known(0, CHAIN_START)
         self.tally.recovered += 1
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with closing(connect(path)) as db:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -170,7 +171,7 @@ class Checker:
         return known
 
     def _examined(self, path: Path) -> Known:
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with closing(connect(path)) as db:
             (word,) = db.execute("PRAGMA integrity_check").fetchone()
             if word != "ok":
                 raise Broken("corrupt", str(word))

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.powercut.campaign import WEAKNESSES, Recorded, Weakness, caught, control, examine, record
+from tests.powercut.campaign import WEAKNESSES, Recorded, Weakness, begin, caught, control, examine, record
 from tests.powercut.recorder import Records, read_journal
 from tests.powercut.states import POLICIES, Disk, places
 
 STATES = 5_000
+ENCRYPTED_STATES = 1_000
 CONTROL_STATES, CONTROL_FUELLINGS = 300, 8
 
 
@@ -49,6 +50,24 @@ def test_no_power_cut_loses_doubles_or_tears_anything_acknowledged(day: tuple[Re
     assert tally.thorough == STATES // 100
     assert set(tally.policies) == set(POLICIES)
     assert tally.lost_pieces >= STATES
+
+
+def test_the_same_of_an_encrypted_ledger(tmp_path: Path) -> None:
+    begin(encrypted=True)
+    try:
+        record(1, tmp_path / "journal", 20)
+        records = read_journal(tmp_path / "journal")
+        outcome = examine(records, places(records, range(ENCRYPTED_STATES)), 1, thorough_every=50)
+        weak = control(WEAKNESSES[0], 1, CONTROL_STATES, CONTROL_FUELLINGS)
+    finally:
+        begin(encrypted=False)
+    written = b"".join(record[3] for record in records if record[0] == "write" and record[1].startswith("/ledger.db"))
+    assert len(written) > 1_000_000
+    assert b"volume_ml" not in written
+    assert [(one.seed, one.name, one.what) for one in outcome.broke] == []
+    assert outcome.tally.recovered >= ENCRYPTED_STATES // 5
+    assert min(outcome.tally.behind, outcome.tally.ahead) >= 20
+    assert caught(WEAKNESSES[0], weak)
 
 
 @pytest.mark.parametrize("weakness", WEAKNESSES, ids=lambda weakness: str(weakness.name))

@@ -15,6 +15,7 @@ from terminal.core.units import UtcMs
 from terminal.store.ledger import Ledger
 from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
+from terminal.store.sqlite_kind import connect
 from terminal.store.vault import KeyVault
 from tests.behaviour import ledger_view
 from tests.behaviour.world import Setup, Subject
@@ -38,7 +39,7 @@ class LedgerCopy:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The ledger as of now. An empty one is empty of everything, as before the first start."""
         self._refresh()
-        connection = sqlite3.connect(self._copy)
+        connection = connect(self._copy)
         try:
             yield connection
         finally:
@@ -117,7 +118,7 @@ class LedgerCopy:
 
     def _sound(self) -> bool:
         try:
-            connection = sqlite3.connect(self._copy)
+            connection = connect(self._copy)
             try:
                 connection.execute("SELECT count(*) FROM journal").fetchone()
             finally:

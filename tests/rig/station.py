@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from terminal.store.vault import KeyVault
 from tests.behaviour.setup import Setup
+from tests.ledger_kinds import configured
 from tests.rig import settings
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import TerminalProcess
@@ -65,8 +66,10 @@ class Station:
         self.vault = KeyVault.from_files(Path(host["token_key"]), Path(host["pin_key"]), Path(host["card_key"]))
         config = self.folder / "terminal.toml"
         runtime = self.folder / "run"
-        config.write_text(toml(settings.terminal_toml(self.setup, ready, self.vault, self.state_dir, runtime)), encoding="utf-8")
-        process = TerminalProcess(config, runtime, ready["env"], self.folder / "terminal.log")
+        text = settings.terminal_toml(self.setup, ready, self.vault, self.state_dir, runtime)
+        text, environment = configured(text, self.folder / "credentials")
+        config.write_text(toml(text), encoding="utf-8")
+        process = TerminalProcess(config, runtime, ready["env"] | environment, self.folder / "terminal.log")
         if any(row.row.get("pin") == "online" for row in self.setup.ranges):
             loaded = process.call("load-pin-key", str(Path(host["pin_key"]).with_name("pin-initial.key")))
             if loaded.returncode:

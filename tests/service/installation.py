@@ -17,6 +17,7 @@ UNIT = "forecourt-terminal.service"
 PLACES = {
     UNIT: "etc/systemd/system/forecourt-terminal.service",
     "forecourt-terminal-reboot.service": "etc/systemd/system/forecourt-terminal-reboot.service",
+    "forecourt-terminal-reboot.timer": "etc/systemd/system/forecourt-terminal-reboot.timer",
     "forecourt-terminal-again.timer": "etc/systemd/system/forecourt-terminal-again.timer",
     "forecourt-terminal-reboot-due": "usr/lib/forecourt-terminal/reboot-due",
     "forecourt-terminal.sysusers": "usr/lib/sysusers.d/forecourt-terminal.conf",

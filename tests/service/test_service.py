@@ -288,14 +288,16 @@ def test_a_credential_sealed_on_another_machine_is_not_tried_again(box: Containe
 # --- ten deaths -------------------------------------------------------------------------------------------------------------------
 
 REBOOT, AGAIN = "forecourt-terminal-reboot.service", "forecourt-terminal-again.timer"
+MISSED = "forecourt-terminal-reboot.timer"
 DEATHS = "[Service]\nRestartSec=20ms\nExecStart=\nExecStart=/bin/false\n"
 AGAIN_FAST = "[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=8s\nAccuracySec=100ms\n"
 """Longer than the start limit's interval, as the shipped one is."""
 
 
-def up_at_least(seconds: int) -> str:
-    """A drop-in: for how long the machine must have run before it is started anew. The container has this machine's uptime."""
-    return f"[Service]\nExecStart=\nExecStart=/usr/lib/forecourt-terminal/reboot-due {seconds}\n"
+def up_at_least(seconds: int, away: int = 600) -> str:
+    """A drop-in: for how long the machine must have run before it is started anew (the container has this machine's uptime), and the
+    terminal have been away."""
+    return f"[Service]\nExecCondition=\nExecCondition=/usr/lib/forecourt-terminal/reboot-due {seconds} {away}\n"
 
 
 def drop_in(box: Container, unit: str, text: str) -> Path:
@@ -311,7 +313,7 @@ def spared(box: Container) -> str:
 
 
 def test_the_units_beside_it_are_understood_and_fenced_in(box: Container) -> None:
-    for unit in (REBOOT, AGAIN):
+    for unit in (REBOOT, AGAIN, MISSED):
         judged = box.run("systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{unit}", check=False)
         assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
     judged = box.run("systemd-analyze", "security", "--no-pager", f"--threshold={EXPOSURE_MAX_TENTHS}", REBOOT, check=False)

@@ -235,7 +235,7 @@ def test_decisions_and_hashes_of_what_is_left_and_of_what_is_not(kept: Path) -> 
     with pytest.raises(past.NotFound, match="was pruned"):
         past.by_sale(path, f"OPT-1-1-{gone}")
     with closing(Ledger(path)) as ledger:
-        ledger.connection.execute("UPDATE journal SET clock = 'holdover' WHERE seq <= ? AND kind = 'SaleAuthorized'", (start.seq,))
+        ledger.connection.execute("UPDATE journal SET clock = 'edited' WHERE seq <= ? AND kind = 'SaleAuthorized'", (start.seq,))
     with pytest.raises(Exception, match="is damaged or was edited"):
         past.by_sale(path, older)
 

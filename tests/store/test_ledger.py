@@ -291,7 +291,7 @@ def test_messages_wait_in_their_order_with_their_bytes(tmp_path: Path) -> None:
 
 
 def test_no_clear_number_reaches_the_disk(ledger_kind: str, tmp_path: Path) -> None:
-    """The number in the forms in which it could slip in. The token and the sealed field prove that the search sees the rows of a plain one."""
+    """The number in the forms in which it could slip in. Token and sealed field prove that the search sees the rows of a plain one."""
     vault = KeyVault(bytes(range(32)), bytes(32), bytes(range(64, 96)))
     station = Station(tmp_path / "ledger.db")
     one = station.reserve(0)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from terminal.core.ids import Minting, SaleId
 from terminal.core.records import SaleCorrected
+from terminal.core.returned_record import ROOM, ReturnSettled, SaleReturned
+from terminal.core.rollback_mark import LedgerRestored
 from terminal.store import pruning, retention
 from terminal.store.anchor import start_of
 from terminal.store.integrity import verify
@@ -21,7 +24,7 @@ from terminal.store.recovery import recover
 from terminal.store.retention import months_before
 from terminal.store.sqlite_kind import connect
 from terminal.store.start_check import damage
-from tests.store.books import sale_values
+from tests.store.books import ACCOUNTS, TERMINAL, medium, sale_values
 from tests.store.damage_kit import encode
 from tests.store.years import DAY_MS, KEEP, ROUNDS, Years, aged, finish, newest_stamp, proposed, prune, pruned, pruner_of, sales
 
@@ -268,6 +271,48 @@ def test_a_late_correction_of_a_pruned_sale_is_no_fault_of_the_ledger(tmp_path: 
     assert damage(db) is None
     station.ledger.close()
     assert verify(tmp_path / "ledger.db").sound
+
+
+def came_back(station: Years, sequence: int) -> SaleReturned:
+    """A sale of the first epoch that was lost, as the host tells it."""
+    sale = SaleId(f"{TERMINAL}-1-{sequence}")
+    card, now = medium(ACCOUNTS[0][0]), station.desk.utc(station.at)
+    fuel = ("DIESEL", 16_990, 5_000, 8_495, "offline", None, now, now, "nozzle", None, None, "trusted", 3)
+    return SaleReturned(sale, 1, sequence, 1, None, card, ACCOUNTS[0][0], None, False, (), *fuel)
+
+
+def test_epochs_and_what_came_back_from_the_host(tmp_path: Path) -> None:
+    """The last known sale of each epoch stays, because what was lost is asked for behind it."""
+    station = Years(tmp_path / "ledger.db")
+    station.weeks(4, 13)
+    last = station.minting.next_sequence - 1
+    station.desk.persist(LedgerRestored("a test", station.ledger.head[0], True, 2, ROOM + 1))
+    station.minting = Minting(TERMINAL, 2, ROOM + 1)
+    for one in (last + 3, last + 5):
+        station.desk.persist(came_back(station, one))
+    station.desk.persist(ReturnSettled(1, 2, 2, 10_000, 3, last + 1, (), 0))
+    station.commit()
+    station.weeks(ROUNDS, 14)
+    told = pruned(station, tmp_path / "backup")
+    db = station.ledger.connection
+    assert any(first <= last + 3 <= until for first, until in told.sales), "the host has it, or it would not have come back"
+    assert (last + 5) in sales(db)
+    assert told.sales[-1][0] > ROOM
+    assert LedgerPast(db).missing() is None
+    db.execute("DELETE FROM meta WHERE name = 'returned'")
+    asked = LedgerPast(db).missing()
+    assert asked is not None
+    assert (asked.epoch, asked.after) == (1, last + 5)
+    station.ledger.connection.execute("INSERT INTO meta VALUES ('returned', '2 1')")
+    assert damage(db) is None
+    third = sales(db)[-3]
+    station.ledger.close()
+    report = verify(tmp_path / "ledger.db")
+    assert report.sound, report.findings
+    with closing(Ledger(tmp_path / "ledger.db")) as ledger:
+        ledger.connection.execute("DELETE FROM sale WHERE sequence = ?", (third,))
+    words = [finding.what for finding in verify(tmp_path / "ledger.db").findings]
+    assert any("numbered without holes" in one for one in words), words
 
 
 # --- restarts and power cuts ----------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
 from terminal.store.opening import open_ledger
 from terminal.store.recovery import cards_file, recover
+from terminal.store.sqlite_kind import connect
 from terminal.store.vault import KeyVault
 from tests.virtual.heap import Heap
 from tests.virtual.host import VirtualHost
@@ -332,7 +333,7 @@ class VirtualTerminal:
             if handler and self.engine is not None:
                 _refuse_writes(self.engine.ledger.connection, True)
             return
-        connection = sqlite3.connect(self.folder / "ledger.db")
+        connection = connect(self.folder / "ledger.db")
         try:
             yield connection
         finally:
