@@ -90,6 +90,7 @@ class Terminal:
             tidy=self.lists.tidy,
             tpm=config.keys.tpm or "",
             previous=self._live_file,
+            reserve_bytes=config.storage.reserve_mib << 20,
         )
         self._utc_ms: int | None = None
         self._pairs = PairShelf(self.state_dir / "tls", Pair(0, endpoint.certificate, endpoint.key))
@@ -99,7 +100,7 @@ class Terminal:
             return HostClient(endpoint, clock.instant, lambda: self._known_time, pair)
 
         renewal = Renewal(self.lane, self._pairs, connect, lambda: self._known_time, clock.instant, config.host.upload_ms)
-        self.host = HostDesk(self.lane, connect, inbox.post, sync, config.host.authorize_ms, config.host.upload_ms, renewal)
+        self.host = HostDesk(self.lane, connect, inbox.post, sync, config.host.authorize_ms, config.host.upload_ms, renewal, inbox.room)
         self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms, self.vault.token)
         self.orders = OrderSocket(Path(config.terminal.runtime_dir), inbox.post)
 

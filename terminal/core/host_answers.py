@@ -20,6 +20,7 @@ from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.host_link import HostLink
 from terminal.core.ids import SaleId
 from terminal.core.list_desk import ListDesk
+from terminal.core.list_events import ListsFailed
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import ListsChecked
 from terminal.core.sale import Sale, SaleState
@@ -83,6 +84,7 @@ class HostAnswers:
             ev.ListsCurrent: self._lists_current,
             ev.ListsReady: self._lists_ready,
             ev.ListsRefused: self._lists_refused,
+            ListsFailed: lambda event, at: self.list_desk.failed(event),
             ev.ChangesReady: self._changes_ready,
             ev.ChangesApplied: self._changes_applied,
         }
@@ -160,6 +162,7 @@ class HostAnswers:
     def _lists_current(self, event: ev.ListsCurrent, at: Instant) -> None:
         self.host_spoke(event.host_time, at)
         self.link.lists_seen()
+        self.list_desk.heard()
         self._checked(at)
         self.push.checked(self.lists.epoch, self.lists.version)
 

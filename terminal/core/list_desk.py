@@ -10,12 +10,16 @@ from typing import Protocol
 
 from terminal.core.card_lists import NAME, ListMark, ListOffer, refusal
 from terminal.core.effects import ApplyChanges, UseCards
-from terminal.core.events import ChangesApplied, ChangesReady, ListsReady, ListsRefused
+from terminal.core.events import ChangesApplied, ChangesReady, HostTrouble, ListsReady, ListsRefused
 from terminal.core.faults import FaultCode
 from terminal.core.host_link import HostLink
+from terminal.core.list_events import ListsFailed
 from terminal.core.records import ListsAdopted
 from terminal.core.step import Desk
 from terminal.core.units import Instant
+
+FAILURES_UNTIL_FAULT = 3
+"""So many checks in a row without a list, while the host answers everything else: somebody has to look."""
 
 
 class Live(Protocol):
@@ -38,9 +42,11 @@ class ListDesk:
         self.link = link
         self.live = live
         link.mark = mark
+        self._failures = 0
 
     def ready(self, event: ListsReady, at: Instant) -> bool:
         """A card file was built: use it, by the commit that names it. False when it is refused."""
+        self.heard()
         if not self._may(event.offer, at):
             return False
         self._adopt(event.file, event.offer)
@@ -49,6 +55,7 @@ class ListDesk:
 
     def changes(self, event: ChangesReady, at: Instant) -> None:
         """Changes of the live list have come: have them applied."""
+        self.heard()
         if all(self._may(delta.offer, at) for delta in event.deltas):
             self.desk.do(ApplyChanges(event.deltas))
 
@@ -58,9 +65,23 @@ class ListDesk:
 
     def refused(self, event: ListsRefused) -> None:
         """Say why the old list goes on serving; where only changes were refused the whole list is asked for at once."""
+        self.heard()
         self._refuse(event.why)
         if event.whole:
             self.link.check_lists(self.live.epoch, self.live.version, whole=True)
+
+    def failed(self, event: ListsFailed) -> None:
+        """A check came to nothing. A host that is away has its own fault; one that answers all else and never the lists gets this one."""
+        away = self.link.down or event.trouble is HostTrouble.NO_LINE
+        self.link.probe_failed(event.trouble, event.why)
+        if not away:
+            self._failures += 1
+            if self._failures >= FAILURES_UNTIL_FAULT:
+                self._refuse(f"{NAME}: they cannot be had, {event.trouble.value}: {event.why}")
+
+    def heard(self) -> None:
+        """A check has come to an end, whatever it was."""
+        self._failures = 0
 
     def _may(self, offer: ListOffer, at: Instant) -> bool:
         why = refusal(self.link.mark, offer, self.desk.clock.utc(at))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from terminal.core.step import Desk
 
 _ATTEMPT = (SessionState.IDENTIFYING, SessionState.PIN, SessionState.PROMPTS, SessionState.CHOOSING, SessionState.AUTHORIZING)
+ACKS_UNDER_WAY = 20
 _QUIET = (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED)
 """States in which a side may tell a driver at a pump something, as for a wrong nozzle."""
 
@@ -60,6 +61,7 @@ class PushDesk:
         self.unacknowledged = dict(known.unacknowledged)
         self.refusals = dict(known.event_refusals)  # of events that cannot be obeyed, until they are acknowledged
         self.up = False
+        self._under_way: set[int] = set()  # acknowledgements that were handed over and of which nothing was heard yet
         self._hint: ev.ListHint | None = None
         self._told: set[SaleId] = set()  # sales that were stopped, and whose driver was told
 
@@ -159,7 +161,7 @@ class PushDesk:
         self.refusals.pop(event, None)
         if refused is not None:
             self.refusals[event] = refused
-        self.desk.do(AckEvent(event, effective_at, refused))
+        self.acknowledge()
 
     def adopted(self, epoch: str, version: int) -> None:
         """A list goes live with this step; whoever it denies is stopped in the next one, which can read it."""
@@ -169,18 +171,25 @@ class PushDesk:
     # --- acknowledgements -----------------------------------------------------------------------------------------------------
 
     def acknowledge(self) -> None:
-        """Send every acknowledgement that the host does not have."""
+        """Send what the host does not have, the oldest first, a few at a time and none twice: a host that hangs takes 15 s for each."""
         for event, effective_at in self.unacknowledged.items():
-            self.desk.do(AckEvent(event, effective_at, self.refusals.get(event)))
+            if len(self._under_way) >= ACKS_UNDER_WAY:
+                return
+            if event not in self._under_way:
+                self._under_way.add(event)
+                self.desk.do(AckEvent(event, effective_at, self.refusals.get(event)))
 
     def acknowledged(self, event: ev.AckAnswered) -> None:
         """The host has it, or will never take it."""
+        self._under_way.discard(event.event)
         self.refusals.pop(event.event, None)
         if self.unacknowledged.pop(event.event, None) is not None:
             self.desk.persist(EventAcknowledged(event.event, event.taken))
+        self.acknowledge()
 
     def acknowledgement_failed(self, event: ev.AckFailed) -> None:
         """Again, together with all the others that wait."""
+        self._under_way.discard(event.event)
         if event.event in self.unacknowledged:
             self.desk.start(ev.AckDue(), self.link.times.probe_ms)
 

@@ -68,6 +68,8 @@ class Trouble:
 
     kind: HostTrouble
     why: str
+    too_large: bool = False
+    """The answer was longer than the caller allowed: asking the same again gives the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class HostClient:
                 return
             size += len(piece)
             if size > cap:
-                yield Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed")
+                yield Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed", too_large=True)
                 return
             if self._exchange.over:
                 yield Trouble(HostTrouble.TIMED_OUT, "the answer did not end in time")

@@ -294,7 +294,7 @@ def decode(body: bytes, shape: type[Any]) -> Any:
 
 def instant_text(utc: int) -> str:
     """RFC 3339 UTC with milliseconds."""
-    return datetime.fromtimestamp(utc // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{utc % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(utc // 1000, UTC).isoformat()[:19]}.{utc % 1000:03d}Z"
 
 
 def utc_ms(instant: datetime) -> UtcMs:

@@ -8,6 +8,8 @@ live file. (features.md F41, F59; reference/host-and-offline-authorization.md 9.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +28,13 @@ from terminal.store.card_import import ImportFailed, Job
 from terminal.store.list_rows import ListError, read_delta
 
 SNAPSHOT_CAP = 1 << 30
+PACKING_BYTES = 64 << 10
+"""What packing may at most add to a list that cannot be packed."""
 DELTA_ROWS = 5_000
 DELTA_BYTES = 4 << 20
 """Changes beyond these bounds would hold up the core; the whole list is fetched then."""
+CHANGES_TRIES = 3
+"""Changes that could not be had so often: the whole list is fetched, which goes on where a line broke."""
 
 
 class Client(Protocol):
@@ -111,12 +117,15 @@ class ListSync:
         snapshot_ms: int = 600_000,
         tpm: str = "",
         previous: Callable[[], str] = lambda: "",
+        reserve_bytes: int = 0,
     ) -> None:
         """``tidy``: what is to be done to card files now and then on a thread where nobody waits for it.
 
         ``tpm``: the device by which PINs get a second layer, which changes of cards cannot be given in the core's time: the whole list is
         fetched then, and what has its layer in the ``previous`` file is taken over.
+        ``reserve_bytes``: of the disk's free space the sales need so much; a list never takes it.
         """
+        self._reserve_bytes = reserve_bytes
         self._tpm = tpm
         self._previous = previous
         self._tidy = tidy
@@ -127,6 +136,7 @@ class ListSync:
         self._deadline_ms = deadline_ms
         self._build = build
         self._snapshot_ms = snapshot_ms
+        self._without_changes = 0  # checks in a row that ended because the changes could not be had
 
     def check(self, client: Client, known: Known) -> tuple[Fetched | Changes | None, UtcMs]:
         """A newer list than this one, or the changes to it; None when there is none. Raises ``ListTrouble``."""
@@ -138,12 +148,16 @@ class ListSync:
         self._judge(head, known.mark, host_time)
         if (head.epoch, head.version) == (known.epoch, known.version):
             return None, host_time
-        if head.epoch == known.epoch and known.version and not known.whole:
+        if head.epoch == known.epoch and known.version and not known.whole and self._without_changes < CHANGES_TRIES:
+            self._without_changes += 1
             changes = self._changes(client, head, known, host_time)
+            self._without_changes = 0
             if changes is not None:
                 self._handed = (head.epoch, head.version)
                 return changes, host_time
-        return self._snapshot(client, head), host_time
+        whole = self._snapshot(client, head)
+        self._without_changes = 0
+        return whole, host_time
 
     def _being_applied(self, known: Known) -> bool:
         """The core may be writing the changes into the card file just now. Folding the log at that moment would be a second writer, and
@@ -190,7 +204,7 @@ class ListSync:
     def _changes(self, client: Client, newest: Head, known: Known, host_time: UtcMs) -> Changes | None:
         """The deltas since the live version; None when there are none that would do, so that the whole list is to be fetched."""
         came = client.call(self._lane.deltas(known.epoch, known.version), self._deadline_ms)
-        if isinstance(came, Answer) and came.status in (404, 410):
+        if came.too_large if isinstance(came, Trouble) else came.status in (404, 410):
             return None
         answer, _ = self._answer(came, _Deltas)
         heads = [self._delta_head(bytes(raw)) for raw in answer.deltas]
@@ -220,19 +234,30 @@ class ListSync:
             raise ListTrouble(trouble.kind, trouble.why, whole=True) from trouble
 
     def _delta(self, client: Client, head: Head, base: int) -> ListDelta:
-        came = client.call(self._lane.delta(head.epoch, head.version), self._deadline_ms)
-        if isinstance(came, Trouble):
-            raise ListTrouble(came.kind, came.why)
-        if came.status != 200:
-            raise ListTrouble(HostTrouble.TECHNICAL, f"status {came.status}")
-        lines = came.body.split(b"\n")
+        body = self._delta_body(client, head)
+        lines = body.split(b"\n")
         try:
-            if len(came.body) != head.size:
-                raise ListError(f"its changes have {len(came.body)} of {head.size} bytes")
+            if len(body) != head.size:
+                raise ListError(f"its changes have {len(body)} of {head.size} bytes")
             ops, products = read_delta(lines[:-1] if lines[-1] == b"" else lines, head.sha256)
         except ListError as error:
             raise ListTrouble(None, f"{_name(head)}: {error}") from error
         return ListDelta(base, head.offer, head.sha256, ops, products)
+
+    def _delta_body(self, client: Client, head: Head) -> bytes:
+        """As much as the signed head promises, and as long as a whole list may take: a slow line is no broken one."""
+        body = bytearray()
+        call = self._lane.delta(head.epoch, head.version)
+        for piece in client.stream(call, self._snapshot_ms, head.size, self._deadline_ms):
+            if isinstance(piece, Trouble):
+                if piece.too_large:
+                    raise ListTrouble(None, f"{_name(head)}: its changes are longer than {head.size} bytes")
+                raise ListTrouble(piece.kind, piece.why)
+            if isinstance(piece, bytes):
+                body += piece
+            elif piece != 200:
+                raise ListTrouble(HostTrouble.TECHNICAL, f"status {piece}")
+        return bytes(body)
 
     # --- the whole ------------------------------------------------------------------------------------------------------------
 
@@ -244,7 +269,9 @@ class ListSync:
         name = f"{NAME}-{head.epoch}-{head.version}.db"
         offer = head.offer
         try:
+            self._demand_room(head.size)  # for the file that is built of it: else each check would fetch it in vain
             self._download(client, head, source)
+            self._demand_room(head.size)
             self._build(
                 Job(
                     str(source),
@@ -261,8 +288,10 @@ class ListSync:
                 )
             )
         except (ListError, ImportFailed) as error:
+            self._unfinished = False
             raise ListTrouble(None, f"{_name(head)}: {error}") from error
         except OSError as error:
+            self._unfinished = False  # the disk needs its room more than the next check needs this half
             raise ListTrouble(None, f"{_name(head)}: the list cannot be stored ({error.strerror})") from error
         finally:
             self._keep_unfinished(source)
@@ -276,25 +305,40 @@ class ListSync:
 
     _unfinished = False
 
+    def _demand_room(self, more: int = 0) -> None:
+        """Raises ``OSError`` where this many bytes more would take of the reserve."""
+        found = os.statvfs(self._directory)
+        if found.f_bavail * found.f_frsize < self._reserve_bytes + more:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def _download(self, client: Client, head: Head, source: Path) -> None:
         """Fetch what is still missing of the file. Raises ``ListTrouble``; what has come is kept then."""
         self._unfinished = True
         have = source.stat().st_size if source.exists() else 0
         call = self._lane.snapshot(head.epoch, head.version, have, f'"{head.sha256}-gzip"')
         # The line that falls silent is given up soon: what waits behind the list is the question whether the host is back.
-        pieces = client.stream(call, self._snapshot_ms, SNAPSHOT_CAP, self._deadline_ms)
+        longest = min(SNAPSHOT_CAP, head.size + PACKING_BYTES)
+        pieces = client.stream(call, self._snapshot_ms, longest, self._deadline_ms)
         with source.open("ab") as file:
             for piece in pieces:
                 if isinstance(piece, Trouble):
+                    if piece.too_large:
+                        raise ListError(f"it is longer than {head.size} bytes")
                     raise ListTrouble(piece.kind, piece.why)
                 if isinstance(piece, int):
                     if piece == 200:
                         file.truncate(0)  # the host does not go on where we were
+                        have = 0
                     elif piece != 206:
                         self._unfinished = piece != 416  # then ours is longer than the whole list
                         raise ListTrouble(HostTrouble.TECHNICAL, f"status {piece}")
                 else:
+                    have += len(piece)
+                    if have > longest:
+                        raise ListError(f"it is longer than {head.size} bytes")
+                    self._demand_room(len(piece))
                     file.write(piece)
+                    file.flush()
         self._unfinished = False
 
 

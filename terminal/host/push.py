@@ -32,6 +32,7 @@ STREAM_MS = 86_400_000
 STREAM_CAP = 1 << 40
 RETRY_FIRST_MS = 500
 RETRY_CAP_MS = 30_000
+ROOM_S = 0.05
 STEADY_MS = 10_000
 """A stream that lasted so long was a good one: the next try may come soon."""
 
@@ -230,7 +231,10 @@ class PushThread:
         post: Callable[[object], None],
         backoff: Backoff | None = None,
         silence_ms: int = SILENCE_MS,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``room``: what was posted is taken fast enough. Without it the stream is not read on, and the line makes the host wait."""
+        self._room = room
         self._lane = lane
         self._client = client
         self._post = post
@@ -287,6 +291,8 @@ class PushThread:
                         why = f"status {piece}"
                         return
                     continue
+                while not self._room() and not self._stopping.wait(ROOM_S):
+                    pass
                 listener.feed(piece)
                 if listener.last_event is not None:
                     self._last_event = listener.last_event

@@ -1,5 +1,5 @@
 """The threads that talk to the host: one for drivers' questions, one for the outbox, one for time and lists, one for acknowledgements,
-and the one that listens (``push``).
+one for reports, and the one that listens (``push``).
 
 They are apart so that a long backlog or a big list never delays a driver. Each takes calls from a queue and posts what came of them;
 none knows what it means.
@@ -33,6 +33,7 @@ from terminal.core.events import (
 )
 from terminal.core.host_events import AppliedFailed, CertificateSeen, StateFailed
 from terminal.core.ids import MessageKey, MessageKind
+from terminal.core.list_events import ListsFailed
 from terminal.core.messages import Authorize
 from terminal.core.returned_sales import SalesBackFailed
 from terminal.core.terminal_state import TerminalState
@@ -90,7 +91,7 @@ class HostWorker:
 
 
 class HostDesk:
-    """The engine's calls to the host, spread over four workers and the listener."""
+    """The engine's calls to the host, spread over five workers and the listener."""
 
     def __init__(
         self,
@@ -101,8 +102,12 @@ class HostDesk:
         authorize_ms: int,
         upload_ms: int,
         renewal: Renewal | None = None,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``connect`` makes one connection; ``renewal`` looks after the certificate by which they prove the terminal."""
+        """``connect`` makes one connection; ``renewal`` looks after the certificate by which they prove the terminal.
+
+        ``room``: see ``PushThread``.
+        """
         self._lane = lane
         self._sync = sync
         self._authorize_ms = authorize_ms
@@ -111,8 +116,9 @@ class HostDesk:
         self._outbox = HostWorker("host-upload", connect(), post)
         self._lists = HostWorker("host-lists", connect(), post)
         self._acks = HostWorker("host-acks", connect(), post)
-        self._push = PushThread(lane, connect(), post)
-        self._workers = (self._questions, self._outbox, self._lists, self._acks)
+        self._reports = HostWorker("host-reports", connect(), post)
+        self._push = PushThread(lane, connect(), post, room=room)
+        self._workers = (self._questions, self._outbox, self._lists, self._acks, self._reports)
         self._newest_state = Newest()
         self._renewal = renewal
         self._checking = False  # set by the core's thread, cleared by the lists' own
@@ -163,23 +169,23 @@ class HostDesk:
     def report_state(self, state: TerminalState) -> None:
         """See ``Outside.report_state``. The certificate is looked at when the terminal reports, which it does while the host is there."""
         if self._renewal is not None and self._renewal.due():
-            self._acks.submit(partial(self._renewal.look, self._acks.client), CertificateSeen(None, UNEXPECTED))
+            self._reports.submit(partial(self._renewal.look, self._reports.client), CertificateSeen(None, UNEXPECTED))
         if self._newest_state.put(state):
-            self._acks.submit(
-                lambda: report_state(self._lane, self._acks.client, self._newest_state.take(), self._upload_ms), StateFailed(UNEXPECTED)
+            self._reports.submit(
+                lambda: report_state(self._lane, self._reports.client, self._newest_state.take(), self._upload_ms), StateFailed(UNEXPECTED)
             )
 
     def tell_applied(self, epoch: str, version: int, at: int) -> None:
         """See ``Outside.tell_applied``."""
-        self._acks.submit(
-            lambda: tell_applied(self._lane, self._acks.client, epoch, version, at, self._upload_ms),
+        self._reports.submit(
+            lambda: tell_applied(self._lane, self._reports.client, epoch, version, at, self._upload_ms),
             AppliedFailed(epoch, version, UNEXPECTED),
         )
 
     def fetch_sales(self, epoch: int, after: int) -> None:
         """See ``Outside.fetch_sales``."""
-        self._acks.submit(
-            lambda: fetch_sales(self._lane, self._acks.client, epoch, after, self._upload_ms),
+        self._reports.submit(
+            lambda: fetch_sales(self._lane, self._reports.client, epoch, after, self._upload_ms),
             SalesBackFailed(UNEXPECTED),
         )
 
@@ -194,7 +200,7 @@ class HostDesk:
         if not self._checking:
             self._checking = True
             known = Known(epoch, version, mark, whole)
-            self._lists.submit(lambda: self._check_lists(known), ProbeFailed(HostTrouble.TECHNICAL, UNEXPECTED))
+            self._lists.submit(lambda: self._check_lists(known), ListsFailed(HostTrouble.TECHNICAL, UNEXPECTED))
 
     def _check_lists(self, known: Known) -> object:
         try:
@@ -208,7 +214,7 @@ def check_lists(sync: ListSync, client: Client, known: Known) -> object:
     try:
         found, host_time = sync.check(client, known)
     except ListTrouble as trouble:
-        return ProbeFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why, trouble.whole)
+        return ListsFailed(trouble.kind, trouble.why) if trouble.kind is not None else ListsRefused(trouble.why, trouble.whole)
     if found is None:
         return ListsCurrent(host_time)
     if isinstance(found, Changes):

@@ -16,13 +16,16 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._due: dict[Deadline, tuple[Instant, int]] = {}
+        self._runs: set[int] = set()  # the orders of those that run: an old place in the heap is known by it
         self._heap: list[tuple[Instant, int, Deadline]] = []
         self._order = 0
 
     def start(self, deadline: Deadline, due: Instant) -> None:
         """Let it fall due then, whatever was said of it before."""
+        self.cancel(deadline)
         self._order += 1
         self._due[deadline] = (due, self._order)
+        self._runs.add(self._order)
         heapq.heappush(self._heap, (due, self._order, deadline))
         if len(self._heap) > ROOM + 2 * len(self._due):
             # One that is moved again and again leaves its old places behind the running ones, where nothing would ever take them out.
@@ -31,13 +34,15 @@ class Deadlines:
 
     def cancel(self, deadline: Deadline) -> None:
         """Forget it; nothing happens when it is not running."""
-        self._due.pop(deadline, None)
+        old = self._due.pop(deadline, None)
+        if old is not None:
+            self._runs.discard(old[1])
 
     def next_due(self) -> Instant | None:
         """When the first one falls due; None when none is running."""
         while self._heap:
-            due, order, deadline = self._heap[0]
-            if self._due.get(deadline) == (due, order):
+            due, order, _ = self._heap[0]
+            if order in self._runs:
                 return due
             heapq.heappop(self._heap)
         return None
@@ -48,7 +53,7 @@ class Deadlines:
         if due is None or due > now:
             return None
         _, _, deadline = heapq.heappop(self._heap)
-        del self._due[deadline]
+        self.cancel(deadline)
         return deadline
 
     def running(self) -> int:

@@ -11,6 +11,8 @@ from terminal.core.units import Instant
 from terminal.runtime.clock import Clock
 
 CAPACITY = 10_000
+ROOM = 1_000
+"""With more than these waiting, who can leave his news where it is (the host's stream) shall wait."""
 
 
 class InboxOverflow(Exception):
@@ -82,6 +84,10 @@ class Inbox:
         """The stamp of the event that is taken next; None when none waits."""
         with self._ready:
             return self._items[0].at if self._items else None
+
+    def room(self) -> bool:
+        """Few enough wait that more may be fetched from where nothing is lost by waiting. Any thread."""
+        return len(self._items) <= ROOM
 
     def __len__(self) -> int:
         return len(self._items)

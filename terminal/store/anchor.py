@@ -203,11 +203,16 @@ def fill(db: sqlite3.Connection, tables: Mapping[str, Table]) -> None:
 def tables_of(db: sqlite3.Connection) -> dict[str, Table]:
     """What ``fill`` puts in again."""
     found = {}
-    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
-        if name not in NOT_IN_IT:
-            cursor = db.execute(f"SELECT * FROM {name}")  # noqa: S608 - our own words
-            found[str(name)] = Table([str(column[0]) for column in cursor.description], [list(row) for row in cursor])
+    for name in table_names(db):
+        cursor = db.execute(f"SELECT * FROM {name}")  # noqa: S608 - our own words
+        found[name] = Table([str(column[0]) for column in cursor.description], [list(row) for row in cursor])
     return found
+
+
+def table_names(db: sqlite3.Connection) -> list[str]:
+    """The tables that a snapshot has."""
+    names = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    return [str(name) for (name,) in names if name not in NOT_IN_IT]
 
 
 # --- pieces -------------------------------------------------------------------------------------------------------------------

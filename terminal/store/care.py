@@ -52,6 +52,7 @@ class LedgerCare:
         self._keeper = BackupKeeper(ledger, self._backups, self._backup_ms, now)
         self._keeper.keep_months = self.keep_months
         self._pruner = Pruner(ledger, self._backups)
+        self._pruner.clear()
         self.room.ready()  # makes its ballast now, not in a driver's time
 
     def look(self, now: int) -> BackupEnded | None:

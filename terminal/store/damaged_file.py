@@ -3,12 +3,14 @@ encrypted one every page, for SQLCipher reads none that has a wrong bit."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 
 from terminal.store.log_repair import examine_log
 from terminal.store.schema import MIGRATIONS, PAGE_SIZE
-from terminal.store.sealed_pages import log_made_readable, made_readable
+from terminal.store.sealed_pages import log_made_readable, make_readable
 from terminal.store.sqlite_kind import connect, ledger_key
 from terminal.store.start_check import schema_at, schema_of
 
@@ -26,23 +28,36 @@ def opened(copy: Path, source: Path, like: tuple[Path, ...]) -> sqlite3.Connecti
     """
     if not source.exists():
         return None
-    content = _pages_made_readable(source.read_bytes())
+    shutil.copyfile(source, copy)
+    _make_readable(copy)
     log = source.with_name(source.name + "-wal")
     log_content = log.read_bytes() if log.exists() else b""
     report, key = examine_log(log_content), ledger_key()
     log_content = report.mended or log_content
     if key is not None:
         log_content = log_made_readable(log_content, report.frames, key)
-    db = _readable(copy, content, log_content)
+    db = _readable(copy, log_content)
     for other in like if db is None else ():
-        template = other.read_bytes()
-        for page in range(min(FIRST_PAGES, len(content) // PAGE_SIZE, len(template) // PAGE_SIZE)):
-            start, end = page * PAGE_SIZE, (page + 1) * PAGE_SIZE
-            if content[start:end] != template[start:end]:
-                db = _readable(copy, content[:start] + template[start:end] + content[end:], log_content)
-                if db is not None:
-                    return db
+        for at, mine, theirs in _unlike_pages(copy, other):
+            _put_page(copy, at, theirs)
+            db = _readable(copy, log_content)
+            if db is not None:
+                return db
+            _put_page(copy, at, mine)
     return db
+
+
+def _unlike_pages(copy: Path, other: Path) -> list[tuple[int, bytes, bytes]]:
+    """The first pages in which the two differ: where, and both."""
+    with copy.open("rb") as ours, other.open("rb") as theirs:
+        pages = [(at * PAGE_SIZE, ours.read(PAGE_SIZE), theirs.read(PAGE_SIZE)) for at in range(FIRST_PAGES)]
+    return [(at, one, two) for at, one, two in pages if one != two and len(one) == len(two) == PAGE_SIZE]
+
+
+def _put_page(copy: Path, at: int, page: bytes) -> None:
+    with copy.open("r+b") as file:
+        file.seek(at)
+        file.write(page)
 
 
 def first_bytes_right(head: bytes) -> bool:
@@ -52,21 +67,22 @@ def first_bytes_right(head: bytes) -> bool:
     return all(head[at : at + len(wanted)] == wanted for at, wanted in fixed)
 
 
-def _pages_made_readable(content: bytes) -> bytes:
+def _make_readable(copy: Path) -> None:
     key = ledger_key()
     if key is not None:
-        return made_readable(content, key)
-    mended = bytearray(content)
+        make_readable(copy, key)
+        return
+    size = copy.stat().st_size
     for at, wanted in FIXED:
-        mended[at : at + len(wanted)] = wanted
-    return bytes(mended)
+        _put_page(copy, at, wanted[: max(0, size - at)])
 
 
-def _readable(copy: Path, content: bytes, log: bytes) -> sqlite3.Connection | None:
-    copy.write_bytes(content)
-    copy.with_name(copy.name + "-wal").unlink(missing_ok=True)
+def _readable(copy: Path, log: bytes) -> sqlite3.Connection | None:
+    """The copy with this log, or None, and then it is as it was before."""
+    log_copy = copy.with_name(copy.name + "-wal")
+    log_copy.unlink(missing_ok=True)
     if log:
-        copy.with_name(copy.name + "-wal").write_bytes(log)
+        log_copy.write_bytes(log)
     db = connect(copy)
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -75,5 +91,7 @@ def _readable(copy: Path, content: bytes, log: bytes) -> sqlite3.Connection | No
             return db
     except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
         pass
+    if log:
+        os.truncate(log_copy, 0)  # or closing would fold it into the copy, on which the next page is tried
     db.close()
     return None

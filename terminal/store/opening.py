@@ -140,7 +140,8 @@ def _strange(path: Path, *, plain: bool) -> bool:
 
     ``plain``: of the file alone, which a power cut may have left half folded.
     """
-    head = path.read_bytes()[:100]
+    with path.open("rb") as file:
+        head = file.read(100)  # the file may be more than memory
     try:
         with closing(connect(path, "mode=ro&immutable=1" if plain else "mode=rw")) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()

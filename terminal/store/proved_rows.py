@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -18,42 +18,63 @@ import msgspec
 from terminal.core.rollback_mark import LedgerPruned
 from terminal.store.anchor import AnchorError, Start, mended_start_of
 from terminal.store.ledger import chain_hash, chained_body
+from terminal.store.row_shelf import Row, RowShelf
 
 MOST_STRAY = 200
 MOST_LEAPT = 10_000
 _ROW = "SELECT seq, utc, clock, kind, body, hash FROM journal"
 _UNREADABLE = (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError)
-Row = tuple[int, int, str, str, bytes, bytes]
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A chain as it was proved: how far, and the rows that are not simply the first on the shelf under their number."""
+
+    link: bytes
+    last: int
+    newest: Row | None = None
+    odd: dict[int, Row] = field(default_factory=dict)
+    told: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """``kept``: the older rows that the anchor keeps; ``rows``: the chain behind it; ``most``: the highest number that was
-    seen, or one more than that of the newest row, where what is behind it in the damaged ledger cannot be read.
+    """``kept``: the older rows that the anchor keeps; ``last``: the number of the newest row of the chain, which is ``newest``; ``most``:
+    the highest number that was seen, or one more than that of the newest row, where what is behind it in the damaged ledger cannot be read.
 
     ``vouched``: the row of the chain that speaks for the anchor is among them, or there is no anchor.
     """
 
     start: Start
     kept: list[Row]
-    rows: list[Row]
+    last: int
+    newest: Row
     most: int
     vouched: bool
+    odd: dict[int, Row]
+    shelf: RowShelf
 
-    @property
-    def last(self) -> int:
-        """The newest row's number."""
-        return self.start.seq + len(self.rows)
+    def rows(self) -> Iterator[Row]:
+        """The chain behind the beginning, one row after the other: all of them may be more than memory."""
+        groups = self.shelf.groups(self.start.seq)
+        here, first = next(groups, (0, []))
+        for seq in range(self.start.seq + 1, self.last + 1):
+            while here and here < seq:
+                here, first = next(groups, (0, []))
+            yield self.odd[seq] if seq in self.odd else first[0]
 
 
-def proved(sources: Sequence[sqlite3.Connection]) -> Proved | None:
-    """What can be saved of these ledgers, the damaged one first; None when nothing can."""
+def proved(sources: Sequence[sqlite3.Connection], shelf: RowShelf) -> Proved | None:
+    """What can be saved of these ledgers, the damaged one first; None when nothing can. ``shelf``: an empty one, for their rows."""
     starts = [_start(source) for source in sources]
     known = {one.digest: one for one in starts if one is not None}
     highest = max((one.seq for one in known.values()), default=0)
-    rows = [_Rows(source, highest if start is None else start.seq) for source, start in zip(sources, starts, strict=True)]
+    rows = [
+        _Rows(source, highest if start is None else start.seq, shelf, number)
+        for number, (source, start) in enumerate(zip(sources, starts, strict=True))
+    ]
     known[""] = Start()
-    found = [one for one in (_from(start, rows) for start in known.values()) if one is not None]
+    found = [one for one in (_from(start, rows, shelf) for start in known.values()) if one is not None]
     return max(found, key=lambda one: (one.last, one.start.seq), default=None)
 
 
@@ -67,57 +88,59 @@ def _start(db: sqlite3.Connection) -> Start | None:
         return None
 
 
-def _from(start: Start, sources: list[_Rows]) -> Proved | None:
+def _from(start: Start, sources: list[_Rows], shelf: RowShelf) -> Proved | None:
     """The chain from this beginning on, if everything is there that the beginning needs."""
-    kept = [_kept(one.seq, bytes.fromhex(one.before), bytes.fromhex(one.link), sources) for one in start.kept]
+    kept = [_kept(one.seq, bytes.fromhex(one.before), bytes.fromhex(one.link), sources, shelf) for one in start.kept]
     there = [row for row in kept if row is not None]
-    rows, most = _chain(start, sources)
-    if len(there) < len(kept) or not rows:
+    walk = _chain(start, sources, shelf)
+    if len(there) < len(kept) or walk.newest is None:
         return None
-    told = [msgspec.json.decode(row[4], type=LedgerPruned) for row in rows if row[3] == LedgerPruned.__name__]
+    told = [msgspec.json.decode(row[4], type=LedgerPruned) for row in walk.told]
     if any(fact.through == start.seq and fact.digest != start.digest for fact in told):
         return None
-    vouched = start.snapshot is None or any(start.proved_by(row[3], row[4]) for row in rows)
-    last = start.seq + len(rows)
-    return Proved(start, there, rows, max(most, last + 1 if sources and sources[0].cut else last), vouched)
+    vouched = start.snapshot is None or any(start.proved_by(row[3], row[4]) for row in walk.told)
+    seen = max((source.most for source in sources), default=0)
+    most = max(seen, walk.last + 1 if sources and sources[0].cut else walk.last)
+    return Proved(start, there, walk.last, walk.newest, most, vouched, walk.odd, shelf)
 
 
-def _kept(seq: int, before: bytes, link: bytes, sources: list[_Rows]) -> Row | None:
-    for row in _candidates(sources, seq):
+def _kept(seq: int, before: bytes, link: bytes, sources: list[_Rows], shelf: RowShelf) -> Row | None:
+    candidates = _candidates(shelf.at(seq), sources, seq)
+    for row in candidates:
         if row[5] == link and _hash(before, row) == link:
             return row
-    mended = _mended(before, seq, sources)
+    mended = _mended(before, candidates)
     return mended if mended is not None and mended[5] == link else None
 
 
 class _Rows:
-    """The journal's rows as far as they can be read, each by its number, and those that stand under a number that they cannot have."""
+    """Lays the journal's rows on the shelf as far as they can be read, each under its number, and knows those that stand where another
+    number must be."""
 
-    def __init__(self, db: sqlite3.Connection, after: int) -> None:
-        """``after``: from behind this row on there is one for every number. ``cut``: what is behind the last of them cannot be read."""
-        self.rows: dict[int, Row] = {}
+    def __init__(self, db: sqlite3.Connection, after: int, shelf: RowShelf, source: int) -> None:
+        """``after``: from behind this row on there is one for every number. ``cut``: what is behind the last of them cannot be read;
+        ``most``: the highest number in its place."""
         self.stray: list[Row] = []
         self.cut = False
+        self.most = 0
         before = after
         for read in _scan(db):
             row = None if read is None else _as_written(read)
             self.cut |= read is None
             if row is None:
                 continue
+            stray = False
             if row[0] == before + 1 or (self.cut and row[0] > before):
                 self.cut = False
                 before = row[0]
             elif row[0] > after or row[0] < 1 or before > after:
                 before += 1
-                if len(self.stray) < MOST_STRAY:
+                stray = len(self.stray) < MOST_STRAY
+                if stray:
                     self.stray.append(row)
-            self.rows.setdefault(row[0], row)
-
-    @property
-    def most(self) -> int:
-        """The highest number in its place."""
-        strange = {row[0] for row in self.stray}
-        return max((seq for seq in self.rows if seq not in strange), default=0)
+            if not stray:
+                self.most = max(self.most, row[0])
+            shelf.put(source, row, in_place=not stray)
 
 
 def _as_written(row: Sequence[object]) -> Row | None:
@@ -164,28 +187,30 @@ def _leapt_over(db: sqlite3.Connection, last: int) -> list[Sequence[Any]]:
     return found[::-1]
 
 
-def _chain(start: Start, sources: list[_Rows]) -> tuple[list[Row], int]:
-    """The longest chain that can be proved, and the highest number that was seen."""
-    rows: list[Row] = []
-    link, most = start.link, max((source.most for source in sources), default=0)
+def _chain(start: Start, sources: list[_Rows], shelf: RowShelf) -> _Walk:
+    """The longest chain that can be proved."""
+    walk = _Walk(start.link, start.seq)
+    groups = shelf.groups(start.seq)
+    here, rows = next(groups, (0, []))
     while True:
-        seq = start.seq + len(rows) + 1
-        row = next((row for row in _candidates(sources, seq) if _hash(link, row) == row[5]), None)
+        seq = walk.last + 1
+        while here and here < seq:
+            here, rows = next(groups, (0, []))
+        there = rows if here == seq else []
+        candidates = _candidates(there, sources, seq)
+        row = next((row for row in candidates if _hash(walk.link, row) == row[5]), None) or _mended(walk.link, candidates)
         if row is None:
-            row = _mended(link, seq, sources)
-        if row is None:
-            return rows, most
-        rows.append(row)
-        link = row[5]
+            return walk
+        if not there or row is not there[0]:
+            walk.odd[seq] = row
+        if row[3] == LedgerPruned.__name__:
+            walk.told.append(row)
+        walk.link, walk.last, walk.newest = row[5], seq, row
 
 
-def _candidates(sources: list[_Rows], seq: int) -> Iterator[Row]:
-    for source in sources:
-        if seq in source.rows:
-            yield source.rows[seq]
-    for source in sources:
-        for row in source.stray:
-            yield (seq, *row[1:])
+def _candidates(there: list[Row], sources: list[_Rows], seq: int) -> list[Row]:
+    """What this row may be: what the sources have under its number, then what they have under a wrong one."""
+    return there + [(seq, *row[1:]) for source in sources for row in source.stray]
 
 
 def _hash(link: bytes, row: Row) -> bytes:
@@ -193,9 +218,9 @@ def _hash(link: bytes, row: Row) -> bytes:
     return chain_hash(link, seq, chained_body(utc, clock, kind, body))
 
 
-def _mended(link: bytes, seq: int, sources: list[_Rows]) -> Row | None:
+def _mended(link: bytes, candidates: list[Row]) -> Row | None:
     """The row with the one bit flipped back that was flipped, if one was: of its hash, its body, its time or its words."""
-    for row in islice(_candidates(sources, seq), 5):
+    for row in islice(candidates, 5):
         right = _hash(link, row)
         if (int.from_bytes(right) ^ int.from_bytes(row[5])).bit_count() == 1:
             return (*row[:5], right)

@@ -6,7 +6,9 @@ anchor stands for and that are not deleted yet mean nothing to anybody, and go a
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 from pathlib import Path
 
 from terminal.core.rollback_mark import LedgerPruned
@@ -34,6 +36,11 @@ class Pruner:
             self._begin(start_of(ledger.connection))
         except AnchorError:
             self._begin(Start())  # what has examined the ledger has its own word for that
+
+    def clear(self) -> None:
+        """Delete what is proposed: it holds what the ledger does, and is needed no more, or is of another run."""
+        with contextlib.suppress(OSError, sqlite3.Error):
+            retention.write(None, self._folder)
 
     def _begin(self, start: Start) -> None:
         self._through = start.seq
@@ -71,6 +78,7 @@ class Pruner:
             LOG.warning("event=PruneDropped why=%r", why)
             return None
         self._ledger.commit(stamp, [proposal.record], [], lambda execute: write(execute, proposal.content))
+        self.clear()
         self._begin(started(proposal.content))
         return proposal.record
 

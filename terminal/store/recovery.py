@@ -186,13 +186,22 @@ def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
 
 def _wrong_pins(db: sqlite3.Connection, newest_utc: int) -> list[int]:
     """When PINs were wrong within the window of the brake on guessing: each wrong one is a refusal in the journal, whoever checked it."""
-    found: list[int] = []
-    for utc, kind, body in db.execute("SELECT utc, kind, body FROM journal ORDER BY seq DESC"):
-        if utc < newest_utc - WINDOW_MS:
-            break
-        if kind == r.Refused.__name__ and msgspec.json.decode(body, type=_Reason).reason == Reason.PIN_WRONG.value:
-            found.append(utc)
-    return found
+    first = _first_since(db, newest_utc - WINDOW_MS)
+    refused = db.execute("SELECT utc, body FROM journal WHERE seq >= ? AND kind = ? ORDER BY seq DESC", (first, r.Refused.__name__))
+    return [utc for utc, body in refused if msgspec.json.decode(body, type=_Reason).reason == Reason.PIN_WRONG.value]
+
+
+def _first_since(db: sqlite3.Connection, utc: int) -> int:
+    """The first row of the journal that is not older, else the newest; by halves: times have no index, and never go back."""
+    low, high = db.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM journal").fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        row = db.execute("SELECT utc FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)).fetchone()
+        if row[0] < utc:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
 
 
 class _Reason(msgspec.Struct):

@@ -24,12 +24,13 @@ from terminal.core.rollback_mark import LedgerPruned
 from terminal.store.anchor import Kept, Start, digest_of, merged, packed, start_of
 from terminal.store.integrity import known_keys, known_lost
 from terminal.store.replay import FINISHED, Replay
+from terminal.store.sqlite_kind import connect
 
 LEAP_MS = 7 * 24 * 3_600_000
 """What a gap between two rows proves at most."""
 MOST_ROWS = 20_000
 """So many rows go at once, or as many more as the next settled batch needs; what is left over goes after the next backup."""
-PROPOSAL = "ledger-prune.json"
+PROPOSAL = "ledger-prune.db"
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -60,23 +61,30 @@ def propose(db: sqlite3.Connection, keep_months: int) -> Proposal | None:
 
 
 def write(proposal: Proposal | None, folder: Path) -> None:
-    """Lay it into this folder, in the place of an earlier one. Raises ``OSError``."""
-    if proposal is None:
-        (folder / PROPOSAL).unlink(missing_ok=True)
-        return
+    """Lay it into this folder, in the place of an earlier one: a file of the ledger's own kind, encrypted where that is.
+
+    Raises ``OSError`` and ``sqlite3.Error``.
+    """
     part = folder / f"{PROPOSAL}.part"
-    with part.open("wb") as file:
-        file.write(msgspec.json.encode(proposal))
-        file.flush()
-        os.fsync(file.fileno())
+    for one in (folder / PROPOSAL, part, folder / f"{PROPOSAL}.part-journal"):
+        one.unlink(missing_ok=True)
+    if proposal is None:
+        return
+    with closing(connect(part)) as db:
+        db.execute("CREATE TABLE proposal (content BLOB NOT NULL)")
+        db.execute("INSERT INTO proposal VALUES (?)", (msgspec.json.encode(proposal),))
     os.replace(part, folder / PROPOSAL)
 
 
 def read(folder: Path) -> Proposal | None:
     """The proposal of this folder, if there is one that is whole."""
+    if not (folder / PROPOSAL).is_file():
+        return None
     try:
-        found = msgspec.json.decode((folder / PROPOSAL).read_bytes(), type=Proposal)
-    except (OSError, msgspec.DecodeError):
+        with closing(connect(folder / PROPOSAL, "mode=ro&immutable=1")) as db:
+            (content,) = db.execute("SELECT content FROM proposal").fetchone()
+        found = msgspec.json.decode(content, type=Proposal)
+    except (sqlite3.Error, msgspec.DecodeError, TypeError, UnicodeDecodeError):
         return None
     return found if digest_of(found.content) == found.record.digest else None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,13 @@ from terminal.core import records as r
 from terminal.core.ids import MessageKind
 from terminal.core.messages import Booking, Reverse
 from terminal.core.rollback_mark import LedgerPruned
-from terminal.store.anchor import tables_of, write
+from terminal.store.anchor import table_names, write
 from terminal.store.damaged_file import opened
 from terminal.store.ledger import Ledger, LedgerError, Stamp, StorageFailed, message_digest
 from terminal.store.proved_rows import Proved, proved
 from terminal.store.rebooking import rebooked
 from terminal.store.replay import Replay
+from terminal.store.row_shelf import RowShelf
 
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
@@ -151,11 +152,15 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     sources = [damaged, *(opened(work / f"backup-{at}.db", one, (template,)) for at, one in enumerate(backups))]
     found = [source for source in sources if source is not None]
     try:
-        saved = proved(found)
-        if saved is None:
-            raise LedgerError(f"{path}: damaged, and nothing of it can be saved; it is kept in {aside}. Put a backup in its place")
-        fresh = work / path.name
-        messages_lost = _write(fresh, saved, found, encode)
+        with closing(RowShelf(work / "rows.db")) as shelf:
+            saved = proved(found, shelf)
+            if saved is None:
+                raise LedgerError(f"{path}: damaged, and nothing of it can be saved; it is kept in {aside}. Put a backup in its place")
+            fresh = work / path.name
+            _lay_down_messages(found, shelf)
+            messages_lost = _write(fresh, saved, encode)
+    except sqlite3.OperationalError as error:
+        raise StorageFailed(str(error)) from error
     finally:
         for source in found:
             source.close()
@@ -175,28 +180,27 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
 # --- writing it anew --------------------------------------------------------------------------------------------------------------
 
 
-def _write(path: Path, saved: Proved, sources: list[sqlite3.Connection], encode: Encode) -> tuple[str, ...]:
-    """A new ledger of these rows; the keys of messages that cannot be written again."""
-    bodies = _bodies(sources)
-    replay = Replay(frozenset(bodies), lambda what, where: None)
+def _write(path: Path, saved: Proved, encode: Encode) -> tuple[str, ...]:
+    """A new ledger of these rows; the keys of messages that cannot be written again. Row by row: a ledger may be more than memory."""
+    replay = Replay(frozenset(saved.shelf.keys()), lambda what, where: None)
     ledger = Ledger(path)
     missing: list[str] = []
     try:
         with closing(replay):
             if saved.start.snapshot is not None:
                 replay.begin(saved.start.snapshot)
-            for row in saved.rows:
-                replay.take(row[0], row[1], row[3], row[4])
             db = ledger.connection
             db.execute("BEGIN IMMEDIATE")
-            db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", [*saved.kept, *saved.rows])
+            db.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", saved.kept)
+            for row in saved.rows():
+                replay.take(row[0], row[1], row[3], row[4])
+                db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", row)
             write(db.execute, saved.start.content)
-            for table in tables_of(replay.db):
-                copied = replay.db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own words
-                if copied:
-                    db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(copied[0]))})", copied)  # noqa: S608
+            for table in table_names(replay.db):
+                copied = replay.db.execute(f"SELECT * FROM {table}")  # noqa: S608 - our own words
+                db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(copied.description))})", copied)  # noqa: S608
             for key, quarantined in replay.db.execute("SELECT key, quarantined FROM outbox ORDER BY id"):
-                body = bodies.get(key) or _made_again(db, key, encode)
+                body = saved.shelf.message(key) or _made_again(db, key, encode)
                 if body is None:
                     missing.append(key)
                     continue
@@ -215,7 +219,7 @@ def _write(path: Path, saved: Proved, sources: list[sqlite3.Connection], encode:
 
 def _vouch(path: Path, saved: Proved) -> None:
     """The row that spoke for the anchor is lost with the newest ones: one more says it. The chain goes on from the anchor's own hash."""
-    start, newest = saved.start, saved.rows[-1]
+    start, newest = saved.start, saved.newest
     ledger = Ledger(path)
     try:
         told = LedgerPruned(start.seq, start.link.hex(), start.digest, (), (), 0)
@@ -224,17 +228,20 @@ def _vouch(path: Path, saved: Proved) -> None:
         ledger.close()
 
 
-def _bodies(sources: list[sqlite3.Connection]) -> dict[str, bytes]:
+def _lay_down_messages(sources: list[sqlite3.Connection], shelf: RowShelf) -> None:
     """The messages whose digest is right."""
-    found: dict[str, bytes] = {}
     for source in sources:
-        try:
-            for key, body, digest in source.execute("SELECT key, body, digest FROM outbox"):
-                if isinstance(key, str) and isinstance(body, bytes) and message_digest(key, body) == digest:
-                    found.setdefault(key, body)
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            continue  # what came before it is there
-    return found
+        for key, body in _messages(source):
+            shelf.put_message(key, body)
+
+
+def _messages(source: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    try:
+        for key, body, digest in source.execute("SELECT key, body, digest FROM outbox"):
+            if isinstance(key, str) and isinstance(body, bytes) and message_digest(key, body) == digest:
+                yield key, body
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return  # what came before it is there
 
 
 def _made_again(db: sqlite3.Connection, key: str, encode: Encode) -> bytes | None:

@@ -8,6 +8,7 @@ HMAC right again. (https://www.zetetic.net/sqlcipher/design/; the tests compare 
 from __future__ import annotations
 
 import hmac
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,21 +62,23 @@ def _first_logged(log: Path) -> Iterator[tuple[int, bytes]]:
                 yield int.from_bytes(frame[:4]), frame[FRAME:]
 
 
-def made_readable(content: bytes, key: LedgerKey) -> bytes:
-    """The file with every page put right that one flipped bit made wrong. One that stays wrong gets the HMAC of what it is now, so that
-    what is left of it can be read; nothing believes a row for that: the journal's own chain proves it."""
-    found = bytearray(content)
-    found[: min(SALT_BYTES, len(found))] = key.salt[: len(found)]
+def make_readable(path: Path, key: LedgerKey) -> None:
+    """Every page of a copy put right that one flipped bit made wrong. One that stays wrong gets the HMAC of what it is now, so that
+    what is left of it can be read; nothing believes a row for that: the journal's own chain proves it. Raises ``OSError``."""
     tried = 0
-    for number in range(1, len(found) // PAGE_SIZE + 1):
-        place = slice((number - 1) * PAGE_SIZE, number * PAGE_SIZE)
-        page = found[place]
-        if not genuine(page, number, key):
-            tried += 1
-            if tried > MOST_MENDED or not _mend(page, number, key):
-                page[-MAC:] = _proof(page, number, key)
-            found[place] = page
-    return bytes(found)
+    with path.open("r+b") as file:
+        file.write(key.salt[: path.stat().st_size])
+        file.seek(0)
+        for number in itertools.count(1):
+            page = bytearray(file.read(PAGE_SIZE))
+            if len(page) < PAGE_SIZE:
+                return
+            if not genuine(page, number, key):
+                tried += 1
+                if tried > MOST_MENDED or not _mend(page, number, key):
+                    page[-MAC:] = _proof(page, number, key)
+                file.seek((number - 1) * PAGE_SIZE)
+                file.write(page)
 
 
 def log_made_readable(content: bytes, frames: int, key: LedgerKey) -> bytes:

@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from terminal.store.sqlite_kind import ledger_key
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ANSWER_S = 30
 
@@ -23,8 +25,11 @@ class CommandLine:
 
 def explain(*arguments: str) -> CommandLine:
     """``python -m terminal explain`` with these arguments."""
-    command = [sys.executable, "-m", "terminal", "explain", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=ANSWER_S, check=False)  # noqa: S603 - see above
+    command, key = [sys.executable, "-m", "terminal", "explain", *arguments], ledger_key()
+    if key is not None and "--ledger" in arguments:
+        command += ["--key", "/dev/stdin"]
+    typed = "" if key is None else key.content().hex()
+    done = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, timeout=ANSWER_S, check=False)  # noqa: S603
     return CommandLine(done.returncode, done.stdout, done.stderr)
 
 

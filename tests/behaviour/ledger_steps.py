@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from terminal.store.log_repair import FRAME, HEADER, examine_log
+from terminal.store.schema import PAGE_SIZE
+from terminal.store.sqlite_kind import ledger_key
 from tests.behaviour.stage import Kind, Stage, known
 
 FILES = ("ledger.db", "ledger.db-wal")
@@ -16,12 +19,20 @@ def flip_a_bit(folder: Path) -> None:
     """One bit of the newest delivered sale's row, in the log or, when it is not there, in the file. Raises ``ValueError`` without one."""
     for path in (folder / name for name in reversed(FILES) if (folder / name).exists()):
         content = bytearray(path.read_bytes())
-        at = content.rfind(b'SaleDelivered{"sale":')
+        at = content.rfind(b'SaleDelivered{"sale":') if ledger_key() is None else _newest_page(content, path)
         if at >= 0:
             content[at + 40] ^= 4
             path.write_bytes(content)
             return
     raise ValueError("no sale was delivered yet")
+
+
+def _newest_page(content: bytearray, path: Path) -> int:
+    """Where the page is that was written last: an encrypted ledger does not show what stands in it."""
+    frames = examine_log(bytes(content)).frames if path.name.endswith("-wal") else 0
+    if frames:
+        return HEADER + (frames - 1) * (FRAME + PAGE_SIZE) + FRAME
+    return len(content) - PAGE_SIZE if not path.name.endswith("-wal") else -1
 
 
 def keep_ledger(folder: Path) -> None:

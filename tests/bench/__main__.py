@@ -17,17 +17,18 @@ from typing import Any
 import click
 
 from terminal.store.schema import PAGE_SIZE
-from tests.bench import decisions, floors, line_load, lines, lists, media, rig, uploads, writes
+from tests.bench import decisions, floors, kinds, line_load, lines, lists, media, rig, uploads, writes
 from tests.bench.figures import Figure, percentile, table
 from tests.demo.station import StationError
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("rig", "media", "lines", "virtual", "decisions", "lists", "uploads", "pages")
+PARTS = ("rig", "media", "lines", "virtual", "decisions", "lists", "uploads", "kinds", "pages")
 FAILURES = (StationError, writes.CannotCount, subprocess.SubprocessError, OSError, AssertionError, RuntimeError, LookupError, ValueError)
 """What a part may end with when something does not do what it must: said, and the other parts go on."""
 PAGE_SIZES = (512, 1024, 2048, 4096)
 BARE_COMMITS = 200
 ONLINE_SYNCS = ("PIN try", "reservation before the host is asked", "hold and decision", "release", "fill")
+_KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (("plain", ()), ("encrypted", ("--encrypted",)))
 PAGES_SHARE = 3
 """The comparison of page sizes takes so many times fewer fuellings each."""
 
@@ -125,6 +126,7 @@ class Run:
             "decisions": self._decisions,
             "lists": self._lists,
             "uploads": self._uploads,
+            "kinds": self._kinds,
             "pages": self._pages,
         }
 
@@ -196,6 +198,16 @@ class Run:
         click.echo(f"{self.sizes.sales:,} sales to the host")
         return uploads.figures(_made(self.folder / "uploads"), self.sizes.sales)
 
+    def _kinds(self) -> list[Figure]:
+        count = max(1, self.sizes.fuellings // PAGES_SHARE)
+        click.echo(f"\na plain and an encrypted ledger, {count} fuellings each, {kinds.COMMITS} commits each in turns:")
+        folder = self.folder / "kinds"
+        played = {kind: _play(folder / kind, self.library, count, PAGE_SIZE, *options) for kind, options in _KINDS}
+        self._rest["kinds"] = kinds.rows(folder, played)
+        for row in self._rest["kinds"]:
+            click.echo(kinds.as_text(row))
+        return []
+
     def _pages(self) -> list[Figure]:
         self._rest["page_sizes"] = _pages(self.folder, self.library, max(1, self.sizes.fuellings // PAGES_SHARE))
         return []
@@ -206,7 +218,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _play(folder: Path, library: Path, fuellings: int, page_size: int) -> dict[str, Any]:
+def _play(folder: Path, library: Path, fuellings: int, page_size: int, *options: str) -> dict[str, Any]:
     """One run of ``tests.bench.virtual`` with its writes counted."""
     folder.mkdir(parents=True)
     environment = {**os.environ, **writes.prepare(folder / "writes"), "LD_PRELOAD": str(library)}
@@ -220,6 +232,7 @@ def _play(folder: Path, library: Path, fuellings: int, page_size: int) -> dict[s
         str(fuellings),
         "--page-size",
         str(page_size),
+        *options,
     ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1_800)
     if done.returncode:

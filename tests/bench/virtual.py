@@ -20,6 +20,7 @@ from hal_sim.dispensers.head import HeadOptions
 from terminal.store import ledger
 from terminal.store.schema import PAGE_SIZE
 from tests.bench import writes
+from tests.ledger_kinds import kept
 from tests.virtual.forecourt import SIDE, Forecourt
 
 VOLUME_ML = 30_000
@@ -120,7 +121,7 @@ def measure(folder: Path, fuellings: int, autocheckpoint_pages: int) -> dict[str
     if engine is None:
         raise AssertionError("the terminal has no power")
     db = engine.ledger.connection
-    pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
+    pages, size = db.execute("PRAGMA page_count").fetchone()[0], int(db.execute("PRAGMA page_size").fetchone()[0])
     facts = facts_bytes(db) / run.done
     run.terminal.power_off()
     return {
@@ -144,12 +145,14 @@ def measure(folder: Path, fuellings: int, autocheckpoint_pages: int) -> dict[str
     show_default=True,
     help="Of the ledger, for comparison; the log is checkpointed at equal bytes.",
 )
-def main(folder: Path, fuellings: int, page_size: int) -> None:
+@click.option("--encrypted", is_flag=True, help="The ledger is encrypted.")
+def main(folder: Path, fuellings: int, page_size: int, encrypted: bool) -> None:
     """Measure, and print one JSON object."""
     # The one constant of the product, for this process alone: every size is opened, written and checked by the product's own code.
     vars(ledger)["PAGE_SIZE"] = page_size
     folder.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(measure(folder, fuellings, ledger.AUTOCHECKPOINT_PAGES * PAGE_SIZE // page_size)))
+    with kept(encrypted=encrypted):
+        print(json.dumps(measure(folder, fuellings, ledger.AUTOCHECKPOINT_PAGES * PAGE_SIZE // page_size)))
 
 
 if __name__ == "__main__":

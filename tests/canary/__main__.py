@@ -10,7 +10,7 @@ import click
 
 from tests.canary import core_file
 from tests.canary.run import Report, run
-from tests.reliability import record
+from tests.reliability import Campaign, campaign
 
 
 @click.command()
@@ -19,7 +19,15 @@ from tests.reliability import record
 @click.option("--quoting", is_flag=True, help="Forced errors repeat what the function was given, as a library's error might.")
 def main(sessions: int, seed: int, quoting: bool) -> None:
     """Play drivers with canary PINs, numbers and tracks; search everything that left the terminal."""
-    report = run(sessions, seed, quoting)
+    with campaign("canary", "Secrets in what leaves the terminal") as found:
+        _search(run(sessions, seed, quoting), found)
+    if not found.wrong:
+        print("No canary left the terminal.")
+    sys.exit(found.code)
+
+
+def _search(report: Report, verdict: Campaign) -> None:
+    """Tell what came of it, and look whether a core file can hold a secret."""
     print(f"{report.sessions} sessions, {report.sales} sales at the host, {sum(report.forced.values())} forced failures")
     print(f"{report.canaries} canaries in {report.forms} forms, {report.bytes / 1e6:.1f} MB searched:")
     for place, number in sorted(report.places.items()):
@@ -35,19 +43,14 @@ def main(sessions: int, seed: int, quoting: bool) -> None:
     print(f"abort in the middle of a PIN: {'a core file' if core.dumped else 'no core file'}, {core.searched} files searched; ", end="")
     kinds = ", ".join(sorted(one.kind for one in naive.found)) or "nothing"
     print(f"an unguarded process: {'a core file' if naive.dumped else 'no core file'}, with {kinds} in it")
-    figures = {"sessions": report.sessions, "canaries": report.canaries, "megabytes searched": round(report.bytes / 1e6, 1)}
-    wrong = "; ".join(f"{found.kind} in {found.place}" for found in report.found) + ("; a core file" if core.dumped or core.found else "")
-    record("canary", "Secrets in what leaves the terminal", figures, wrong)
-    if report.found or core.dumped or core.found or not _could_find(report):
-        sys.exit(1)
-    print("No canary left the terminal.")
-
-
-def _could_find(report: Report) -> bool:
-    good = report.opened > 0 and report.opened == report.seen and not report.broken
-    if not good:
+    verdict.figures |= {"sessions": report.sessions, "canaries": report.canaries, "megabytes searched": round(report.bytes / 1e6, 1)}
+    for found in report.found:
+        verdict.amiss(f"{found.kind} in {found.place}")
+    if core.dumped or core.found:
+        verdict.amiss("a core file")
+    if not (report.opened > 0 and report.opened == report.seen and not report.broken):
         print("FAILED: the positive control; sealed numbers are not where they should be")
-    return good
+        verdict.amiss("the positive control failed: the search could not have found anything")
 
 
 if __name__ == "__main__":

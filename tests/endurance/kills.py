@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from tests.behaviour.told import books_differ
 from tests.endurance.drivers import SETUP, Crowd
 from tests.endurance.world import EnduranceWorld
+from tests.rig.clean_log import unexpected
 from tests.rig.process import TerminalEnded
 
 DIES_STARTING = 0.2
@@ -78,8 +79,8 @@ def campaign(seed: int, kills: int, tell: Callable[[Report], None] = lambda _: N
             tell(report)
         report.wrong = _come_to_rest(world, crowd) or _compare(world, report)
         report.badges, report.fuellings = crowd.presented, crowd.begun
-        if "Traceback" in world.log():
-            report.wrong += "; a traceback in the log"
+        if lines := unexpected(world.log()):
+            report.wrong = "; ".join(filter(None, [report.wrong, f"in the log: {lines[:3]}"]))
     finally:
         report.seconds = time.monotonic() - begun
         world.close()

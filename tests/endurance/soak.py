@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.behaviour.told import books_differ
 from tests.endurance.drivers import SETUP, Crowd
 from tests.endurance.world import EnduranceWorld, Used
+from tests.rig.clean_log import unexpected
 
 EVERY_S = 5.0
 WARM_S = 120.0
@@ -78,8 +79,8 @@ def soak(seed: int, minutes: float, tell: Callable[[Report], None] = lambda _: N
                 report.wrong = f"the books after {END_S:.0f} s: {books_differ(world.books(), SETUP)}"
                 break
         report.fuellings = crowd.begun
-        if "Traceback" in world.log():
-            report.wrong += " a traceback in the log"
+        if lines := unexpected(world.log()):
+            report.wrong = "; ".join(filter(None, [report.wrong, f"in the log: {lines[:3]}"]))
     finally:
         world.close()
     return report

@@ -14,7 +14,7 @@ from tests.fuzz.guided import run_guided
 from tests.fuzz.hunt import FOLDER, Finding, Tally, hunt, kept, outcome, watched
 from tests.fuzz.surface import ROOT
 from tests.fuzz.surfaces import SURFACES
-from tests.reliability import record
+from tests.reliability import Campaign, campaign
 
 
 @click.command(
@@ -34,18 +34,21 @@ def main(names: tuple[str, ...], inputs: int, seed: int, engine: str, play: Path
     try:
         if play is not None:
             sys.exit(_again(play))
-        every = _guided if engine == "atheris" else _all
-        sys.exit(every(names or tuple(SURFACES), inputs, seed))
+        wanted = names or tuple(SURFACES)
+        if engine == "atheris":
+            sys.exit(_guided(wanted, inputs, seed))
+        with campaign("fuzz", "Inputs of others' making", kept=wanted == tuple(SURFACES)) as found:
+            _all(wanted, inputs, seed, found)
+        sys.exit(found.code)
     except KeyboardInterrupt:
         click.echo("\nStopped.", err=True)
         sys.exit(2)
 
 
-def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
+def _all(names: tuple[str, ...], inputs: int, seed: int, found: Campaign) -> None:
     width = max(map(len, names))
     click.echo(f"{'surface':{width}} {'inputs':>8} {'refused':>8} {'accepted':>8} {'slowest ms':>10} {'s':>7}")
     findings: list[Finding] = []
-    began = time.monotonic()
     slowest = 0.0
     for name in names:
         tally = hunt(SURFACES[name], inputs, seed, _progress(name))
@@ -54,18 +57,15 @@ def _all(names: tuple[str, ...], inputs: int, seed: int) -> int:
         if tally.finding is not None:
             findings.append(kept(tally.finding))
             _tell(findings[-1])
-    if names == tuple(SURFACES):
-        figures = {
-            "surfaces": len(names),
-            "inputs each": inputs,
-            "slowest input": f"{slowest:.0f} ms",
-            "uncaught or hanging": len(findings),
-        }
-        wrong = "; ".join(f"{finding.outcome.kind}: {finding.outcome.why}" for finding in findings)
-        record("fuzz", "Inputs of others' making", figures, wrong, seconds=time.monotonic() - began)
+            found.amiss(f"{findings[-1].outcome.kind}: {findings[-1].outcome.why}")
+    found.figures |= {
+        "surfaces": len(names),
+        "inputs each": inputs,
+        "slowest input": f"{slowest:.0f} ms",
+        "uncaught or hanging": len(findings),
+    }
     if not findings:
         click.echo(f"Nothing broke (seed {seed}).")
-    return 1 if findings else 0
 
 
 def _guided(names: tuple[str, ...], inputs: int, seed: int) -> int:

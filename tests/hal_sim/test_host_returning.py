@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hal_sim.host import HostBook
-from tests.hal_sim.host_kit import BADGE, CUSTOMER, Terminal, limit, openapi, validator, world
+from hal_sim.host.office import Control
+from hal_sim.host.sqlite_book import Keys, SqliteBook
+from tests.hal_sim.host_kit import (
+    BADGE,
+    CARD_KEY,
+    CUSTOMER,
+    PIN_KEY,
+    TOKEN_KEY,
+    Clock,
+    Terminal,
+    limit,
+    openapi,
+    scenario,
+    validator,
+    world,
+)
 
 SALES = "/v1/terminals/OPT1/sales"
 
@@ -115,6 +131,27 @@ def test_lists_count_each_sale_once_before_and_behind_the_confirmation() -> None
     state(terminal, 2, epoch_begins=1_000_001)
     assert _counts(book, terminal) == (3_500, 1_000_001)
     assert book.missing_sequences() == [(2, 1_000_002)]
+
+
+def test_a_host_that_starts_again_makes_the_same_lists(tmp_path: Path) -> None:
+    """Only the newest state is kept, and those that began an epoch: its records came between them."""
+    keys, clock = Keys(TOKEN_KEY, PIN_KEY, CARD_KEY, bytes(range(96, 128))), Clock()
+    made = scenario(limits=[limit(CUSTOMER, "DAY", "QUANTITY", 10**6)])
+    book = SqliteBook(made, tmp_path, keys, clock)
+    terminal = Terminal(book, clock)
+    lost = {"code": "STORAGE_DAMAGED", "subject": "ledger", "since": clock.text, "detail": ""}
+    terminal.complete(1, 1_000)
+    state(terminal, 2, epoch_begins=1_000_001, faults=[lost])
+    terminal.complete(1_000_001, 500, epoch=2)
+    book.control(Control("publish", {"confirm_shrink": False}))
+    before = terminal.rows()
+    for _ in range(2):
+        state(terminal, 2, epoch_begins=1_000_001)
+    book.shut()
+    again = SqliteBook(made, tmp_path, keys, clock)
+    assert Terminal(again, clock).rows() == before
+    assert again.watermark() == 1_000_001
+    again.shut()
 
 
 def test_the_card_is_the_same() -> None:

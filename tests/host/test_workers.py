@@ -28,6 +28,7 @@ from terminal.core.events import (
     UploadResult,
 )
 from terminal.core.ids import MessageKey, MessageKind
+from terminal.core.list_events import ListsFailed
 from terminal.core.records import MediumRef
 from terminal.host.client import Answer
 from terminal.host.list_head import ListKeys
@@ -115,7 +116,7 @@ def test_a_host_out_of_order(site: tuple[Desk, HostServer, Clock], fault: str) -
     desk.desk.probe()
     assert isinstance(desk.next(), ProbeFailed)
     desk.desk.check_lists("", 0, NO_LIST, False)
-    assert isinstance(desk.next(), ProbeFailed)
+    assert isinstance(desk.next(), ListsFailed)
     server.faults.clear()
     desk.desk.probe()
     assert isinstance(desk.next(), ProbeAnswered)
@@ -243,10 +244,10 @@ def test_a_second_check_of_the_lists_waits_for_the_first(pki: Path, tmp_path: Pa
         desk.desk.check_lists("e1", 1, NO_LIST, False)
         desk.desk.probe()
         over.set()
-        assert [type(desk.next()), type(desk.next())] == [ProbeFailed, ProbeFailed]
+        assert [type(desk.next()), type(desk.next())] == [ListsFailed, ProbeFailed]
         assert desk.posts.empty()
         desk.desk.check_lists("e1", 1, NO_LIST, False)
-        assert isinstance(desk.next(), ProbeFailed)
+        assert isinstance(desk.next(), ListsFailed)
         desk.desk.stop()
 
 

@@ -56,7 +56,7 @@ def test_a_disk_that_hangs_when_a_pump_is_to_be_released_releases_none() -> None
 
 FASTER = FAST + "TimeoutStopSec=2\nTimeoutStartSec=8\n"
 AWAY_S = 25
-OFTEN = "[Timer]\nOnActiveSec=\nOnUnitInactiveSec=\nOnActiveSec=2s\nOnUnitInactiveSec=2s\nAccuracySec=100ms\n"
+OFTEN = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/3\nAccuracySec=100ms\n"
 HOURS_MS = 3_600_000
 GIVEN_UP_S = 150.0
 

@@ -6,6 +6,9 @@ import pytest
 
 from terminal.core.effects import CheckLists, Effect, ProbeHost, StartDeadline
 from terminal.core.events import HostTrouble, ListCheckDue, ListsCurrent, ProbeAnswered, ProbeDue, ProbeFailed
+from terminal.core.faults import FaultCode
+from terminal.core.list_desk import FAILURES_UNTIL_FAULT
+from terminal.core.list_events import ListsFailed
 from terminal.core.records import ClockAnchored
 from terminal.core.units import UtcMs
 from tests.machines.site_kit import MIDNIGHT, Bench, records
@@ -62,6 +65,26 @@ def test_lists_are_asked_for_again_whatever_became_of_the_last_question(bench: B
     for _ in range(3):
         assert CheckLists("E1", 7) in bench.wait(300_000)
         bench.do(ProbeFailed(HostTrouble.TIMED_OUT, "the list question, in the words of a probe"), ProbeAnswered(NOON))
+
+
+def test_lists_that_can_never_be_had_from_a_host_that_answers_all_else_are_a_fault(bench: Bench) -> None:
+    bench.do(ListsCurrent(NOON))
+    for _ in range(FAILURES_UNTIL_FAULT):
+        assert "LIST_REFUSED" not in bench.faults()
+        bench.wait(300_000)
+        bench.do(ListsFailed(HostTrouble.TECHNICAL, "status 500"), ProbeAnswered(NOON))
+    assert bench.site.desk.faults.active[FaultCode.LIST_REFUSED, "cards"] == "cards: they cannot be had, technical: status 500"
+    bench.do(ListsCurrent(NOON))
+    assert "LIST_REFUSED" not in bench.faults()
+    bench.do(ListsFailed(HostTrouble.TECHNICAL, "status 500"), ProbeAnswered(NOON))
+    assert "LIST_REFUSED" not in bench.faults(), "counted anew"
+
+
+def test_lists_of_a_host_that_is_away_are_no_fault_of_their_own(bench: Bench) -> None:
+    for _ in range(2 * FAILURES_UNTIL_FAULT):
+        bench.do(ListsFailed(HostTrouble.NO_LINE, "unplugged"), ProbeFailed(HostTrouble.TIMED_OUT, "slow"))
+        bench.do(ListsFailed(HostTrouble.TIMED_OUT, "slow"))
+    assert bench.faults() == {"HOST_UNREACHABLE"}
 
 
 def test_the_hosts_time_is_written_down_once_an_hour(bench: Bench) -> None:

@@ -46,6 +46,7 @@ def test_a_row_that_is_not_here_begins_an_epoch_and_is_told_once(bench: Bench, k
     (fact,) = records(effects, LedgerRestored)
     assert (fact.lost, fact.epoch, fact.first) == (True, before.epoch + 1, 1_000_001)
     assert words in fact.why
+    assert names(effects, "Start ReturnDue") == ["Start ReturnDue"], "what is lost is fetched back"
     assert FaultCode.STORAGE_DAMAGED.value in bench.faults()
     assert records(bench.do(StateAnswered(UtcMs(bench.site.desk.utc(bench.now)), known)), LedgerRestored) == []
     sale = bench.arm()

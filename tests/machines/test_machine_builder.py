@@ -72,6 +72,24 @@ def test_rules_are_tried_in_order_and_the_reason_stands_behind_them() -> None:
     assert grid.answer(Lamp.OFF, Pressed) == "→ ON when guarded; ignored: nobody is willing"
 
 
+@pytest.mark.parametrize("willing", [True, False])
+@pytest.mark.parametrize("state", list(Lamp))
+@pytest.mark.parametrize("event", [Pressed(), Broken()])
+def test_the_library_alone_would_do_the_same(state: Lamp, event: object, willing: bool) -> None:
+    grid = lamp(
+        Rule(Pressed, (Lamp.OFF,), Lamp.ON, Model.note, Model.may),
+        Rule(Pressed, (Lamp.OFF,), None, Model.note),
+        Rule(Pressed, (Lamp.ON,), Lamp.OFF, guard=Model.may),
+        Rule(Broken, tuple(Lamp), Lamp.OFF, Model.note),
+        ignored=(Ignored((Pressed,), (Lamp.ON,), "nobody is willing"),),
+    )
+    ours, theirs = Model(), Model()
+    ours.state = theirs.state = state
+    ours.willing = theirs.willing = willing
+    assert grid.fire(ours, event, Instant(3)) is grid.trigger(theirs, event, Instant(3))
+    assert (ours.state, ours.seen) == (theirs.state, theirs.seen)
+
+
 def test_an_empty_cell_raises_and_changes_nothing() -> None:
     model = Model()
     grid = lamp(Rule(Pressed, (Lamp.ON,), Lamp.OFF, Model.note))

@@ -12,7 +12,7 @@ from terminal.core.effects import FetchSales
 from terminal.core.events import HostTrouble
 from terminal.core.faults import FaultCode
 from terminal.core.ids import Minting, SaleId
-from terminal.core.records import MediumRef, NozzleRef, SaleCorrected
+from terminal.core.records import MediumRef, NozzleRef, SaleCorrected, Unattributed
 from terminal.core.return_desk import MOST_LOOKS
 from terminal.core.returned_record import ReturnSettled, SaleReturned, first_of, may_begin
 from terminal.core.returned_sales import BackHold, BackSale, Missing, Outcome, SalesBack, SalesBackFailed
@@ -131,10 +131,26 @@ def test_each_sale_is_a_fact_and_counts_once_and_nothing_is_sent(bench: Bench) -
     effects = bench.do(page(BackSale(sale(5)), BackSale(sale(6, 2_000)), more=True))
     assert [fact.sequence for fact in records(effects, SaleReturned)] == [5, 6]
     assert messages(effects) == []
+    assert asked(bench, 100) == [FetchSales(1, 4)], "more is to come"
     assert {one.sale: (one.quantity_ml, one.state) for one in bench.site.desk.book.snapshot()} == {
         "T-1-5": (10_000, UseState.DELIVERED),
         "T-1-6": (2_000, UseState.DELIVERED),
     }
+
+
+def test_a_nozzle_that_was_never_read_is_compared_with_where_its_sale_ended(past: Past) -> None:
+    """The ledger has that as its total now; what is more at the pump left without a sale."""
+    bench = Bench()
+    bench.recovered.minting = Minting("T", 2, FIRST)
+    bench.recovered.past = past
+    bench.__post_init__()
+    past.bench = bench
+    points, bench.points = bench.points, ()
+    bench.open()
+    bench.wait(3_000)
+    bench.do(page(BackSale(sale(5))))
+    (fuel,) = records(bench.survey(points[0], totals=161_000), Unattributed)
+    assert (fuel.nozzle, fuel.volume_ml) == (1, 1_000)
 
 
 def test_a_page_that_was_not_asked_for_now_is_not_taken(bench: Bench) -> None:

@@ -23,7 +23,7 @@ from tests.oracle.ask import ROOT, Difference, differences, line
 from tests.oracle.coverage import reached, required
 from tests.oracle.dice import Dice
 from tests.oracle.shrink import smallest
-from tests.reliability import record
+from tests.reliability import Campaign, campaign
 
 CHUNK = 1000
 BAD_CHUNK = 25
@@ -71,10 +71,12 @@ def main(cases: int, seed: int, jobs: int, bad: int | None, file: Path | None) -
         sys.exit(_show(file))
     if bad is not None:
         sys.exit(_bad(bad, seed, jobs))
-    sys.exit(_good(cases, seed, jobs))
+    with campaign("oracle", "Decisions against the rules written apart") as found:
+        _good(cases, seed, jobs, found)
+    sys.exit(found.code)
 
 
-def _good(cases: int, seed: int, jobs: int) -> int:
+def _good(cases: int, seed: int, jobs: int, found: Campaign) -> None:
     began, done, seen = time.monotonic(), 0, Counter[str]()
     firsts = range(seed, seed + cases, CHUNK)
     with _workers(jobs) as pool:
@@ -82,18 +84,19 @@ def _good(cases: int, seed: int, jobs: int) -> int:
         for chunk in _results(tasks):
             done += chunk.cases
             seen += chunk.reached
+            found.figures |= {"cases": done, "different": len(chunk.different)}
             if chunk.different:
-                return _tell(chunk.different)
+                found.amiss(f"seed {chunk.different[0].number}: explain and the rules differ")
+                _tell(chunk.different)
+                return
             _progress(done, cases, began)
     seconds = time.monotonic() - began
     _coverage(seen)
     click.echo(f"{cases} cases from seed {seed} in {seconds:.0f} s ({cases / seconds:.0f}/s, {jobs} at a time): no answer differs.")
     missing = [name for name in required() if not seen[name]]
-    record("oracle", "Decisions against the rules written apart", {"cases": cases, "different": 0}, seconds=seconds)
     if missing:
+        found.amiss(f"never came up: {', '.join(missing)}")
         click.echo(f"But these never came up, so nothing is known about them; take more cases than {cases}: {', '.join(missing)}", err=True)
-        return 1
-    return 0
 
 
 def _bad(count: int, seed: int, jobs: int) -> int:
@@ -136,7 +139,7 @@ def _show(file: Path) -> int:
     return 1 if found else 0
 
 
-def _tell(different: list[Difference]) -> int:
+def _tell(different: list[Difference]) -> None:
     click.echo(f"seed {different[0].number}: explain and the rules differ ({len(different)} of these do). Making the case small …")
     small = smallest(different[0])
     CASE_FILE.parent.mkdir(exist_ok=True)
@@ -145,7 +148,6 @@ def _tell(different: list[Difference]) -> int:
     click.echo(f"The case: {_short(CASE_FILE)}. See it again:")
     click.echo(f"  .venv/bin/python -m terminal explain {_short(CASE_FILE)}")
     click.echo(f"  .venv/bin/python -m tests.oracle --case {_short(CASE_FILE)}")
-    return 1
 
 
 def _short(file: Path) -> str:

@@ -66,6 +66,17 @@ ENCRYPTED = click.option("--encrypted", is_flag=True, help="Of an encrypted ledg
 @ENCRYPTED
 def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, controls: bool, encrypted: bool) -> None:
     """Record days, cut the power in each so many times, examine every disk."""
+    name, title = "powercut", "Power cuts anywhere in a day of the real store"
+    if encrypted:
+        name, title = f"{name}-encrypted", f"{title}, its ledger encrypted"
+    with reliability.campaign(name, title) as verdict:
+        _run(verdict, states, first, jobs, fuellings, thorough, controls, encrypted)
+    sys.exit(verdict.code)
+
+
+def _run(
+    verdict: reliability.Campaign, states: int, first: int, jobs: int, fuellings: int, thorough: int, controls: bool, encrypted: bool
+) -> None:
     began = time.monotonic()
     campaign.begin(encrypted)
     total, days = Outcome(), []
@@ -86,19 +97,14 @@ def run(states: int, first: int, jobs: int, fuellings: int, thorough: int, contr
     command += " --encrypted" if encrypted else ""
     _write(RESULT.with_stem(f"{RESULT.stem}-encrypted") if encrypted else RESULT, command, seconds, days, total, found)
     _tell(total, days, found, seconds)
-    figures = {
+    verdict.figures |= {
         "states": total.tally.states,
         "opened by the product's whole way up": total.tally.thorough,
         "days recorded": len(days),
         "weakened stores caught": f"{len(found) - len(missed)} of {len(found)}",
         "acknowledged facts lost or doubled, broken chains": len(total.broke),
     }
-    wrong = "; ".join([*(one.what for one in total.broke[:3]), *(f"{name} was not caught" for name in missed)])
-    name, title = "powercut", "Power cuts anywhere in a day of the real store"
-    if encrypted:
-        name, title = f"{name}-encrypted", f"{title}, its ledger encrypted"
-    reliability.record(name, title, figures, wrong, seconds=seconds)
-    sys.exit(1 if total.broke or missed else 0)
+    verdict.wrong = "; ".join([*(f"{one.name}: {one.what}" for one in total.broke[:3]), *(f"{name} was not caught" for name in missed)])
 
 
 @main.command(epilog="Example:\n\n  python -m tests.powercut replay --seed 1234")
@@ -175,6 +181,12 @@ def _work(placed: list[Place], day: int, thorough: int) -> Outcome:
 @click.option("--lasts", is_flag=True, help="With --only: all behind it fail too, until the disk is mended.")
 def disk(jobs: int, only: str | None, number: str, lasts: bool) -> None:
     """Fail every write, sync, opening and naming of one fuelling, alone and with all behind it, by EIO and by ENOSPC."""
+    with reliability.campaign("faulty-disk", "Every write, sync and opening failing", kept=only is None) as verdict:
+        _disk(verdict, jobs, only, number, lasts)
+    sys.exit(verdict.code)
+
+
+def _disk(verdict: reliability.Campaign, jobs: int, only: str | None, number: str, lasts: bool) -> None:
     began = time.monotonic()
     clean = play(None)
     sick = [_named(only, number, lasts)] if only is not None else every(clean)
@@ -201,15 +213,13 @@ def disk(jobs: int, only: str | None, number: str, lasts: bool) -> None:
         "broken": [f"{ended.sickness.words() if ended.sickness else ''}: {ended.broken}" for ended in broken],
     }
     DISK_RESULT.write_text(json.dumps(figures, indent=1) + "\n")
-    told = {"operations of one fuelling": clean.operations, "disks": len(found), "operations that failed": figures["failed"]}
-    reliability.record(
-        "faulty-disk", "Every write, sync and opening failing", told, "; ".join(str(ended.broken) for ended in broken[:3]), seconds=seconds
-    )
+    verdict.figures |= {"operations of one fuelling": clean.operations, "disks": len(found), "operations that failed": figures["failed"]}
+    for ended in broken[:3]:
+        verdict.amiss(f"{ended.sickness.words() if ended.sickness else 'a whole disk'}: {ended.broken}")
     click.echo(
         f"{len(found)} disks in {seconds:.0f} s, {figures['failed']} operations failed, at most {figures['most_starts']} starts a day: "
         + (f"{len(broken)} broke." if broken else "nothing released that was not written down, no fill lost, all served again.")
     )
-    sys.exit(1 if broken else 0)
 
 
 def _named(only: str, number: str, lasts: bool) -> Sickness:

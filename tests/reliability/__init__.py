@@ -1,6 +1,7 @@
 """The figures of what survives what, kept by the commands that found them: ``build/reliability/NAME.json``, one a campaign.
 
-``python -m tests.reliability`` writes ``firmware_notes/reliability.md`` from those files; nobody types a figure there.
+``python -m tests.reliability`` writes ``firmware_notes/reliability.md`` from those files; nobody types a figure there. What a campaign
+leaves and what its command ends with is one verdict: its file says from its first moment that it did not end, until it has.
 """
 
 from __future__ import annotations
@@ -11,12 +12,56 @@ import platform
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "reliability"
+NOT_ENDED = "did not end"
+
+
+@dataclass
+class Campaign:
+    """What a campaign found. ``wrong``: in words, empty when all is well."""
+
+    figures: dict[str, object] = field(default_factory=dict)
+    wrong: str = ""
+
+    def amiss(self, words: str) -> None:
+        """One thing more that is wrong; empty words are none."""
+        self.wrong = "; ".join(filter(None, [self.wrong, words]))
+
+    @property
+    def code(self) -> int:
+        """What the command has to end with."""
+        return 1 if self.wrong else 0
+
+
+@contextmanager
+def campaign(name: str, title: str, *, kept: bool = True, command: Sequence[str] = ()) -> Iterator[Campaign]:
+    """Around a campaign: its file says ``NOT_ENDED`` until the block has come to its end, whatever becomes of this process.
+
+    Not ``kept``: a part of a campaign, or one of another kind, that leaves no figures; the verdict is the same.
+    """
+    found = Campaign()
+    began = time.monotonic()
+
+    def keep(wrong: str) -> None:
+        if kept:
+            record(name, title, found.figures, wrong, command=command, seconds=time.monotonic() - began)
+
+    keep(NOT_ENDED)
+    try:
+        yield found
+    except BaseException as error:
+        # The words of the error are not kept: they may be anybody's.
+        keep("; ".join(filter(None, [f"{NOT_ENDED}: {type(error).__name__}", found.wrong])))
+        raise
+    keep(found.wrong)
 
 
 def record(
@@ -39,7 +84,9 @@ def record(
         "wrong": wrong,
     }
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    fresh.replace(path)
     return path
 
 

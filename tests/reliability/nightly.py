@@ -1,18 +1,23 @@
 """``python -m tests.reliability.nightly``: every campaign at its full length, one after the other, and then the page of figures.
 
-A campaign that fails does not keep the next ones from running. Exit 0: all well, 1: at least one failed, 2: wrong use.
+A campaign that fails does not keep the next ones from running. Exit 0: all well, 1: at least one failed, 2: wrong use. The file of each
+says that it did not end before its command is called: one that cannot even begin leaves no figures of an older night.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from xml.etree import ElementTree
 
 import click
 
-from tests.reliability import ROOT
+from tests.reliability import FOLDER, NOT_ENDED, ROOT, Campaign, campaign, record
 
 CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "oracle": ("tests.oracle", "--cases", "100000", "--jobs", "{jobs}"),
@@ -24,12 +29,81 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "swarm": ("tests.simulation", "swarm", "--seeds", "20000", "--first", "1", "--jobs", "{jobs}"),
     "kills": ("tests.endurance", "kills", "--kills", "1000", "--jobs", "{jobs}"),
     "soak": ("tests.endurance", "soak", "--minutes", "30"),
-    "rig": ("tests.play", "tests/features", "--world", "rig", "--jobs", "5", "--table"),
+    "rig": ("tests.play", "tests/features", "--world", "rig", "--jobs", "5", "--table", "--json", "build/rig.json"),
     "fuzz": ("tests.fuzz", "--inputs", "100000"),
     "bench": ("tests.bench",),
 }
 """Shorter ones first, so that a night that is cut short has shown the most."""
 MACHINE = ("make", "machine")
+FILES = {"disk": "faulty-disk"}
+"""What a campaign's file is called, where it is called otherwise."""
+RIG_FILE, BENCH_FILE, MACHINE_FILE = (ROOT / "build" / name for name in ("rig.json", "bench.json", "machine.xml"))
+
+
+def of_rig(found: Campaign) -> None:
+    """What the features' player wrote."""
+    told = json.loads(RIG_FILE.read_text(encoding="utf-8"))
+    found.figures |= {"scenarios played": told["passed"] + told["failed"], "of these failed": told["failed"]}
+    if told["failed"] or not told["passed"]:
+        found.amiss(f"{told['failed']} failed, {told['passed']} passed")
+
+
+def of_bench(found: Campaign) -> None:
+    """What the benchmarks wrote. A bar that is missed under load is a figure, not a fault."""
+    told = json.loads(BENCH_FILE.read_text(encoding="utf-8"))
+    missed = [figure["name"] for figure in told["figures"] if figure.get("met") is False]
+    found.figures |= {"figures, in build/bench.json": len(told["figures"]), "bars missed": ", ".join(missed) or "none"}
+    found.amiss(f"no figures of {', '.join(told['failed'])}" if told["failed"] else "")
+
+
+def of_machine(found: Campaign) -> None:
+    """What pytest wrote."""
+    suites = list(ElementTree.parse(MACHINE_FILE).getroot().iter("testsuite"))  # noqa: S314 - written by our own pytest
+    ran, failed, skipped = (sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "failures", "skipped"))
+    failed += sum(int(suite.get("errors", "0")) for suite in suites)
+    found.figures |= {"tests": ran, "of these failed": failed, "of these not run": skipped}
+    if failed or ran <= skipped:
+        found.amiss(f"{failed} failed, {skipped} of {ran} not run")
+
+
+READ = {
+    "rig": ("The features on the real program", RIG_FILE, of_rig),
+    "bench": ("Figures beside their floors", BENCH_FILE, of_bench),
+    "machine": ("The service in a virtual machine", MACHINE_FILE, of_machine),
+}
+"""Of those that keep no figures here themselves: title, the file that they write, and how it is read."""
+
+
+def run_one(name: str, command: Sequence[str]) -> int:
+    """Run a campaign's command; what it ended with, 1 if its file tells of a fault all the same. Its file says the same afterwards."""
+    stem = FILES.get(name, name)
+    if name in READ:
+        return _read(name, command)
+    record(stem, stem, {}, NOT_ENDED, command=command)
+    code = _call(command)
+    kept = json.loads((FOLDER / f"{stem}.json").read_text(encoding="utf-8"))
+    if code and not kept["wrong"]:
+        record(stem, kept["title"], kept["figures"], f"ended with {code}", command=command)
+    return code or int(bool(kept["wrong"]))
+
+
+def _read(name: str, command: Sequence[str]) -> int:
+    title, file, read = READ[name]
+    with campaign(name, title, command=command) as found:
+        file.unlink(missing_ok=True)
+        code = _call(command)
+        try:
+            read(found)
+        except (OSError, ValueError, KeyError, ElementTree.ParseError) as error:
+            found.amiss(f"no result in {file.name}: {type(error).__name__}")
+        found.amiss(f"ended with {code}" if code else "")
+    return code or found.code
+
+
+def _call(command: Sequence[str]) -> int:
+    options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junitxml={MACHINE_FILE}" if tuple(command) == MACHINE else None
+    environment = os.environ | ({} if options is None else {"PYTEST_ADDOPTS": options.strip()})
+    return subprocess.run([*command], cwd=ROOT, env=environment, check=False).returncode
 
 
 @click.command(
@@ -46,7 +120,7 @@ def main(only: tuple[str, ...], jobs: int) -> None:
         click.echo(f"--- {name}: {shlex.join(command[1:] if name != 'machine' else command)}")
         began = time.monotonic()
         try:
-            code = subprocess.run(command, cwd=ROOT, check=False).returncode
+            code = run_one(name, command)
         except KeyboardInterrupt:
             click.echo("Stopped.")
             sys.exit(130)

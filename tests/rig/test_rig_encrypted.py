@@ -1,4 +1,4 @@
-"""The real program with an encrypted ledger, its key a credential: killed in mid-fuelling, its backups, its commands, and its disk searched."""
+"""The real program with an encrypted ledger, its key a credential: killed in mid-fuelling, backed up, converted, and its disk searched."""
 
 from __future__ import annotations
 

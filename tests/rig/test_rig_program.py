@@ -21,6 +21,7 @@ import pytest
 
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.behaviour.told import books_differ
+from tests.rig.clean_log import unexpected
 from tests.rig.process import ROOT, wait_for
 from tests.rig.station import Station
 from tests.rig.world import RigWorld
@@ -70,7 +71,7 @@ def world() -> Iterator[RigWorld]:
 
 
 def _is_clean(log: str) -> None:
-    assert "Traceback" not in log
+    assert unexpected(log) == []
     for secret in (BADGE, OTHER, WORDS):
         assert secret not in log
 

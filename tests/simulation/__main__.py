@@ -20,7 +20,7 @@ from tests.simulation.run import run
 from tests.simulation.tally import Sums
 from tests.simulation.trace import Result
 
-FUELLINGS = 12
+FUELLINGS = 10
 OUT = Path("build/swarm.json")
 
 
@@ -39,11 +39,18 @@ def main() -> None:
 @click.option("--seeds", type=click.IntRange(1), default=200, show_default=True, help="How many seeds.")
 @click.option("--first", type=click.IntRange(0), default=1, show_default=True, help="The first of them.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at a time.")
-@click.option("--fuellings", type=click.IntRange(1, 1000), default=FUELLINGS, show_default=True, help="Drivers a seed who mean to fuel.")
+@click.option("--fuellings", type=click.IntRange(1, 1000), default=FUELLINGS, show_default=True, help="Sales to be delivered a seed.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where the sums go, as JSON.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first seed that breaks.")
 def swarm(seeds: int, first: int, jobs: int, fuellings: int, out: Path, keep_going: bool) -> None:
     """Run seeds until one breaks."""
+    with reliability.campaign("swarm", "Days at the station from one number") as found:
+        stopped = _swarm(found, seeds, first, jobs, fuellings, out, keep_going)
+    sys.exit(130 if stopped else found.code)
+
+
+def _swarm(found: reliability.Campaign, seeds: int, first: int, jobs: int, fuellings: int, out: Path, keep_going: bool) -> bool:
+    """The seeds, and what became of them. True when somebody stopped it."""
     began = time.monotonic()
     sums = Sums()
     stopped = False
@@ -63,13 +70,16 @@ def swarm(seeds: int, first: int, jobs: int, fuellings: int, out: Path, keep_goi
     command = f"python -m tests.simulation swarm --seeds {seeds} --first {first} --jobs {jobs} --fuellings {fuellings}"
     sums.write(out, {"command": command, "first": first, "jobs": jobs, "seconds": round(seconds, 1), "stopped": stopped})
     click.echo("\n".join(sums.table()))
-    click.echo(_summary(sums, seconds, stopped))
-    if not stopped:
-        _record(sums, seconds)
-    sys.exit(130 if stopped else 1 if sums.broken else 0)
+    click.echo(_summary(sums, seconds, stopped, fuellings))
+    found.figures |= _figures(sums, seconds)
+    for one in sums.broken:
+        found.amiss(f"seed {one['seed']}: {one['name']}")
+    if stopped:
+        found.amiss(f"{reliability.NOT_ENDED}: stopped by hand")
+    return stopped
 
 
-def _record(sums: Sums, seconds: float) -> None:
+def _figures(sums: Sums, seconds: float) -> dict[str, object]:
     figures: dict[str, object] = {
         "seeds": sums.seeds,
         "fuellings": sums.fuellings,
@@ -78,17 +88,16 @@ def _record(sums: Sums, seconds: float) -> None:
         "virtual hours": round(sums.virtual_ms / 3_600_000),
     }
     figures |= {f"survived: {kind}": f"{times:,} in {seeds:,} seeds" for kind, times, seeds in sums.rows()}
-    wrong = "; ".join(f"seed {one['seed']}: {one['name']}" for one in sums.broken)
-    reliability.record("swarm", "Days at the station from one number", figures, wrong, seconds=seconds)
+    return figures
 
 
-def _summary(sums: Sums, seconds: float, stopped: bool) -> str:
+def _summary(sums: Sums, seconds: float, stopped: bool, asked: int) -> str:
     end = "Nothing broke."
     if sums.broken:
         end = f"{len(sums.broken)} broke: {', '.join(str(one['seed']) for one in sums.broken)}"
     return (
         f"{sums.seeds} seeds in {seconds:.1f} s ({sums.seeds / seconds:.2f}/s): {sums.attempts} nozzles lifted to fuel, "
-        f"{sums.sales} reservations, {sums.fuellings} fuellings ({sums.fuellings / seconds:.1f}/s), "
+        f"{sums.sales} reservations, {sums.fuellings} fuellings ({sums.fuellings / seconds:.1f}/s; {sums.spread(asked)}), "
         f"{sums.cuts} power cuts, {sums.virtual_ms / 3_600_000:.1f} virtual hours, "
         f"{sums.known} sales that carry fuel which left before their release. {'Stopped by hand. ' * stopped}{end}"
     )
@@ -119,10 +128,12 @@ def planted(only: str | None, seeds: int, jobs: int) -> None:
         plants = load(only)
     except PlantError as error:
         raise click.UsageError(str(error)) from error
-    sys.exit(0 if _plant_all(plants, seeds, jobs) else 1)
+    with reliability.campaign("planted", "Bugs planted on purpose", kept=len(plants) > 1) as found:
+        _plant_all(plants, seeds, jobs, found)
+    sys.exit(found.code)
 
 
-def _plant_all(plants: Plants, seeds: int, jobs: int) -> bool:
+def _plant_all(plants: Plants, seeds: int, jobs: int, verdict: reliability.Campaign) -> None:
     click.echo(f"{'planted bug':<34} {'seed':>5} {'after':>6}  found by")
     missed = broken = 0
     with ThreadPoolExecutor(jobs) as pool:
@@ -143,11 +154,9 @@ def _plant_all(plants: Plants, seeds: int, jobs: int) -> bool:
             else:
                 click.echo(f"{plant.name:<34} {found.seed:>5} {found.after:>6}  {found.by}: {found.what[:110]}")
     click.echo(f"{len(plants)} planted, {len(plants) - missed - broken} found, {missed} not found, {broken} could not be looked for")
-    if len(plants) > 1:
-        figures = {"planted": len(plants), "found": len(plants) - missed - broken, "seeds each, at most": seeds}
-        wrong = f"{missed} not found, {broken} could not be looked for" if missed or broken else ""
-        reliability.record("planted", "Bugs planted on purpose", figures, wrong)
-    return not missed and not broken
+    verdict.figures |= {"planted": len(plants), "found": len(plants) - missed - broken, "seeds each, at most": seeds}
+    if missed or broken:
+        verdict.amiss(f"{missed} not found, {broken} could not be looked for")
 
 
 def _results(seeds: range, jobs: int, fuellings: int) -> Iterator[Result]:

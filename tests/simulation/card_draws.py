@@ -35,7 +35,7 @@ def draw_cards(rng: Random, customers: list[dict[str, Any]], products: list[str]
     for _ in range(rng.randint(2, 8)):
         kind = rng.choice(["badge", "badge", "badge", "badge", "badge", "stripe", "stripe", "smart card", "smart card", "secure badge"])
         number = _number(rng, kind)
-        pin = "".join(str(rng.randrange(10)) for _ in range(rng.randint(10, 12))) if rng.randrange(2) else None
+        pin = _pin(rng) if rng.randrange(2) else None
         account = cards[0]["number"] if cards and rng.randrange(8) == 0 else number
         if account != number:
             pin = media[0].pin  # one account, one PIN
@@ -59,6 +59,43 @@ def draw_cards(rng: Random, customers: list[dict[str, Any]], products: list[str]
             }
         )
     return cards, _paired(rng, cards, media)
+
+
+def add_regulars(rng: Random, scenario: dict[str, Any], media: tuple[Medium, ...]) -> tuple[Medium, ...]:
+    """Two cards of a customer without limits, so that somebody can fuel where limits and lists have stopped all the others.
+
+    Their holders know a PIN, where one is asked for at all; everything else about them is drawn like the others'.
+    """
+    regulars = []
+    scenario["customers"].append({"customer": "REGULARS", "status": "active", "offline": "ALLOWED", "zone": None})
+    for _ in range(2):
+        kind = rng.choice(["badge", "badge", "stripe", "smart card"])
+        wants_pin = kind in ("stripe", "smart card") or rng.randrange(3) == 0
+        medium = Medium(_number(rng, kind), _pin(rng) if wants_pin else None, kind, "")
+        regulars.append(medium)
+        scenario["cards"].append(
+            {
+                "number": medium.number,
+                "account": medium.number,
+                "medium": kind,
+                "customer": "REGULARS",
+                "status": "active",
+                "pin": medium.pin,
+                "products": None,
+                "offline": rng.choice(["ALLOWED", "ALWAYS"]),
+                "prompts": [],
+                "tank_ml": None,
+                "sites": None,
+                "hours": None,
+                "pair": None,
+                "language": rng.choice([None, "en", "de"]),
+            }
+        )
+    return (*media, *regulars)
+
+
+def _pin(rng: Random) -> str:
+    return "".join(str(rng.randrange(10)) for _ in range(rng.randint(10, 12)))
 
 
 def _number(rng: Random, kind: str) -> str:

@@ -97,7 +97,7 @@ def mix(seed: int) -> Mix:
         return 0 if calm else drawn
 
     return Mix(
-        cut={cut: rate(15, 50, 150) for cut in Cut},
+        cut={cut: rate(10, 30, 80) for cut in Cut},
         cut_while_starting=rate(10, 40),
         unreachable=rate(20, 100),
         slow=rate(50, 300),
@@ -114,8 +114,8 @@ def mix(seed: int) -> Mix:
         stuck_head=rate(20, 100),
         local_fuel=rate(10, 60),
         full=rate(10, 60),
-        deny=rate(60, 600),
-        publish=rate(60, 600),
+        deny=rate(30, 100),
+        publish=rate(30, 120),
         spoil=rate(20, 100),
         rebuild=rate(10, 40),
         host_clock=rate(10, 60),
@@ -272,9 +272,8 @@ class FaultMaker:
         named = {"card": card["number"]} if card["customer"] is None or rng.randrange(3) else {"customer": card["customer"]}
         self._denied.append(named)
         self._say("block", named, publish=not rng.randrange(4))
-        if rng.randrange(4):
-            publish = not rng.randrange(4)
-            self._later(500, rng.choice([5_000, 120_000]), lambda: self._say("unblock", named, publish=publish))
+        publish = not rng.randrange(4)
+        self._later(500, rng.choice([5_000, 5_000, 40_000, 40_000, 400_000]), lambda: self._say("unblock", named, publish=publish))
 
     def _say(self, what: str, named: dict[str, str], *, publish: bool) -> None:
         book = self.forecourt.book

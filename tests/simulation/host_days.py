@@ -7,14 +7,18 @@ Every episode ends by itself; ``whole`` ends all of them. A scenario's limits st
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from random import Random
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from hal_sim.host.list_shelf import FAULTS
 from terminal.core.sale import SaleState
 from tests.virtual.forecourt import Forecourt
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+LONGEST_NIGHT_MS = 2 * HOUR_MS  # hours in which nothing happens cost more than they find
 CLOCKS_MS = (-26 * HOUR_MS, -2 * HOUR_MS, -60_000, 90_000, 2 * HOUR_MS, 26 * HOUR_MS, -50 * 365 * 24 * HOUR_MS)
 """How far the host's clock may be off; the last one is before 2000, where no answer of the host can be believed."""
 
@@ -136,7 +140,7 @@ class HostDays:
         """The host loses a record that it had acknowledged, of a batch that is not closed yet."""
         court = self._office.forecourt
         engine = court.terminal.engine
-        if engine is None:
+        if engine is None or (self._to_midnight_ms() > LONGEST_NIGHT_MS and rng.randrange(20)):
             return
         first = engine.site.batches.first
         booked = [record["sale"] for record in court.book.records() if record["sequence"] >= first]
@@ -144,6 +148,12 @@ class HostDays:
             self.lost.append(rng.choice(booked))
             court.book.lose(self.lost[-1])
             self._office.note_fault("host", f"loses its record of {self.lost[-1]}", "host: record lost that it had acknowledged")
+
+    def _to_midnight_ms(self) -> int:
+        """How long the host must wait for the sums that tell it what it lost."""
+        court = self._office.forecourt
+        local = datetime.fromtimestamp(court.utc_ms() / 1000, ZoneInfo(court.zone))
+        return DAY_MS - ((local.hour * 60 + local.minute) * 60 + local.second) * 1000
 
     def lie(self, rng: Random) -> None:
         """The host's clock is wrong for a while."""

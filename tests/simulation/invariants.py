@@ -103,9 +103,9 @@ def check_preset(sale: str, released: r.SaleReleased, volume_ml: int, amount_min
 
 def check_memory(site: Site, running: int, stale: int) -> None:
     """Nothing grows without bound."""
-    open_sales = [one for one in site.desk.sales.values() if one.state in OPEN_STATES]
-    if len(site.desk.sales) > ENDED_KEPT + len(open_sales) + 1:
-        raise Broken("memory", f"{len(site.desk.sales)} sales in memory")
+    kept = len(site.desk.sales)
+    if kept > ENDED_KEPT + 1 and kept > ENDED_KEPT + 1 + sum(one.state in OPEN_STATES for one in site.desk.sales.values()):
+        raise Broken("memory", f"{kept} sales in memory")
     if running > DEADLINES_BOUND or stale > STALE_DEADLINES_BOUND:
         raise Broken("memory", f"{running} deadlines run, {stale} entries in their heap")
     if site.desk.inner or site.desk.effects:

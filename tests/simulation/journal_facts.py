@@ -81,11 +81,14 @@ class Facts:
     last_sequence: int = 0
 
     @staticmethod
-    def read(db: sqlite3.Connection) -> Facts:
-        """From a ledger's journal."""
-        facts = Facts()
-        for kind, body in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
-            facts.add(msgspec.json.decode(body, type=_KINDS[kind]))
+    def read(db: sqlite3.Connection, known: dict[tuple[str, str | bytes], object] | None = None) -> Facts:
+        """From a ledger's journal, every row of it. ``known`` remembers what bytes mean, so that rows read again are not decoded again."""
+        facts, known = Facts(), {} if known is None else known
+        for row in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
+            fact = known.get(row)
+            if fact is None:
+                fact = known[row] = msgspec.json.decode(row[1], type=_KINDS[row[0]])
+            facts.add(fact)
         return facts
 
     def add(self, fact: object) -> None:

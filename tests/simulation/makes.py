@@ -48,10 +48,10 @@ def draw_lines(rng: Random) -> list[tuple[str, int]]:
 
 def draw_make(rng: Random, protocol: str) -> Make:
     """Three heads in four are as they should be."""
-    drawn = rng.randrange(4) == 0
+    drawn, usual = rng.randrange(4) == 0, rng.choice([40_000, 130_000, 130_000])  # most are for lorries: a fill is soon over
     return Make(
         rng.choice(AZT_HABITS) if protocol == "azt" and rng.randrange(3) == 0 else "",
-        rng.choice([40_000, 6_000, 130_000]) if drawn else 40_000,
+        rng.choice([40_000, 6_000, 130_000]) if drawn else usual,
         rng.choice([0, 0, 200, 1_000]) if drawn else 0,
         10 * rng.choice([0, 0, 1, -1, rng.randint(-30, 30)]) if drawn else 0,
     )

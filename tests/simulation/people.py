@@ -6,6 +6,7 @@ terminal's screen, the nozzles in their places, the pump's display. One stands a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Protocol
@@ -20,6 +21,9 @@ from tests.virtual.forecourt import SIDE
 LOOK_MS = 400
 QUEUE_MS = 2_000
 PATIENCE_MS = 25_000
+PATIENT_TIMES = 2
+LONG_LOOK_MS = 3_000
+DARK_MS = 15_000
 
 
 def _first_lines(name: str) -> tuple[str, ...]:
@@ -29,6 +33,7 @@ def _first_lines(name: str) -> tuple[str, ...]:
 GO = _first_lines("GO_TO_PUMP")
 ODOMETER = _first_lines("ODOMETER")
 PROMPT = tuple({*_first_lines("VEHICLE"), *_first_lines("DRIVER"), *_first_lines("NUMBER")})
+WELCOME = _first_lines("WELCOME")
 REFUSED = _first_lines("REFUSED")
 SECOND = _first_lines("SECOND_CARD")
 PIN = tuple({*_first_lines("PIN"), *_first_lines("PIN_AGAIN"), *_first_lines("PIN_HOST")})
@@ -45,6 +50,7 @@ class Place(Protocol):
     at_terminal: int | None
     at_pump: dict[int, int]
     attempts: int
+    sent_away: Counter[str]
 
     @property
     def now(self) -> int:
@@ -89,6 +95,7 @@ class Driver:
             yield QUEUE_MS
         place.at_pump[self.visit.fp] = self.number
         try:
+            self._who_comes()
             place.note(self.number, f"comes: {self.manner.value}, fp {self.visit.fp}")
             place.tell(f"driver: {self.manner.value}")
             if self.manner is Manner.EARLY_LIFTER:
@@ -97,6 +104,8 @@ class Driver:
                 yield QUEUE_MS
             place.at_terminal = self.number
             try:
+                if self.rng.randrange(6):
+                    yield from self._wait(lambda: place.screen.startswith(WELCOME), DARK_MS)
                 yield from self._identify()
                 if not self._served() and self.manner is not Manner.IMPATIENT:
                     yield self.rng.randint(2_000, 8_000)
@@ -105,12 +114,26 @@ class Driver:
                 yield from place.readers.take_out(self.rng)
             finally:
                 place.at_terminal = None
+            self._tell_the_others()
             if self._served() or self.rng.randrange(3) == 0:
                 yield from self._fuel()
             yield from self._hang_up()
         finally:
             del place.at_pump[self.visit.fp]
             place.note(self.number, "leaves")
+
+    def _who_comes(self) -> None:
+        """Whoever was sent away twice mostly stays away; then a card is shown that had more luck."""
+        away = self.place.sent_away
+        if away[self.badge.number] >= PATIENT_TIMES and self.rng.randrange(4):
+            fewest = min(away[badge.number] for badge in self.place.badges)
+            self.badge = self.rng.choice([badge for badge in self.place.badges if away[badge.number] == fewest])
+
+    def _tell_the_others(self) -> None:
+        if self._served():
+            self.place.sent_away[self.badge.number] = 0
+        elif self.manner is not Manner.IMPATIENT:
+            self.place.sent_away[self.badge.number] += 1
 
     # --- at the terminal ----------------------------------------------------------------------------------------------------
 
@@ -260,7 +283,7 @@ class Driver:
             yield from self._hang_up()
         yield from self._lift(self._nozzle())
         self.place.attempts += 1
-        if rng.randrange(4):
+        if rng.randrange(10):  # else the lever is pulled before anything can flow, and let go again
             yield from self._wait(lambda: self.head.valve_open, PATIENCE_MS)
         volume = self.visit.litres_ml * (10 if manner is Manner.GREEDY else 1)
         pieces = rng.randint(2, 4) if manner is Manner.PAUSES else 1
@@ -273,10 +296,17 @@ class Driver:
             return
         head.squeeze(max(10, volume_ml), self.place.now)
         yield LOOK_MS
-        yield from self._wait(lambda: not head.delivering, 200_000 if head.delivering else PATIENCE_MS)
+        yield from self._until_it_stops()
         if head.nozzle_out is not None:
             head.release_trigger(self.place.now)
         yield self.rng.randint(200, 5_000)
+
+    def _until_it_stops(self) -> Act:
+        """He looks up now and then, and when it is full."""
+        head, began = self.head, self.place.now
+        while head.delivering and self.place.now - began < 200_000:
+            changes = head.next_change()
+            yield LOOK_MS if changes is None else min(max(LOOK_MS, changes - self.place.now), LONG_LOOK_MS)
 
     def _wait(self, until: Callable[[], bool], limit_ms: int) -> Act:
         for _ in range(limit_ms // LOOK_MS):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("planted.toml")
 COPIED = ("terminal", "drivers")
 STEP_LIMIT_S = 1_800
-FUELLINGS = 12
+FUELLINGS = 10
 
 _SEARCH = """
 import json, sys

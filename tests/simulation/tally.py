@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from tests.simulation.trace import Result
@@ -30,11 +31,13 @@ class Sums:
     happened: Counter[str] = field(default_factory=Counter)
     seeds_with: Counter[str] = field(default_factory=Counter)
     amounts: Counter[str] = field(default_factory=Counter)
+    days: Counter[int] = field(default_factory=Counter)  # fuellings → in so many seeds
 
     def add(self, result: Result) -> None:
         """One more seed. What a broken one went through was not survived and does not count."""
         self.seeds += 1
         self.fuellings += result.fuellings
+        self.days[result.fuellings] += 1
         self.attempts += result.attempts
         self.sales += result.sales
         self.cuts += result.cuts
@@ -46,6 +49,14 @@ class Sums:
         else:
             self.happened.update(result.happened)
             self.seeds_with.update(result.happened.keys())
+
+    def spread(self, asked: int) -> str:
+        """Fuellings a seed, and how many seeds had fewer than ``asked``."""
+        if not self.days:
+            return "none"
+        fewer = sum(seeds for fuellings, seeds in self.days.items() if fuellings < asked)
+        least, middle, mean = min(self.days), median_low(self.days.elements()), self.fuellings / self.seeds
+        return f"a seed: min {least}, median {middle}, mean {mean:.1f}; {fewer} seeds with fewer than {asked}"
 
     def rows(self) -> list[tuple[str, int, int]]:
         """(kind, how often, in how many seeds), group by group, the frequent ones first."""
@@ -69,6 +80,7 @@ class Sums:
             "attempts": self.attempts,
             "reservations": self.sales,
             "fuellings": self.fuellings,
+            "fuellings_in_seeds": {str(number): seeds for number, seeds in sorted(self.days.items())},
             "power_cuts": self.cuts,
             "virtual_ms": self.virtual_ms,
             "fuel_before_release": self.known,

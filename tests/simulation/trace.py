@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from terminal.core.effects import ReportState
 
@@ -19,48 +20,61 @@ SHOWN = (
 ).split()
 SUBJECTS = ("sale", "key", "account", "subject", "line", "device", "file")
 LAST = 50
+_TOLD: dict[type, tuple[bool, tuple[str, ...], tuple[str, ...]]] = {}
 
 
 class Trace:
     """Collects lines."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256()
         self.lines: list[str] = []
 
     def add(self, now: int, actor: str, subject: str, what: str) -> None:
         """One event."""
-        line = f"{now:>10} {actor:<6} {subject:<12} {what}".rstrip()
-        self._hash.update(line.encode() + b"\n")
-        self.lines.append(line)
+        self.lines.append(f"{now:>10} {actor:<6} {subject:<12} {what}".rstrip())
 
     @property
     def digest(self) -> str:
         """SHA-256 over all lines so far."""
-        return self._hash.hexdigest()
+        return hashlib.sha256("".join(f"{line}\n" for line in self.lines).encode()).hexdigest()
 
 
-def subject_of(value: object) -> str:
+def _told(kind: type) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
+    """Of a class: whether it has a fuelling point, which of its fields say whom it concerns, and which explain a run."""
+    found = _TOLD.get(kind)
+    if found is not None:
+        return found
+    fields = getattr(kind, "__dataclass_fields__", {})
+
+    def has(name: str) -> bool:
+        return name in fields or hasattr(kind, name)
+
+    shown = () if kind is ReportState else tuple(name for name in SHOWN if has(name))
+    _TOLD[kind] = has("fp"), tuple(name for name in SUBJECTS if has(name)), shown
+    return _TOLD[kind]
+
+
+def subject_of(value: Any) -> str:
     """Whom an event, record or command concerns: a fuelling point, a side, a sale, a message."""
-    fp = getattr(value, "fp", None)
-    if fp is not None:
-        return f"fp {fp}"
-    for name in SUBJECTS:
-        found = getattr(value, name, None)
+    at_point, subjects, _ = _told(type(value))
+    if at_point and value.fp is not None:
+        return f"fp {value.fp}"
+    for name in subjects:
+        found = getattr(value, name)
         if isinstance(found, str):
             return found if name != "account" else found[:6]
     side = getattr(value, "side", None)
     return f"side {side}" if side is not None else "-"
 
 
-def words(value: object) -> str:
+def words(value: Any) -> str:
     """The class and the fields that explain a run; a key's name and a medium's number are not among them."""
+    at_point, subjects, fields = _told(type(value))
     shown = [type(value).__name__]
-    fp, sale = getattr(value, "fp", None), getattr(value, "sale", None)
-    if fp is not None and isinstance(sale, str):
-        shown.append(sale)
-    for name in SHOWN if not isinstance(value, ReportState) else ():
-        found = getattr(value, name, None)
+    if at_point and value.fp is not None and "sale" in subjects and isinstance(value.sale, str):
+        shown.append(value.sale)
+    for name in fields:
+        found = getattr(value, name)
         if found is not None and not callable(found):
             shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
     return " ".join(shown)

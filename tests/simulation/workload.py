@@ -12,7 +12,7 @@ from enum import Enum
 from random import Random
 from typing import Any
 
-from tests.simulation.card_draws import draw_cards, draw_customers, draw_rules
+from tests.simulation.card_draws import add_regulars, draw_cards, draw_customers, draw_rules
 from tests.simulation.makes import Make, draw_lines, draw_make, row_of
 from tests.simulation.media import Medium
 
@@ -80,12 +80,13 @@ class Workload:
     pulse_ml: int
     overrun_ml: int
     checkpoint_pages: int
-    attempts: int  # fuellings to be attempted before the day ends
+    fuellings: int  # sales to be delivered before the day ends
 
     def another(self, rng: Random) -> Visit:
-        """One more honest driver."""
+        """One more driver, mostly an honest one."""
         points = sorted({row["fp"] for row in self.scenario["fuelling_points"]})
-        return Visit(Manner.HONEST, rng.randrange(len(self.badges)), rng.choice(points), 10 * rng.randint(100, 3_000), 0)
+        manner = Manner.HONEST if rng.randrange(2) else rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        return Visit(manner, rng.randrange(len(self.badges)), rng.choice(points), 10 * rng.randint(100, 3_000), rng.randint(500, 5_000))
 
 
 def draw(seed: int, fuellings: int) -> Workload:
@@ -113,6 +114,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         **_limits(fork(seed, "limits"), cards, customers, products),
         **draw_rules(fork(seed, "rules"), cards, customers),
     }
+    badges = add_regulars(fork(seed, "regulars"), scenario, badges)
     visits = _visits(fork(seed, "people"), fuellings, len(badges), sorted({row["fp"] for row in points}))
     heads = fork(seed, "heads")
     return Workload(
@@ -123,7 +125,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         pulse_ml=10,
         overrun_ml=heads.choice([0, 0, 0, 20, 50]),
         checkpoint_pages=heads.choice([8, 8, 20, 60, 800]),
-        attempts=fuellings,
+        fuellings=fuellings,
     )
 
 

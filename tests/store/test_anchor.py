@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from terminal.store import past
 from terminal.store.anchor import PIECE_BYTES, Start, packed, start_of, write
-from terminal.store.backup import NEWEST
+from terminal.store.backup import NEWEST, make
 from terminal.store.integrity import COMPARED, known_keys, verify
 from terminal.store.ledger import Ledger
 from terminal.store.opening import open_ledger
@@ -79,6 +79,7 @@ def with_a_kept_sale(ledger_kind: str, tmp_path_factory: pytest.TempPathFactory)
     def begin(station: Years) -> None:
         station.refused.add(station.minting.id())
         station.sell(0)
+        assert make(station.ledger.path, folder / "early") is None  # its newest row is one that stays
 
     station, _ = aged(folder, begin)
     pruned(station, folder / "backup")
@@ -187,6 +188,13 @@ def test_a_backup_from_before_serves_the_start_too(kept: Path) -> None:
         )
         assert damage(ledger.connection, base) == "table pin is not what the journal leads to"
         assert damage(ledger.connection) == "table pin is not what the journal leads to"
+
+
+def test_a_backup_of_which_only_the_newest_row_is_still_here_is_passed_over(kept: Path) -> None:
+    with closing(Ledger(kept / "ledger.db")) as ledger, closing(connect(kept / "early" / NEWEST, "mode=ro&immutable=1")) as base:
+        (newest,) = base.execute("SELECT max(seq) FROM journal").fetchone()
+        assert newest in {one.seq for one in start_of(ledger.connection).kept}
+        assert damage(ledger.connection, base) is None
 
 
 @pytest.mark.parametrize("when", ["before", "behind"])

@@ -69,6 +69,7 @@ def test_from_the_backup_s_process_to_the_last_row(tmp_path: Path) -> None:
     assert db.execute("SELECT count(*) FROM journal").fetchone() == (before + 1 - told.rows,)
     assert line_of(told).startswith("event=LedgerPruned ")
     assert f"rows={told.rows}" in line_of(told)
+    assert not (tmp_path / "backup" / "ledger-prune.db").exists()
     asked = 0
     care.prune(now + PAUSE_MS, lambda: stamp, quiet, 1 << 60)
     assert asked == 0, "nothing is left to do"
@@ -89,7 +90,7 @@ def test_a_terminal_that_keeps_everything_proposes_nothing(tmp_path: Path) -> No
         time.sleep(0.02)
         assert time.monotonic() < until
     assert care.prune(10_000, lambda: newest_stamp(ledger), lambda: True, 1 << 60) is None
-    assert not (tmp_path / "backup" / "ledger-prune.json").exists()
+    assert not (tmp_path / "backup" / "ledger-prune.db").exists()
     care.end()
     ledger.close()
 

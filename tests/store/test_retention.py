@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pytest
 
 from terminal.core.ids import Minting, SaleId
@@ -14,7 +18,7 @@ from terminal.core.records import SaleCorrected
 from terminal.core.returned_record import ROOM, ReturnSettled, SaleReturned
 from terminal.core.rollback_mark import LedgerRestored
 from terminal.store import pruning, retention
-from terminal.store.anchor import start_of
+from terminal.store.anchor import Start, digest_of, packed, start_of, started
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger
 from terminal.store.opening import open_ledger
@@ -25,6 +29,7 @@ from terminal.store.retention import months_before
 from terminal.store.sqlite_kind import connect
 from terminal.store.start_check import damage
 from tests.store.books import ACCOUNTS, TERMINAL, medium, sale_values
+from tests.store.crash_states import Files, commit_cuts
 from tests.store.damage_kit import encode
 from tests.store.years import DAY_MS, KEEP, ROUNDS, Years, aged, finish, newest_stamp, proposed, prune, pruned, pruner_of, sales
 
@@ -123,12 +128,15 @@ def test_months_end_with_their_last_day(utc: int, months: int, before: int) -> N
 # --- what holds it back ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["unacknowledged", "quarantined"])
+@pytest.mark.parametrize("how", ["unacknowledged", "quarantined", "empty and unacknowledged"])
 def test_a_sale_that_the_host_does_not_have_stays_with_all_its_rows(tmp_path: Path, how: str) -> None:
     def begin(station: Years) -> str:
         one = station.minting.id()
-        (station.held if how == "unacknowledged" else station.refused).add(one)
-        assert station.sell(0) == one
+        (station.refused if how == "quarantined" else station.held).add(one)
+        if how.startswith("empty"):
+            station.end_empty(station.reserve(0), 0)
+        else:
+            assert station.sell(0) == one
         return one
 
     station, one = aged(tmp_path, begin)
@@ -140,7 +148,8 @@ def test_a_sale_that_the_host_does_not_have_stays_with_all_its_rows(tmp_path: Pa
     assert record is not None
     assert rebooked(db, number) == record
     facts = [kind for (kind,) in db.execute("SELECT kind FROM journal WHERE seq <= ? ORDER BY seq", (told.through,))]
-    assert facts[:4] == ["SaleReserved", "SaleAuthorized", "SaleReleased", "SaleDelivered"]
+    life = ["SaleReserved", "SaleEnded"] if how.startswith("empty") else ["SaleReserved", "SaleAuthorized", "SaleReleased", "SaleDelivered"]
+    assert facts[: len(life)] == life
     assert damage(db) is None
     if how == "unacknowledged":  # and goes when the host has it
         station.held.clear()
@@ -201,17 +210,24 @@ def test_what_came_between_the_proposal_and_its_taking_is_looked_up_again(folder
     with closing(Ledger(folder / "ledger.db")) as ledger:
         (sale,) = ledger.connection.execute("SELECT id FROM sale WHERE sequence = ?", (first,)).fetchone()
         ledger.connection.execute("INSERT INTO outbox (key, body) VALUES (?, x'')", (f"{sale}/advice",))
-        assert finish(pruner_of(ledger, folder / "backup"), newest_stamp(ledger)) is None
+        pruner = pruner_of(ledger, folder / "backup")
+        assert finish(pruner, newest_stamp(ledger)) is None
         assert first in sales(ledger.connection)
-    shutil.copyfile(folder / "backup" / retention.PROPOSAL, folder / "kept")
     other = Years(folder / "other.db")
     other.weeks(ROUNDS, 2)
+    snapshot = started(proposal.content).snapshot
+    assert snapshot is not None
+    bare = packed(msgspec.structs.replace(snapshot, kept=[]))
+    retention.write(retention.Proposal(replace(proposal.record, sales=(), digest=digest_of(bare)), bare), folder / "backup")
     assert finish(pruner_of(other.ledger, folder / "backup"), other.stamp) is None, "that of another ledger"
+    assert start_of(other.ledger.connection) == Start()
     other.ledger.close()
-    content = bytearray((folder / "backup" / retention.PROPOSAL).read_bytes())
-    at = content.index(b'"content":"') + 40
-    content[at] = content[at] + 1 if content[at : at + 1] != b"z" else content[at] - 1
-    (folder / "backup" / retention.PROPOSAL).write_bytes(content)
+    assert (folder / "backup" / retention.PROPOSAL).read_bytes()[:6] == (folder / "ledger.db").read_bytes()[:6], "of the ledger's own kind"
+    retention.write(proposal, folder / "backup")
+    assert retention.read(folder / "backup") == proposal
+    changed = bytearray(proposal.content)
+    changed[40] ^= 1
+    retention.write(retention.Proposal(proposal.record, bytes(changed)), folder / "backup")
     assert retention.read(folder / "backup") is None
 
 
@@ -224,6 +240,18 @@ def test_a_clock_ahead_makes_nothing_old(tmp_path: Path, years: int) -> None:
     station.weeks(2, 4)
     assert proposed(station.ledger, tmp_path / "backup") is None
     station.ledger.close()
+
+
+def test_what_the_host_says_now_counts_where_the_terminal_s_time_is_ahead_of_it(folder: Path) -> None:
+    with closing(Ledger(folder / "ledger.db")) as ledger:
+        db = ledger.connection
+        (anchor,) = db.execute("SELECT value FROM meta WHERE name = 'clock_anchor'").fetchone()
+        host_time = int(anchor.split()[0]) - 150 * DAY_MS
+        db.execute("UPDATE meta SET value = ? WHERE name = 'clock_anchor'", (f"{host_time} 0 boot-1",))
+        proposal = retention.propose(db, KEEP)
+        assert proposal is not None
+        (utc,) = db.execute("SELECT utc FROM journal WHERE seq = ?", (proposal.record.through,)).fetchone()
+        assert utc < months_before(host_time, KEEP)
 
 
 def test_without_a_time_from_the_host_nothing_is_old(folder: Path) -> None:
@@ -318,30 +346,29 @@ def test_epochs_and_what_came_back_from_the_host(tmp_path: Path) -> None:
 # --- restarts and power cuts ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_power_goes_behind_any_commit_and_it_goes_on_where_it_was(folder: Path, small_slices: None, tmp_path: Path) -> None:
-    """Nothing is folded meanwhile, so a copy of file and log is the disk as it was at that moment."""
-    ledger = Ledger(folder / "ledger.db")
-    ledger.hold_folding(True)
-    disks: list[Path] = []
-
-    def copied() -> None:
-        disks.append(tmp_path / f"disk-{len(disks)}")
-        disks[-1].mkdir()
-        for one in ("ledger.db", "ledger.db-wal"):
-            if (folder / one).exists():
-                shutil.copyfile(folder / one, disks[-1] / one)
-
-    copied()
-    told = finish(pruner_of(ledger, folder / "backup"), newest_stamp(ledger), after=copied)
+def test_the_power_goes_at_any_moment_of_it_and_it_goes_on_where_it_was(folder: Path, small_slices: None, tmp_path: Path) -> None:
+    """Torn logs, half foldings and commits that were or were not: the model of disks is that of test_power_cut.py."""
+    random, path = Random(5), folder / "ledger.db"
+    ledger = Ledger(path, autocheckpoint_pages=20)
+    steps = [Files.read(path)]
+    told = finish(pruner_of(ledger, folder / "backup"), newest_stamp(ledger), after=lambda: steps.append(Files.read(path)))
     assert told is not None
     whole = dict(ledger.connection.execute("SELECT seq, hash FROM journal"))
     ledger.close()
-    assert len(disks) > 6
-    for disk in disks:
-        again = open_ledger(disk / "ledger.db", disk / "backup", encode)
-        assert not (disk / "ledger.db.damaged-1").exists()
-        if start_of(again.connection).seq:
-            finish(pruner_of(again, disk / "backup"), newest_stamp(again))
-            assert dict(again.connection.execute("SELECT seq, hash FROM journal")) == whole
-        again.close()
-        assert verify(disk / "ledger.db").sound
+    disk, found = tmp_path / "disk" / "ledger.db", Counter[str]()
+    disk.parent.mkdir()
+    for before, after in pairwise(steps):
+        for cut in commit_cuts(before, after, random, 2):
+            cut.files.write(disk)
+            report = verify(disk)
+            assert report.sound, (cut.where, report.findings)
+            found[cut.where] += 1
+            with closing(open_ledger(disk, disk.parent / "backup", encode)) as again:
+                begun = start_of(again.connection).seq
+                assert begun in ((told.through,) if before is not steps[0] or not cut.may_miss else (0, told.through))
+                if begun:
+                    finish(pruner_of(again, disk.parent / "backup"), newest_stamp(again))
+                    assert dict(again.connection.execute("SELECT seq, hash FROM journal")) == whole
+    assert not list(disk.parent.glob("*.damaged-*"))
+    assert found["writing the log"] > 15
+    assert found["folding"] > 3

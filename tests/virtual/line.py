@@ -83,7 +83,7 @@ class VirtualLine:
         self._asleep = False
         self._wakes: int | None = None  # an idle line's next business of its own
         self._period = 0
-        self._mark: tuple[object, ...] = ()  # how the pumps' ends were when it fell asleep
+        self._mark: list[object] = []  # how the pumps' ends were when it fell asleep
         self._replies: dict[bytes, bytes | None] = {}  # what each idle poll is answered with; None: not at all
         azt = isinstance(bus, AztBus)
         self._polls = {azt_codec.request(at, ord("1")) if azt else bytes((at, dart_codec.POLL, dart_codec.SF)): at for at in bus.positions}
@@ -136,10 +136,14 @@ class VirtualLine:
 
     # --- asleep ---------------------------------------------------------------------------------------------------------------
 
-    def _marks(self) -> tuple[object, ...]:
-        wire = self.wire
-        busy = [each.can_next for each in self._positions if isinstance(each, AztPosition)]
-        return (wire.disturbed, self.bus.lead_in, *busy, *((each.connected, each.head.next_change()) for each in self._positions))
+    def _marks(self) -> list[object]:
+        marks: list[object] = [self.wire.disturbed, self.bus.lead_in]
+        for position in self._positions:
+            marks.append(position.connected)
+            marks.append(position.head.next_change())
+            if isinstance(position, AztPosition):
+                marks.append(position.can_next)
+        return marks
 
     def _falls_asleep(self, now: int, own: int) -> bool:
         """Nothing but idle polls to come for a while."""

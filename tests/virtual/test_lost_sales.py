@@ -131,7 +131,8 @@ def told(world: VirtualWorld) -> str:
     return next((fault["detail"] for fault in state["faults"] if fault["code"] == "STORAGE_DAMAGED"), "")
 
 
-def test_what_the_disk_lost_comes_back_and_every_book_agrees(world: VirtualWorld) -> None:
+def test_what_the_disk_lost_comes_back_and_every_book_agrees(world: VirtualWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sales_lane, "PAGE", 2)
     fuel(world, 1, CARDS[0], 10_000)
     back_up(world)
     fuel(world, 2, CARDS[1], 12_500)
