@@ -10,6 +10,7 @@ from hal_sim.control import Control
 from hal_sim.dispenser_console import dispenser
 from hal_sim.forecourt import Forecourt
 from hal_sim.host.console import host
+from hal_sim.priority import as_hardware
 from hal_sim.scenario import CannotStart, read_scenario
 from hal_sim.session import Session
 
@@ -48,6 +49,7 @@ main.add_command(dispenser)
 @click.option("--dir", "directory", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for ports, keys, logs.")
 def forecourt(scenario: Path, directory: Path) -> None:
     """Run until the input ends."""
+    as_hardware()
     try:
         court = Forecourt(read_scenario(scenario), directory)
     except CannotStart as error:

@@ -129,12 +129,16 @@ def check_config(path: Path) -> None:
       python -m terminal check-config --config terminal.toml
     """
     from terminal import app
+    from terminal.store.backup_folder import not_writable
 
     config = _load(path)
     try:
         app.check(config)
     except (ConfigError, LedgerError, ValueError) as error:
         raise _Stop(str(error)) from error
+    closed = not_writable(Path(config.storage.backup_dir)) if config.storage.backup_dir else ""
+    if closed:
+        raise _Stop(f"[storage] backup_dir cannot be written by this user: {closed}; nothing but the backups needs it")
     points = ", ".join(str(point.number) for point in config.fuelling_point)
     click.echo(f"{path}: terminal {config.terminal.id} at site {config.terminal.site}, fuelling points {points}, host {config.host.url}")
 

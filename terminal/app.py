@@ -44,6 +44,7 @@ from terminal.runtime.orders import OrderSocket
 from terminal.runtime.pulse import StorePulse, silent_ones
 from terminal.runtime.status import StatusFile
 from terminal.runtime.watchdog import Notifier
+from terminal.runtime.working import while_working
 from terminal.store.card_file import CardFileError
 from terminal.store.card_import import ImportProcess
 from terminal.store.care import LedgerCare
@@ -93,16 +94,21 @@ class Terminal:
             reserve_bytes=config.storage.reserve_mib << 20,
         )
         self._utc_ms: int | None = None
+        self._host_valid: tuple[int, int] | None = None
         self._pairs = PairShelf(self.state_dir / "tls", Pair(0, endpoint.certificate, endpoint.key))
         self._known_time = known_time(None, trusted=False, own=self._pairs.current.certificate)
 
         def connect(pair: Callable[[], Pair] = lambda: self._pairs.current) -> HostClient:
-            return HostClient(endpoint, clock.instant, lambda: self._known_time, pair)
+            return HostClient(endpoint, clock.instant, lambda: self._known_time, pair, self._saw_host)
 
         renewal = Renewal(self.lane, self._pairs, connect, lambda: self._known_time, clock.instant, config.host.upload_ms)
         self.host = HostDesk(self.lane, connect, inbox.post, sync, config.host.authorize_ms, config.host.upload_ms, renewal, inbox.room)
         self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms, self.vault.token)
         self.orders = OrderSocket(Path(config.terminal.runtime_dir), inbox.post)
+
+    def _saw_host(self, valid: tuple[int, int]) -> None:
+        """From any of the host's threads, before the host has said anything over that connection."""
+        self._host_valid = valid
 
     def _live_file(self) -> str:
         file = self.lists.file
@@ -146,6 +152,7 @@ class Terminal:
             vault=self.vault,
             storage=self.care.room,
         )
+        site.desk.clock.host_valid = lambda: self._host_valid
         engine = Engine(site, ledger, self)
         engine.committed = _log
         engine.boot(self.clock.instant())
@@ -157,9 +164,8 @@ class Terminal:
         def between_steps(now: Instant) -> None:
             store.beat(now)
             status.update(site, now)
-            backup = self.care.look(now)
-            if backup is not None:
-                self.inbox.post(backup)
+            for seen in self.care.news(now):
+                self.inbox.post(seen)
             self._note_time(site.desk.clock, now)
             self.orders.answer(site.orders.take_answers())
             engine.prune(self.care.prune, now)
@@ -174,7 +180,7 @@ class Terminal:
         """For the threads that judge certificates."""
         self._utc_ms = clock.known_utc(now)
         trusted = clock.state(now) is ClockState.TRUSTED
-        self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate)
+        self._known_time = known_time(self._utc_ms, trusted=trusted, own=self._pairs.current.certificate, passed_ms=clock.passed_utc(now))
 
     def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
@@ -303,7 +309,8 @@ def run(config: Config) -> None:
     for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
         _make(Path(directory))
     status = StatusFile(Path(config.terminal.runtime_dir), version())
-    examined = _look_at_ledger(config)
+    with while_working(notifier):
+        examined = _look_at_ledger(config)
     stop = _Stop()
     suspected = set[str]()  # outlives the terminals below: what the examination does not share must not end one after the other
     while not stop.asked:
@@ -328,12 +335,7 @@ def run(config: Config) -> None:
 
 def _look_at_ledger(config: Config) -> bool:
     """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
-    try:
-        _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode, set()).open().close()
-        return True
-    except StorageFailed as error:
-        LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
-        return False
+    return _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode, set()).examine()
 
 
 def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set[str]) -> LedgerCare:
@@ -346,7 +348,8 @@ def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set
 
 
 def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, *, examined: bool) -> None:
-    ledger = terminal.care.open(examined=examined)
+    with while_working(notifier):
+        ledger = terminal.care.open(examined=examined)
     try:
         ledger.probe()
         terminal.serve(ledger, boot, notifier, status)

@@ -172,6 +172,16 @@ def test_a_good_configuration_is_said_to_be_good(station: Path) -> None:
     assert "terminal OPT1 at site S1, fuelling points 1, 2, host https://fleet.example:8443" in done.stdout
 
 
+def test_a_backup_folder_that_cannot_be_written_is_told(station: Path, tmp_path: Path) -> None:
+    """By trying; the terminal would serve all the same, and have no backups."""
+    (tmp_path / "taken").write_bytes(b"")
+    whole = station.read_text(encoding="utf-8")
+    station.write_text(whole + f'\n[storage]\nbackup_dir = "{tmp_path / "taken"}"\n', encoding="utf-8")
+    assert "backup_dir cannot be written by this user" in refused("check-config", "--config", str(station))
+    station.write_text(whole + f'\n[storage]\nbackup_dir = "{tmp_path}"\n', encoding="utf-8")
+    assert call("check-config", "--config", str(station)).exit_code == 0
+
+
 # --- status -----------------------------------------------------------------------------------------------------------
 
 SERVING: dict[str, Any] = {

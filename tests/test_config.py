@@ -95,6 +95,7 @@ def test_the_examples_defaults_are_the_defaults() -> None:
         "chip",
         "chip_ca",
         "tpm",
+        "ledger",
         "stripe_reader",
         "card_reader",
         *caps,

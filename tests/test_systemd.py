@@ -45,6 +45,13 @@ def test_one_that_has_failed_is_tried_again_behind_its_start_limit() -> None:
     assert f"Wants={AGAIN.name} {MISSED.name}" in UNIT.read_text()
 
 
+def test_a_child_that_is_ended_for_want_of_memory_does_not_end_the_service() -> None:
+    """Imports and backups tell the kernel to end them first (tests/store/test_background.py)."""
+    lines = UNIT.read_text().splitlines()
+    assert "OOMPolicy=continue" in lines
+    assert any(line.startswith("MemoryMax=") for line in lines)
+
+
 def test_the_check_before_a_new_start_of_the_machine_can_be_run() -> None:
     assert os.access(SYSTEMD / "forecourt-terminal-reboot-due", os.X_OK)
     assert run("sh", "-n", str(SYSTEMD / "forecourt-terminal-reboot-due")).returncode == 0

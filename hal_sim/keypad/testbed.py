@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ UNREAD_NS = 1_000_000_000
 RETRY_NS = 2_000_000
 _EV_SYN, _EV_KEY, _EV_MSC = 0, 1, 4
 _EVENT = struct.Struct("llHHi")
+_AT_ONCE = 20 * _EVENT.size
+"""A pty takes 20 KB in pieces of this size, and little more than half of that in larger ones."""
 
 # python-evdev asks with buffers of exactly these lengths, and umockdev compares them
 _NAME_BYTES, _TYPES_BYTES, _CODES_BYTES = 256, 4, 96
@@ -117,7 +118,7 @@ class InputTestbed:
 
 
 class InputDevice:
-    """One plugged device. ``press`` types at once, ``play`` at the pace of a machine, driven by ``next_wakeup_ns`` and ``advance``."""
+    """One plugged device. ``press`` and ``play`` type at once; the rest follows as it is read (``next_wakeup_ns``, ``advance``)."""
 
     def __init__(self, identity: InputIdentity, descriptor: int) -> None:
         self.path = identity.path
@@ -126,7 +127,6 @@ class InputDevice:
         self._descriptor = descriptor
         os.set_blocking(descriptor, False)
         self._unsent = b""
-        self._later: deque[tuple[int, bytes]] = deque()
         self._until_ns = 0
 
     def press(self, codes: list[int]) -> None:
@@ -152,44 +152,41 @@ class InputDevice:
         self._flush()
 
     def play(self, packets: Iterable[Iterable[tuple[int, int, int]]], gap_ns: int) -> None:
-        """Send packets of events (type, code, value), each followed by SYN_REPORT, one every so many nanoseconds, behind those under way.
+        """Send packets of events (type, code, value), each followed by SYN_REPORT, behind those under way: a typing
+        that took so many nanoseconds a packet and has just ended, handed over in one piece, with the time stamps that the kernel gives.
 
-        What nobody has read for a second is thrown away, as a device does whose buffer nobody empties.
+        A real reader types on whatever this machine does. Typed packet by packet, its pace would be this process's, which a busy
+        processor keeps waiting for longer than a swipe may pause. What nobody has read for a second is thrown away, as a device does
+        whose buffer nobody empties.
         """
         now = monotonic_ns()
         if now >= self._until_ns:
-            self._later.clear()
-        at = max(now, self._later[-1][0] + gap_ns) if self._later else now
-        for packet in packets:
-            self._later.append((at, _packed(packet)))
-            at += gap_ns
-        self._until_ns = at + UNREAD_NS
-        self.advance(now)
+            self._unsent = self._unsent[: len(self._unsent) % _EVENT.size]  # a reader would see shifted events
+        typed = list(packets)
+        for place, packet in enumerate(typed):
+            self._unsent += _packed(packet, (len(typed) - 1 - place) * gap_ns)
+        self._until_ns = now + UNREAD_NS
+        self._flush()
 
     def next_wakeup_ns(self) -> int | None:
         """When ``advance`` has something to do."""
-        if self._unsent:
-            return monotonic_ns() + RETRY_NS if monotonic_ns() < self._until_ns else None
-        return self._later[0][0] if self._later else None
+        return monotonic_ns() + RETRY_NS if self._unsent and monotonic_ns() < self._until_ns else None
 
     def advance(self, now_ns: int) -> None:
-        """Send what is due."""
-        while not self._unsent and self._later and self._later[0][0] <= now_ns:
-            self._unsent = self._later.popleft()[1]
-            self._flush()
+        """Send what there is room for."""
         self._flush()
 
     def _flush(self) -> None:
         # Never block: the loop that serves the pumps runs in this thread. Never lose a part: a reader would see shifted events.
         while self._unsent:
             try:
-                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+                self._unsent = self._unsent[os.write(self._descriptor, self._unsent[:_AT_ONCE]) :]
             except BlockingIOError:
                 return
 
 
-def _packed(packet: Iterable[tuple[int, int, int]]) -> bytes:
-    seconds, rest = divmod(true_utc_ns(), 1_000_000_000)
+def _packed(packet: Iterable[tuple[int, int, int]], ago_ns: int = 0) -> bytes:
+    seconds, rest = divmod(true_utc_ns() - ago_ns, 1_000_000_000)
     stamp = (seconds, rest // 1000)
     return b"".join(_EVENT.pack(*stamp, *event) for event in (*packet, (_EV_SYN, 0, 0)))
 

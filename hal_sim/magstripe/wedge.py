@@ -112,12 +112,9 @@ def _lrc(line: str, fault: SwipeFault) -> str:
 def _typed(character: str, layout: WedgeLayout) -> list[Packet]:
     if layout is WedgeLayout.FRENCH and character == "^":
         return [*_key(CARET_KEY), *_key(SPACE)]  # the dead key, made alive by a space
-    *held, key = KEYS[layout][character]
-    return [
-        *(((EV_KEY, code, 1),) for code in held),
-        *_key(key),
-        *(((EV_KEY, code, 0),) for code in held),
-    ]
+    codes = KEYS[layout][character]
+    # One report of a USB keyboard carries its modifiers with its key, and the kernel makes one packet of it, modifiers first.
+    return [tuple((EV_KEY, code, 1) for code in codes), tuple((EV_KEY, code, 0) for code in codes)]
 
 
 def _key(code: int) -> list[Packet]:
@@ -130,8 +127,8 @@ def _noisy(packets: list[Packet]) -> list[Packet]:
     noisy: list[Packet] = []
     for packet in packets:
         noisy.append(packet)
-        (kind, code, value) = packet[0]
-        if value == 1 and code not in (SHIFT, ALT_GR):
+        kind, code, value = packet[-1]
+        if value == 1:
             noisy.append(((kind, code, 2),))
             noisy.append(((EV_KEY, dice.choice((30, 44, 57)), 0),))
     return noisy

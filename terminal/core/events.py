@@ -322,6 +322,13 @@ class BackupEnded:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class RoomSeen:
+    """The ledger's disk was looked at: ``why`` there is no room on it for new sales, "" when there is."""
+
+    why: str
+
+
 # --- pump status as events, one class each, so that the tables stay plain -------------------------------------------------
 
 

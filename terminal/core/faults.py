@@ -28,6 +28,7 @@ class FaultCode(Enum):
     PRICE_MISMATCH = "PRICE_MISMATCH"
     UNATTRIBUTED_DELIVERY = "UNATTRIBUTED_DELIVERY"
     HOST_UNREACHABLE = "HOST_UNREACHABLE"
+    HOST_TIME_REFUSED = "HOST_TIME_REFUSED"
     CERTIFICATE_ENDS = "CERTIFICATE_ENDS"
     MESSAGE_QUARANTINED = "MESSAGE_QUARANTINED"
     BATCH_UNBALANCED = "BATCH_UNBALANCED"
@@ -102,6 +103,11 @@ CATALOGUE: dict[FaultCode, FaultKind] = {
         Severity.WARNING,
         "The fleet-card host does not answer; cards are decided offline.",
         "Check the line. Sales are kept and sent later.",
+    ),
+    FaultCode.HOST_TIME_REFUSED: FaultKind(
+        Severity.WARNING,
+        "The host says a time that cannot be believed; the terminal's own time goes on.",
+        "Let the host's operator look at its clock and its certificate. A right time ends it; one that stays is believed in an hour.",
     ),
     FaultCode.CERTIFICATE_ENDS: FaultKind(
         Severity.WARNING,

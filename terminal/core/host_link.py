@@ -76,7 +76,11 @@ class HostLink:
         if host_time is not None:
             known = self.desk.clock.state(at) is not ClockState.UNTRUSTED
             self.offset_ms = host_time - self.desk.clock.utc(at) if known else None
-            self.desk.clock.host_said(host_time, at)
+            why = self.desk.clock.host_said(host_time, at)
+            if why:
+                self.desk.raise_fault(FaultCode.HOST_TIME_REFUSED, SUBJECT, why)
+                return was_down
+            self.desk.clear_fault(FaultCode.HOST_TIME_REFUSED, SUBJECT)
             if self._anchored is None or at - self._anchored >= ANCHOR_EVERY_MS:
                 self._anchored = at
                 self.desk.persist(ClockAnchored(self.desk.clock.utc(at), at, self.boot))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _ATTEMPT = (SessionState.IDENTIFYING, SessionState.PIN, SessionState.PROMPTS, SessionState.CHOOSING, SessionState.AUTHORIZING)
 ACKS_UNDER_WAY = 20
+"""Acknowledgements handed over at once. A host that hangs takes the whole deadline for each: whatever more waited in line would be old."""
 _QUIET = (SessionState.IDLE, SessionState.ARMED, SessionState.REFUSED)
 """States in which a side may tell a driver at a pump something, as for a wrong nozzle."""
 
@@ -61,7 +62,7 @@ class PushDesk:
         self.unacknowledged = dict(known.unacknowledged)
         self.refusals = dict(known.event_refusals)  # of events that cannot be obeyed, until they are acknowledged
         self.up = False
-        self._under_way: set[int] = set()  # acknowledgements that were handed over and of which nothing was heard yet
+        self._under_way: list[int] = []  # events whose acknowledgement was handed over and of which nothing was heard yet
         self._hint: ev.ListHint | None = None
         self._told: set[SaleId] = set()  # sales that were stopped, and whose driver was told
 
@@ -161,7 +162,7 @@ class PushDesk:
         self.refusals.pop(event, None)
         if refused is not None:
             self.refusals[event] = refused
-        self.acknowledge()
+        self._hand_over(event, effective_at)  # an event that is told again was not heard: so is its acknowledgement
 
     def adopted(self, epoch: str, version: int) -> None:
         """A list goes live with this step; whoever it denies is stopped in the next one, which can read it."""
@@ -171,17 +172,25 @@ class PushDesk:
     # --- acknowledgements -----------------------------------------------------------------------------------------------------
 
     def acknowledge(self) -> None:
-        """Send what the host does not have, the oldest first, a few at a time and none twice: a host that hangs takes 15 s for each."""
+        """Send what the host does not have and nobody is sending, the oldest first."""
         for event, effective_at in self.unacknowledged.items():
             if len(self._under_way) >= ACKS_UNDER_WAY:
                 return
             if event not in self._under_way:
-                self._under_way.add(event)
-                self.desk.do(AckEvent(event, effective_at, self.refusals.get(event)))
+                self._hand_over(event, effective_at)
+
+    def _hand_over(self, event: int, effective_at: int) -> None:
+        if len(self._under_way) < ACKS_UNDER_WAY:
+            self._under_way.append(event)
+            self.desk.do(AckEvent(event, effective_at, self.refusals.get(event)))
+
+    def _came_back(self, event: int) -> None:
+        if event in self._under_way:
+            self._under_way.remove(event)
 
     def acknowledged(self, event: ev.AckAnswered) -> None:
         """The host has it, or will never take it."""
-        self._under_way.discard(event.event)
+        self._came_back(event.event)
         self.refusals.pop(event.event, None)
         if self.unacknowledged.pop(event.event, None) is not None:
             self.desk.persist(EventAcknowledged(event.event, event.taken))
@@ -189,7 +198,7 @@ class PushDesk:
 
     def acknowledgement_failed(self, event: ev.AckFailed) -> None:
         """Again, together with all the others that wait."""
-        self._under_way.discard(event.event)
+        self._came_back(event.event)
         if event.event in self.unacknowledged:
             self.desk.start(ev.AckDue(), self.link.times.probe_ms)
 

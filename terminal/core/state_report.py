@@ -71,6 +71,7 @@ class StateDesk:
             AppliedFailed: lambda event, at: self._applied_failed(),
             CertificateSeen: self._certificate_seen,
             ev.BackupEnded: lambda event, at: self._backup_ended(event.why),
+            ev.RoomSeen: lambda event, at: self._room_seen(event.why),
             **self.returning.routes(),
         }
 
@@ -145,6 +146,13 @@ class StateDesk:
             self.desk.raise_fault(FaultCode.BACKUP_FAILED, "ledger", why)
         else:
             self.desk.clear_fault(FaultCode.BACKUP_FAILED, "ledger")
+
+    def _room_seen(self, why: str) -> None:
+        """Nothing new is sold meanwhile, whoever comes; so somebody must know before a driver does."""
+        if why:
+            self.desk.raise_fault(FaultCode.STORAGE_LOW, "ledger", why)
+        else:
+            self.desk.clear_fault(FaultCode.STORAGE_LOW, "ledger")
 
     def _answered(self, event: StateAnswered, at: Instant) -> None:
         self._spoke(event.host_time, at)

@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import NameOID
 
 SKEW_MS = 5 * 60_000
@@ -34,16 +36,20 @@ class PairError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KnownTime:
-    """The terminal's UTC in milliseconds. Not ``proven``: it is at least this late."""
+    """The terminal's UTC in milliseconds. Not ``proven``: it is at least this late.
+
+    ``passed_ms``: what has passed by the host's last word. Where that took back a wrong one, the terminal's time stands and is later.
+    """
 
     utc_ms: int
     proven: bool
+    passed_ms: int | None = None
 
 
-def known_time(utc_ms: int | None, *, trusted: bool, own: Path) -> KnownTime | None:
+def known_time(utc_ms: int | None, *, trusted: bool, own: Path, passed_ms: int | None = None) -> KnownTime | None:
     """The clock's time; without one the beginning of our own certificate, which lies in the past whatever the clock says."""
     if utc_ms is not None:
-        return KnownTime(utc_ms, trusted)
+        return KnownTime(utc_ms, trusted, passed_ms)
     try:
         return KnownTime(read_validity(own).begins, proven=False)
     except PairError:
@@ -57,17 +63,24 @@ def judge(chain: Sequence[bytes], now: KnownTime | None) -> str:
     """
     if now is None:
         return ""
+    passed_ms = now.utc_ms if now.passed_ms is None else now.passed_ms
     for der in chain:
         try:
             certificate = x509.load_der_x509_certificate(der)
             begins, ends = _ms(certificate.not_valid_before_utc), _ms(certificate.not_valid_after_utc)
         except ValueError:
             return "the host's certificate cannot be read"
-        if now.utc_ms > ends:
+        if passed_ms > ends:
             return "the host's certificate has expired"
         if now.proven and now.utc_ms + SKEW_MS < begins:
             return "the host's certificate is not valid yet"
     return ""
+
+
+def common_validity(chain: Sequence[bytes]) -> tuple[int, int]:
+    """From when until when (UTC ms) all certificates of a chain (DER) are valid. Raises ``ValueError`` for what cannot be read."""
+    found = [x509.load_der_x509_certificate(der) for der in chain]
+    return max(_ms(each.not_valid_before_utc) for each in found), min(_ms(each.not_valid_after_utc) for each in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ class PairShelf:
             pair = self._pair(number)
             if read_validity(pair.certificate).begins < read_validity(self._commissioned.certificate).begins:
                 return None  # somebody commissioned this terminal anew
-            return pair if pair.key.is_file() else None
+            return pair if fits(pair) else None
         except (OSError, ValueError):
             return None
 
@@ -132,7 +145,7 @@ class PairShelf:
             younger = read_validity(pair.certificate).begins > read_validity(self.current.certificate).begins
         except PairError:
             younger = False
-        if younger and pair.key.is_file():
+        if younger and fits(pair):
             return pair
         self.drop(pair)
         return None
@@ -151,18 +164,33 @@ class PairShelf:
         return pair
 
     def use(self, pair: Pair) -> None:
-        """It has worked: from now on this one, and the one before goes away. Raises OSError."""
+        """It has worked: from now on this one, and all others of ours go away. Raises OSError."""
         partial = self._folder / f"{USE}.part"
         _write(partial, str(pair.number).encode("ascii"))
         partial.replace(self._folder / USE)
         _sync(self._folder)
-        before, self.current = self.current, pair
-        if before.number:
-            shutil.rmtree(before.certificate.parent, ignore_errors=True)
+        self.current = pair
+        for other in self._folder.iterdir():
+            if other.is_dir() and other != pair.certificate.parent:
+                shutil.rmtree(other, ignore_errors=True)
 
     def drop(self, pair: Pair) -> None:
         """It does not work: away with it."""
         shutil.rmtree(pair.certificate.parent, ignore_errors=True)
+
+
+def fits(pair: Pair) -> bool:
+    """Can both files be read, and is the key that of the certificate? A bit that turned over on the flash makes every connection fail."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        key = serialization.load_pem_private_key(pair.key.read_bytes(), password=None)
+        return _public(key.public_key()) == key_of(certificate)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+
+
+def _public(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -184,4 +212,4 @@ def _sync(folder: Path) -> None:
 
 def key_of(certificate: x509.Certificate) -> bytes:
     """The public key, to compare."""
-    return certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return _public(certificate.public_key())

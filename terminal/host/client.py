@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as LibraryTimeout
 
 from terminal.core.events import HostTrouble
-from terminal.host.certificates import KnownTime, Pair, judge
+from terminal.host.certificates import KnownTime, Pair, common_validity, judge
 from terminal.host.json_lane import Call
 
 ANSWER_CAP = 1 << 20
@@ -96,6 +96,7 @@ class _Exchange:
         self.closed = False
         self.socket: _Socket | None = None
         self.now: Callable[[], KnownTime | None] = lambda: None
+        self.valid: Callable[[tuple[int, int]], None] = lambda valid: None
 
     def begin(self, deadline_ms: int, stall_ms: int) -> None:
         """A new call."""
@@ -147,6 +148,8 @@ class _Socket(ssl.SSLSocket):
         why = judge(chain, exchange.now())
         if why:
             raise _Outdated(why)
+        with contextlib.suppress(ValueError):
+            exchange.valid(common_validity(chain))
 
     def send(self, data: Any, flags: int = 0) -> int:
         """From here on nobody can say that the question did not leave."""
@@ -189,9 +192,11 @@ class HostClient:
         clock: Callable[[], int],
         now: Callable[[], KnownTime | None] = lambda: None,
         pair: Callable[[], Pair] | None = None,
+        valid: Callable[[tuple[int, int]], None] = lambda valid: None,
     ) -> None:
         """``clock`` gives milliseconds; only differences count. ``now`` is the time by which certificates are judged.
 
+        ``valid`` is told at each connection from when until when (UTC ms) the host's certificates are valid.
         ``pair``: with which we prove ourselves, asked before each connection; by default the endpoint's.
         """
         self._endpoint = endpoint
@@ -204,6 +209,7 @@ class HostClient:
         context.verify_flags |= NO_CHECK_TIME
         context.exchange = self._exchange
         self._exchange.now = now
+        self._exchange.valid = valid
         self._adapter = _Adapter(context)
         self._used = clock()
 

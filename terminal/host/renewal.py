@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from terminal.core.host_events import CertificateSeen
-from terminal.host.certificates import KnownTime, Pair, PairError, PairShelf, key_of, read_validity
+from terminal.host.certificates import SKEW_MS, KnownTime, Pair, PairError, PairShelf, Validity, key_of, read_validity
 from terminal.host.client import Answer, Trouble
 from terminal.host.json_lane import Call, Lane
 
@@ -82,7 +82,7 @@ class Renewal:
             if following is None and self._old():
                 following = self._fetch(client)
             if following is not None:
-                self._try(following)
+                self._try(following, client)
         except (_Refused, PairError, OSError) as error:
             self._next_look = self._clock() + AGAIN_MS
             why = str(error) if isinstance(error, (_Refused, PairError)) else (error.strerror or type(error).__name__)
@@ -110,24 +110,29 @@ class Renewal:
             raise _Refused(came.why)
         if came.status != 200:
             raise _Refused(f"status {came.status}")
-        certificate = _successor(came.body, key, own.name, own.ends, self._now())
+        certificate = _successor(came.body, key, own, self._now())
         pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return self._shelf.put(certificate, pem)
 
-    def _try(self, pair: Pair) -> None:
+    def _try(self, pair: Pair, proven: _Client) -> None:
+        """``proven`` has the old pair. Only a host that answers that one and not the new one does not take the new one."""
         client = self._connect(lambda: pair)
         try:
             came = client.call(self._lane.probe(), self._deadline_ms)
         finally:
             client.close()
         if isinstance(came, Trouble) or came.status != 200:
-            self._shelf.drop(pair)
-            raise _Refused(f"the new certificate does not work: {came.why if isinstance(came, Trouble) else f'status {came.status}'}")
+            why = came.why if isinstance(came, Trouble) else f"status {came.status}"
+            old = proven.call(self._lane.probe(), self._deadline_ms)
+            if isinstance(old, Answer) and old.status == 200:
+                self._shelf.drop(pair)
+                raise _Refused(f"the new certificate does not work: {why}")
+            raise _Refused(f"the new certificate could not be tried yet: {why}")  # the next look tries it again
         self._shelf.use(pair)
         LOG.info("event=CertificateRenewed number=%d", pair.number)
 
 
-def _successor(body: bytes, key: ec.EllipticCurvePrivateKey, name: str, ends: int, now: KnownTime | None) -> bytes:
+def _successor(body: bytes, key: ec.EllipticCurvePrivateKey, own: Validity, now: KnownTime | None) -> bytes:
     """The certificate in the host's answer, as PEM, when it is one for our new key and name that is valid for longer. Raises _Refused."""
     try:
         pem = msgspec.json.decode(body, type=_Issued).certificate.encode("ascii")
@@ -138,9 +143,15 @@ def _successor(body: bytes, key: ec.EllipticCurvePrivateKey, name: str, ends: in
     names = [str(each.value) for each in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if key_of(found) != public:
         raise _Refused("the host's certificate is for another key")
-    if names != [name]:
+    if names != [own.name]:
         raise _Refused("the host's certificate is for another name")
+    begins = int(found.not_valid_before_utc.timestamp()) * 1000
+    if begins <= own.begins:
+        # What is no younger is taken for one of before a new commissioning, and goes away at the next start.
+        raise _Refused("the host's certificate begins no later than ours")
+    if now is not None and begins > now.utc_ms + SKEW_MS:
+        raise _Refused("the host's certificate is not valid yet")
     until = int(found.not_valid_after_utc.timestamp()) * 1000
-    if until <= ends or (now is not None and until < now.utc_ms + SHORTEST_MS):
+    if until <= own.ends or (now is not None and until < now.utc_ms + SHORTEST_MS):
         raise _Refused("the host's certificate is not valid for longer than ours")
     return pem

@@ -21,12 +21,14 @@ from typing import Annotated
 import msgspec
 
 from terminal.core.orders import Order, OrderAsked, OrderKind
+from terminal.runtime.clock import SystemClock
 from terminal.runtime.logs import masked
 
 LOG = logging.getLogger("terminal.orders")
 NAME = "orders.sock"
 ANSWER_S = 10.0
 LONGEST_LINE = 4_096
+PATIENCE_MS = 2_000
 ENDING = "the terminal starts anew; look at its status before you try again"
 _PEER = struct.Struct("3i")
 
@@ -122,14 +124,20 @@ class OrderSocket:
 
     def _serve(self, connection: socket.socket) -> None:
         """One order of one caller, who may not keep us."""
-        connection.settimeout(2)
+        clock = SystemClock()
+        due = clock.instant() + PATIENCE_MS
         try:
             line = b""
             while not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
+                # For the whole line: who sends a byte now and then would keep everybody else out.
+                connection.settimeout(max(1, due - clock.instant()) / 1000)
                 piece = connection.recv(LONGEST_LINE)
                 if not piece:
                     break
                 line += piece
+                if clock.instant() >= due:
+                    raise TimeoutError("no whole line in time")
+            connection.settimeout(PATIENCE_MS / 1000)
             connection.sendall(msgspec.json.encode(Reply(self._order(line, _user(connection)))) + b"\n")
         except OSError as error:
             LOG.warning("event=OrderLost why=%r", str(error))

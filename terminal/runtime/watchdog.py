@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from terminal.core.units import Instant
 
 LOG = logging.getLogger("terminal")
+EXTEND_USEC = 90_000_000
+"""What a start has for itself, behind the ledger's examination too: ``TimeoutStartSec`` of the unit."""
 
 
 def _nobody(now: Instant) -> Sequence[str]:
@@ -29,6 +31,7 @@ class Notifier:
         self.interval_ms = max(100, watchdog_usec // 3000) if watchdog_usec else None
         self._fed: Instant | None = None
         self._missed: tuple[str, ...] = ()
+        self._ready = False
         self.silent: Callable[[Instant], Sequence[str]] = _nobody
         """Names those who have not been heard of in time. While it names anybody the watchdog is not fed."""
 
@@ -41,7 +44,15 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Drivers can be served, or are told why not."""
+        self._ready = True
         self._tell(f"READY=1\nSTATUS={status}")
+
+    def working(self) -> None:
+        """Neither ready nor hung, but at work on the ledger: the deadline of the start, or the watchdog's, begins anew.
+
+        Not the watchdog's before the first ``ready``: it would begin with that, and nobody feeds it until then.
+        """
+        self._tell(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}\nSTATUS=the ledger is being examined" + ("\nWATCHDOG=1" if self._ready else ""))
 
     def status(self, status: str) -> None:
         """One line for ``systemctl status``."""

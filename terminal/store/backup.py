@@ -22,6 +22,8 @@ from pathlib import Path
 from terminal.store import retention
 from terminal.store.anchor import AnchorError
 from terminal.store.at_rest import reading
+from terminal.store.background import give_way
+from terminal.store.backup_folder import is_there, no_room
 from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import Ledger, LedgerError
 from terminal.store.ledger_key import LedgerKey
@@ -38,22 +40,27 @@ FINDING = 3
 """The process's exit code when the ledger's copy is not sound."""
 ENCRYPTED = "encrypted"
 KEEP = "keep-months="
+RESERVE = "reserve-bytes="
 
 
 def backups_of(folder: Path) -> tuple[Path, ...]:
     """The backups that are there, newest first."""
-    return tuple(folder / name for name in (NEWEST, OLDER) if (folder / name).is_file())
+    return tuple(folder / name for name in (NEWEST, OLDER) if is_there(folder / name))
 
 
-def make(source: Path, folder: Path) -> str | None:
+def make(source: Path, folder: Path, reserve_bytes: int = 0) -> str | None:
     """Make a backup of the ledger, whose log is not being folded. Returns what is wrong with the ledger, None when it was sound.
 
+    ``reserve_bytes``: what must stay free on the folder's disk meanwhile.
     Raises ``OSError``, ``sqlite3.Error`` and ``LedgerError`` when the backup cannot be made; the ones before it are as they were then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / "ledger-backup.part"
     log, log_part = source.with_name(f"{source.name}-wal"), part.with_name(f"{part.name}-wal")
     _clear(part)  # of one that was killed: SQLite would take its journal for this one's
+    full = no_room(source, folder, reserve_bytes)
+    if full:
+        raise OSError(full)
     try:
         shutil.copyfile(source, part)
         if log.exists():
@@ -90,7 +97,9 @@ class BackupKeeper:
         self._every_ms = every_ms
         self.keep_months = 0
         """Rows older than that may be pruned: the process says which (retention.py); 0: it does not."""
-        self._due = now + min(every_ms, FIRST_MS) if (folder / NEWEST).is_file() else now
+        self.reserve_bytes = 0
+        """What must stay free where the backup is made."""
+        self._due = now + min(every_ms, FIRST_MS) if is_there(folder / NEWEST) else now
         self._late = 0
         self._killed = False
         self._child: subprocess.Popen[bytes] | None = None
@@ -116,6 +125,7 @@ class BackupKeeper:
         key = ledger_key()
         command = [sys.executable, "-m", "terminal.store.backup", str(self._ledger.path), str(self._folder)]
         command += [f"{KEEP}{self.keep_months}"] if self.keep_months else []
+        command += [f"{RESERVE}{self.reserve_bytes}"] if self.reserve_bytes else []
         try:
             with _piped(b"" if key is None else key.content()) as stdin:
                 command += [] if key is None else [ENCRYPTED]
@@ -208,12 +218,12 @@ def main(arguments: list[str]) -> int:
 
     0: there is a new backup; 3: the ledger is not sound; 1: it could not be made. Standard output says why.
     """
-    with contextlib.suppress(OSError):
-        os.nice(19)
+    give_way()
     try:
         if ENCRYPTED in arguments[2:]:
             keep_ledgers(LedgerKey(sys.stdin.buffer.read()))
-        found = make(Path(arguments[0]), Path(arguments[1]))
+        reserve = sum(int(one.removeprefix(RESERVE)) for one in arguments[2:] if one.startswith(RESERVE))
+        found = make(Path(arguments[0]), Path(arguments[1]), reserve)
     except (OSError, ValueError, sqlite3.Error, LedgerError) as error:
         sys.stdout.write(f"{error}\n")
         return 1

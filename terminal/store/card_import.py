@@ -7,7 +7,6 @@ file is whole or not there. (design/architecture.md, Storage; features.md F41.)
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import hashlib
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from terminal.store import identification
+from terminal.store.background import give_way
 from terminal.store.card_file import KEYS, TABLES, log_of
 from terminal.store.list_rows import MAX_LINE, ListError, RowReader, hash_text
 from terminal.store.pin_layer import Layer, layering
@@ -28,6 +28,8 @@ from terminal.store.tpm import TpmError
 
 PIECE = 128 << 10
 CHUNK = 2_000
+MOST_MS = 3 * 3_600_000
+"""100,000 PINs take a TPM more than an hour (firmware_notes/decisions/0010)."""
 CACHE_KIB = 8 << 10
 _GZIP = b"\x1f\x8b"
 
@@ -208,7 +210,7 @@ def _sync(path: Path) -> None:
 class ImportProcess:
     """Runs imports, one at a time, each in a process of its own. ``stop`` may be called from another thread."""
 
-    def __init__(self, timeout_ms: int = 3_600_000) -> None:
+    def __init__(self, timeout_ms: int = MOST_MS) -> None:
         self._timeout_ms = timeout_ms
         self._child: subprocess.Popen[bytes] | None = None
         self._stopped = False
@@ -253,8 +255,7 @@ class ImportProcess:
 
 def main() -> int:
     """One job from standard input; 1 when it could not be done for a reason that is not the list's."""
-    with contextlib.suppress(OSError):
-        os.nice(19)
+    give_way()
     gc.disable()  # rows hold nothing that holds them
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     refused = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from terminal.core.events import BackupEnded
+from terminal.core.events import BackupEnded, RoomSeen
 from terminal.core.rollback_mark import LedgerPruned
 from terminal.store.backup import BackupKeeper
 from terminal.store.disk_room import DiskRoom
@@ -17,6 +18,11 @@ from terminal.store.salvage import Encode
 
 LOG = logging.getLogger("terminal")
 FILE = "ledger.db"
+LEFT = ("cards-*.part*", ".look-*", "*.rebuilt")
+"""Card files that an import did not end, copies for a look at a strange ledger, and what a restoration did not end."""
+ROOM_EVERY_MS = 60_000
+ROOM_AGAIN_MS = 2_000
+"""Between two looks at a disk on which there was no room."""
 
 
 class LedgerCare:
@@ -30,6 +36,7 @@ class LedgerCare:
         ``suspected``: findings of backups for which the ledger was opened once more already; given by who makes one of these after another.
         """
         self.room = room
+        self._directory = directory
         self._path = directory / FILE
         self._backups = backups
         self._backup_ms = backup_ms
@@ -39,6 +46,8 @@ class LedgerCare:
         self.keep_months = 0
         """So many months of the ledger stay; what is older is pruned when the host has it. 0: nothing is."""
         self._pruner: Pruner | None = None
+        self._room_due = 0
+        self._low: bool | None = None
 
     def open(self, *, examined: bool = False) -> Ledger:
         """The ledger, examined and whole; ``examined``: it was a moment ago. Raises ``LedgerError`` and ``StorageFailed``."""
@@ -47,13 +56,45 @@ class LedgerCare:
             raise StorageFailed(missing)
         return Ledger(self._path) if examined else open_ledger(self._path, self._backups, self._encode)
 
+    def examine(self) -> bool:
+        """At the program's start: is there a whole ledger? Raises ``LedgerError``.
+
+        What a power cut or a kill left half made beside it is swept away, for nobody makes such files yet.
+        """
+        found = True
+        try:
+            self.open().close()
+        except StorageFailed as error:
+            LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
+            found = False
+        self._sweep()
+        return found
+
+    def _sweep(self) -> None:
+        for one in (found for pattern in LEFT for found in self._directory.glob(pattern)):
+            try:
+                if one.is_dir():
+                    shutil.rmtree(one)
+                else:
+                    one.unlink()
+                LOG.info("event=Swept path=%r", str(one))
+            except OSError as error:
+                LOG.warning("event=NotSwept path=%r why=%r", str(one), error.strerror)
+
     def begin(self, ledger: Ledger, now: int) -> None:
         """The ledger is in use from now on (milliseconds): backups are made of it."""
         self._keeper = BackupKeeper(ledger, self._backups, self._backup_ms, now)
         self._keeper.keep_months = self.keep_months
+        self._keeper.reserve_bytes = self.room.reserve_bytes
         self._pruner = Pruner(ledger, self._backups)
         self._pruner.clear()
-        self.room.ready()  # makes its ballast now, not in a driver's time
+        self._low, self._room_due = None, now
+        if not self.room.ready():  # makes its ballast now, not in a driver's time
+            self._room_due = now + ROOM_EVERY_MS  # what filled the disk may be done with it soon: the fault says that it lasts
+
+    def news(self, now: int) -> list[BackupEnded | RoomSeen]:
+        """Between steps: what the core should hear. Raises ``StorageFailed`` as ``look``."""
+        return [seen for seen in (self.look(now), self.look_at_room(now)) if seen is not None]
 
     def look(self, now: int) -> BackupEnded | None:
         """Between steps: what the core should hear of a backup that has ended.
@@ -72,6 +113,17 @@ class LedgerCare:
         if not why and self._pruner is not None and self.keep_months:
             self._pruner.look_for_proposal()
         return BackupEnded(why)
+
+    def look_at_room(self, now: int) -> RoomSeen | None:
+        """Between steps, every minute: what the core should hear of the room on the ledger's disk, when it has changed."""
+        if now < self._room_due:
+            return None
+        why = self.room.low()
+        self._room_due = now + (ROOM_AGAIN_MS if why else ROOM_EVERY_MS)
+        if bool(why) is self._low:
+            return None
+        self._low = bool(why)
+        return RoomSeen(why)
 
     def prune(self, now: int, stamp: Callable[[], Stamp], quiet: Callable[[], bool], known_to_host: int) -> LedgerPruned | None:
         """Between steps: a piece of what is to be pruned, while nobody is served (``quiet``) and no backup is made. See ``Pruner.work``."""

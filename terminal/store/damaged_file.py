@@ -38,7 +38,7 @@ def opened(copy: Path, source: Path, like: tuple[Path, ...]) -> sqlite3.Connecti
         log_content = log_made_readable(log_content, report.frames, key)
     db = _readable(copy, log_content)
     for other in like if db is None else ():
-        for at, mine, theirs in _unlike_pages(copy, other):
+        for at, mine, theirs in _unlike_pages(copy, _first_pages(other)):
             _put_page(copy, at, theirs)
             db = _readable(copy, log_content)
             if db is not None:
@@ -47,10 +47,19 @@ def opened(copy: Path, source: Path, like: tuple[Path, ...]) -> sqlite3.Connecti
     return db
 
 
-def _unlike_pages(copy: Path, other: Path) -> list[tuple[int, bytes, bytes]]:
-    """The first pages in which the two differ: where, and both."""
-    with copy.open("rb") as ours, other.open("rb") as theirs:
-        pages = [(at * PAGE_SIZE, ours.read(PAGE_SIZE), theirs.read(PAGE_SIZE)) for at in range(FIRST_PAGES)]
+def _first_pages(other: Path) -> bytes:
+    """None of a file that its disk cannot read."""
+    try:
+        with other.open("rb") as file:
+            return file.read(FIRST_PAGES * PAGE_SIZE)
+    except OSError:
+        return b""
+
+
+def _unlike_pages(copy: Path, theirs: bytes) -> list[tuple[int, bytes, bytes]]:
+    """The pages in which the two differ: where, and both."""
+    with copy.open("rb") as file:
+        pages = [(at, file.read(PAGE_SIZE), theirs[at : at + PAGE_SIZE]) for at in range(0, len(theirs), PAGE_SIZE)]
     return [(at, one, two) for at, one, two in pages if one != two and len(one) == len(two) == PAGE_SIZE]
 
 

@@ -29,7 +29,7 @@ class DiskRoom:
         ``own_disk``: the directory is meant to be on another disk than the root.
         """
         self._directory = directory
-        self._reserve = reserve_bytes
+        self.reserve_bytes = reserve_bytes
         self._own_disk = own_disk
         self._ballast = directory / BALLAST
 
@@ -53,9 +53,20 @@ class DiskRoom:
         free = found.f_bavail * found.f_frsize
         if free < LAST_BYTES:
             self.give()
-        if found.f_flag & os.ST_RDONLY or free < self._reserve:
+        if found.f_flag & os.ST_RDONLY or free < self.reserve_bytes:
             return False
         return self._has_ballast() or self._make()
+
+    def low(self) -> str:
+        """Why there is no room for a new sale; "" when there is."""
+        if self.ready():
+            return ""
+        try:
+            found = os.statvfs(self._directory)
+        except OSError as error:
+            return f"{self._directory}: {error.strerror}"
+        free = found.f_bavail * found.f_frsize
+        return f"{free >> 20} MiB free in {self._directory}; new sales need {self.reserve_bytes >> 20} MiB and the ballast"
 
     def give(self) -> bool:
         """The disk is full: delete the ballast. False when there is none, or when the disk has room and something else is wrong."""

@@ -19,7 +19,8 @@ from terminal.core.faults import FaultCode
 from terminal.core.records import FaultRaised, Record
 from terminal.core.returned_record import first_of
 from terminal.core.rollback_mark import LedgerRestored
-from terminal.store.backup import NEWEST, backups_of
+from terminal.store.backup import NEWEST, OLDER, backups_of
+from terminal.store.backup_folder import is_there, unsearchable
 from terminal.store.damaged_file import first_bytes_right
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError, Stamp, StorageFailed
 from terminal.store.log_repair import examine_log
@@ -129,6 +130,9 @@ def _look_for_another(path: Path, backups: Path) -> None:
     aside = last_aside(path)
     if aside is not None and not (aside / FINISHED).exists():
         raise _Damaged("its restoration was interrupted", gone=True)
+    silent = unsearchable(backups / NEWEST) or unsearchable(backups / OLDER)
+    if silent:
+        raise StorageFailed(f"there is no ledger, and whether there is a backup of one cannot be told: {silent}")
     if backups_of(backups):
         raise _Damaged("the file is gone, and there is a backup of it", gone=True)
     if aside is not None or last_epoch(path):
@@ -157,11 +161,16 @@ def _strange(path: Path, *, plain: bool) -> bool:
 @contextmanager
 def _base(backups: Path) -> Iterator[sqlite3.Connection | None]:
     """The newest backup for reading, or none."""
-    if not (backups / NEWEST).is_file():
-        yield None
-        return
-    with closing(connect(backups / NEWEST, "mode=ro&immutable=1")) as db:
+    try:
+        db = connect(backups / NEWEST, "mode=ro&immutable=1") if is_there(backups / NEWEST) else None
+    except sqlite3.Error as error:
+        LOG.error("event=BackupUnreadable path=%r why=%r", str(backups / NEWEST), str(error))
+        db = None
+    try:
         yield db
+    finally:
+        if db is not None:
+            db.close()
 
 
 def _drop(backup: Path, told: str) -> None:

@@ -22,6 +22,7 @@ import msgspec
 from terminal.core import records as r
 from terminal.core.rollback_mark import LedgerPruned
 from terminal.store.anchor import Kept, Start, digest_of, merged, packed, start_of
+from terminal.store.backup_folder import is_there
 from terminal.store.integrity import known_keys, known_lost
 from terminal.store.replay import FINISHED, Replay
 from terminal.store.sqlite_kind import connect
@@ -78,7 +79,7 @@ def write(proposal: Proposal | None, folder: Path) -> None:
 
 def read(folder: Path) -> Proposal | None:
     """The proposal of this folder, if there is one that is whole."""
-    if not (folder / PROPOSAL).is_file():
+    if not is_there(folder / PROPOSAL):
         return None
     try:
         with closing(connect(folder / PROPOSAL, "mode=ro&immutable=1")) as db:

@@ -8,6 +8,8 @@ proved, the tables are what these rows lead to, and messages are those whose dig
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import sqlite3
@@ -30,6 +32,7 @@ from terminal.store.rebooking import rebooked
 from terminal.store.replay import Replay
 from terminal.store.row_shelf import RowShelf
 
+LOG = logging.getLogger("terminal")
 MOST_ASIDE = 5
 """Damaged ledgers that are kept; a disk that damages one more is not used any further."""
 FINISHED = "finished"
@@ -149,7 +152,7 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     template = work / "template.db"
     Ledger(template).close()
     damaged = opened(work / "damaged.db", aside / path.name, (*backups, template))
-    sources = [damaged, *(opened(work / f"backup-{at}.db", one, (template,)) for at, one in enumerate(backups))]
+    sources = [damaged, *(_backup(work / f"backup-{at}.db", one, template) for at, one in enumerate(backups))]
     found = [source for source in sources if source is not None]
     try:
         with closing(RowShelf(work / "rows.db")) as shelf:
@@ -175,6 +178,17 @@ def _rebuild(path: Path, aside: Path, backups: tuple[Path, ...], encode: Encode,
     os.replace(fresh, path)
     _sync(path.parent)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _backup(copy: Path, backup: Path, template: Path) -> sqlite3.Connection | None:
+    """A backup as a source; one on a disk that cannot read it is none. Raises ``OSError`` when the ledger's own disk is full."""
+    try:
+        return opened(copy, backup, (template,))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        LOG.error("event=BackupUnreadable path=%r why=%r", str(backup), error.strerror)
+        return None
 
 
 # --- writing it anew --------------------------------------------------------------------------------------------------------------

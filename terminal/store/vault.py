@@ -52,7 +52,7 @@ class KeyVault:
         """
         key = read_key(pin)
         sealed = None if pin_keys is None else PinKeys(pin_keys, key)
-        return cls(read_key(token), key, read_key(card), sealed, None if tpm is None else Tpm(tpm))
+        return cls(read_key(token), key, read_key(card), sealed, None if tpm is None else Tpm.of_the_core(tpm))
 
     def token(self, number: str) -> str:
         """First 16 bytes of HMAC-SHA256(K_tok, domain ‖ number), as hex (reference security-and-reliability 4.1)."""

@@ -1,7 +1,8 @@
 """How long the core is kept by pruning: the commit that puts the anchor in place, and each piece of the deletion behind it.
 
-``python -m tests.bench.pruning [ROWS]`` makes a ledger in a temporary folder (or under ``--folder``, on a card for its times), prunes it and
-prints milliseconds. A badge counter for each of 5,000 badges makes the snapshot that of a large site. (firmware_notes/storage.md.)
+``python -m tests.bench.pruning [ROWS]`` makes a ledger in a temporary folder (``--folder``: under that one, on a card for its times),
+prunes it and prints milliseconds. A badge counter for each of 5,000 badges makes the snapshot that of a large site.
+(firmware_notes/storage.md, Retention.)
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ free again at once. What is timed is the one step that answers the last key: dec
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from terminal.host.json_lane import Lane
 from terminal.runtime.engine import Engine
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
 from terminal.store.live_lists import LiveLists
+from terminal.store.projection import Execute
 from terminal.store.recovery import recover
 from tests.bench.lists import NOW, NOZZLES
 
@@ -73,9 +74,15 @@ class _Timed(Ledger):
 
     last_ms = 0.0
 
-    def commit(self, stamp: Stamp, records: Sequence[Record], messages: Sequence[QueuedMessage]) -> None:
+    def commit(
+        self,
+        stamp: Stamp,
+        records: Sequence[Record],
+        messages: Sequence[QueuedMessage],
+        also: Callable[[Execute], None] = lambda execute: None,
+    ) -> None:
         began = time.perf_counter_ns()
-        super().commit(stamp, records, messages)
+        super().commit(stamp, records, messages, also)
         self.last_ms = (time.perf_counter_ns() - began) / 1e6
 
 

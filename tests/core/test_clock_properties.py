@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from terminal.core import clock as clock_module
-from terminal.core.clock import HOLDOVER_AFTER_MS, ClockState, TerminalClock
+from terminal.core.clock import HOLDOVER_AFTER_MS, LEAP_MS, ClockState, TerminalClock
 from terminal.core.units import Instant, UtcMs
 from terminal.core.windows import day_window, month_window
 
@@ -59,11 +59,16 @@ class Clock(RuleBasedStateMachine):
 
     @rule(error=st.sampled_from((0, 0, 0, -1, 1, -HOUR_MS, -DAY_MS, HOUR_MS, 31 * DAY_MS, -TRUE_START)), anchored=st.booleans())
     def host_speaks(self, error: int, anchored: bool) -> None:
-        """Back an hour, a day, to 1970; on an hour, a month."""
+        """Back an hour, a day, to 1970; on an hour, a month. One word alone never brings another hour to a clock that is proven."""
         before = self.now() if self.spoke else None
-        said = UtcMs(max(0, self.true + error))
-        self.clock.host_said(said, Instant(self.boot))
+        said, proven = UtcMs(max(0, self.true + error)), self.clock.proven
+        if self.clock.host_said(said, Instant(self.boot)):
+            assert before == self.now()
+            assert said - self.now() > LEAP_MS
+            return
         self.spoke = True
+        if proven and self.honest:
+            assert error <= LEAP_MS
         self.honest = self.honest and error == 0
         assert self.clock.state(Instant(self.boot)) is ClockState.TRUSTED
         assert self.now() == (said if before is None else max(said, before))
@@ -163,7 +168,7 @@ def test_no_clock_of_the_operating_system_is_looked_at() -> None:
         for node in ast.walk(ast.parse(inspect.getsource(clock_module)))
         if isinstance(node, ast.ImportFrom)
     }
-    assert imported == {"__future__", "enum", "terminal"}
+    assert imported == {"__future__", "collections", "dataclasses", "enum", "terminal"}
 
 
 def test_the_environment_s_zone_changes_nothing() -> None:

@@ -189,6 +189,29 @@ def test_keypad_and_stripe_reader_side_by_side(rig: Rig) -> None:
     assert child.close() == ["stopped True True"]
 
 
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Both processors of a small machine are busy."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    yield
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+@needs_umockdev
+@pytest.mark.usefixtures("busy")
+def test_a_swipe_is_whole_although_the_emulator_is_kept_waiting(rig: Rig) -> None:
+    """A real reader types at its own pace whatever this machine does: the emulator as the last in the queue for a busy processor."""
+    child = Child(rig.ready, str(rig.ready["stripe_reader"]["phys"]))
+    assert {child.line(), child.line()} == {"DeviceUp|keypad-1", "DeviceUp|stripe-1"}
+    os.setpriority(os.PRIO_PROCESS, rig.process.pid, 19)
+    for fault, said in (("none", f"MediumPresented|{NUMBER}|2912"), ("double", "MediumUnreadable|two swipes in one")) * 3:
+        assert rig.do("swipe", number=NUMBER, second=OTHER, fault=fault)["ok"]
+        assert child.line() == said
+    assert child.close() == ["stopped True True"]
+
+
 @needs_umockdev
 def test_a_keypad_is_never_taken_for_a_stripe_reader(tmp_path: Path) -> None:
     rig = Rig(tmp_path, SCENARIO | {"badge": None, "display": None, "host": None, "stripe": {}})

@@ -51,6 +51,8 @@ class Report:
     empty_ms: list[float] = field(default_factory=list)
     safe_ms: list[float] = field(default_factory=list)
     restart_ms: float = 0.0
+    peak_mib: int = 0
+    """The most memory that one of the starts with the full ledger had in use."""
 
 
 def fill(state: Path, cards: int, rows: int) -> int:
@@ -89,7 +91,7 @@ def measure(folder: Path, cards: int, rows: int, starts: int, tell: Callable[[st
         try:
             (folder / name).mkdir(exist_ok=True)
             for _ in range(starts):
-                took.append(_start_ms(station))
+                took.append(_start_ms(station, report))
                 tell(f"{name}: ready after {took[-1]:.0f} ms")
         finally:
             station.close()
@@ -103,7 +105,7 @@ def _state(text: str, folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _start_ms(station: Station) -> float:
+def _start_ms(station: Station, report: Report) -> float:
     path = station.folder / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         path.unlink(missing_ok=True)
@@ -114,8 +116,17 @@ def _start_ms(station: Station) -> float:
         while not manager.recv(4096).decode().startswith("READY=1"):
             station.terminal.check()
         took = (time.monotonic() - began) * 1000
+    process = station.terminal.process
+    if process is not None:
+        report.peak_mib = max(report.peak_mib, peak_mib(process.pid))
     station.terminal.stop(20)
     return took
+
+
+def peak_mib(pid: int) -> int:
+    """The most memory that this process had in use so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) >> 10
 
 
 def restart_ms() -> float:

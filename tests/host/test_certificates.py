@@ -231,6 +231,49 @@ def test_a_torn_shelf_falls_back_to_the_pair_of_commissioning(made: Callable[...
     assert PairShelf(tmp_path / "tls", commissioned).current == commissioned
 
 
+@pytest.mark.parametrize("place", [100, 0, -2])
+def test_a_key_with_a_flipped_bit_falls_back_to_the_pair_of_commissioning_and_is_renewed(
+    made: Callable[..., Site], tmp_path: Path, place: int
+) -> None:
+    site = made(244)
+    site.look()
+    key = bytearray(site.shelf.current.key.read_bytes())
+    key[place] ^= 1
+    site.shelf.current.key.write_bytes(key)
+    commissioned = Pair(0, site.endpoint.certificate, site.endpoint.key)
+    site.shelf = PairShelf(tmp_path / "tls", commissioned)
+    assert site.shelf.current == commissioned
+    assert isinstance(site.time(), Answer)
+    assert site.look().why == ""
+    assert PairShelf(tmp_path / "tls", commissioned).current == site.shelf.current != commissioned
+
+
+def test_a_key_of_another_certificate_is_no_pair(made: Callable[..., Site], tmp_path: Path) -> None:
+    site = made(244)
+    one, other = (site.authority.client("OPT1", TODAY, TODAY + 365 * DAY) for _ in range(2))
+    site.shelf.put(one.certificate, other.key)
+    assert site.shelf.following() is None
+
+
+def test_a_line_that_goes_away_during_the_try_costs_no_certificate(made: Callable[..., Site]) -> None:
+    site = made(244)
+
+    class _Away(Renewal):
+        gone = True
+
+        def _try(self, pair: Pair, proven: Any) -> None:
+            if self.gone:
+                site.server.set_reachable(False)
+            super()._try(pair, proven)
+
+    renewal = _Away(LANE, site.shelf, site.client, lambda: site.now, lambda: site.ms, LOOSE_MS)
+    assert "could not be tried yet" in site.look(renewal).why
+    site.server.set_reachable(True)
+    renewal.gone = False
+    assert site.look(renewal).why == ""
+    assert (site.shelf.current.number, site.server.book.calls["certificate"]) == (1, 1)
+
+
 def test_a_pair_of_a_new_commissioning_goes_before_successors_of_the_old_one(made: Callable[..., Site], tmp_path: Path) -> None:
     site = made(244)
     site.look()
@@ -307,25 +350,36 @@ def test_a_certificate_for_another_key_is_refused(made: Callable[..., Site]) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "days", "why"), [("OPT2", 365, "another name"), ("OPT1", 0, "not valid for longer"), ("OPT1", 100, "longer")]
+    ("name", "begins", "days", "why"),
+    [
+        ("OPT2", -1, 365, "another name"),
+        ("OPT1", -1, 0, "not valid for longer"),
+        ("OPT1", -1, 100, "longer"),
+        ("OPT1", -244, 365, "begins no later than ours"),
+        ("OPT1", -400, 365, "begins no later than ours"),
+        ("OPT1", 1, 365, "not valid yet"),
+        ("OPT1", 300, 700, "not valid yet"),
+    ],
 )
-def test_a_certificate_for_another_name_or_shorter_than_ours_is_refused(made: Callable[..., Site], name: str, days: int, why: str) -> None:
+def test_a_certificate_for_another_name_or_time_than_ours_is_refused(
+    made: Callable[..., Site], name: str, begins: int, days: int, why: str
+) -> None:
     site = made(244)
 
     class _Signs(_Says):
         def call(self, call: Call, deadline_ms: int) -> Answer | Trouble:
             asked = x509.load_pem_x509_csr(json.loads(call.body or b"{}")["request"].encode())
             assert asked.is_signature_valid
-            signed = _signed(site.authority, name, asked.public_key(), days)
+            signed = _signed(site.authority, name, asked.public_key(), begins, days)
             return Answer(200, json.dumps({"certificate": signed}).encode())
 
     assert why in site.renewal().look(_Signs(b"")).why
     assert site.shelf.current.number == 0
 
 
-def _signed(authority: Authority, name: str, key: Any, days: int) -> str:
+def _signed(authority: Authority, name: str, key: Any, begins: int, days: int) -> str:
     usage = x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH
-    return authority._sign(name, key, usage, [], (TODAY - DAY, TODAY + days * DAY)).decode("ascii")
+    return authority._sign(name, key, usage, [], (TODAY + begins * DAY, TODAY + days * DAY)).decode("ascii")
 
 
 def test_the_host_signs_only_for_the_terminal_itself(made: Callable[..., Site]) -> None:

@@ -27,6 +27,7 @@ from terminal.core.events import (
     UploadFailed,
     UploadResult,
 )
+from terminal.core.host_events import AppliedAnswered, AppliedFailed
 from terminal.core.ids import MessageKey, MessageKind
 from terminal.core.list_events import ListsFailed
 from terminal.core.records import MediumRef
@@ -249,6 +250,26 @@ def test_a_second_check_of_the_lists_waits_for_the_first(pki: Path, tmp_path: Pa
         desk.desk.check_lists("e1", 1, NO_LIST, False)
         assert isinstance(desk.next(), ListsFailed)
         desk.desk.stop()
+
+
+def test_acknowledgements_that_hang_hold_up_no_report(pki: Path, tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def serve(connection: object) -> None:
+        while asked := request_of(connection):  # type: ignore[arg-type]
+            if b"/ack" in asked.split(b"\r\n")[0]:
+                over.wait(PATIENCE_S)
+            connection.sendall(answer(b'{"time":"2026-03-28T22:50:00.120Z"}'))  # type: ignore[attr-defined]
+
+    with host_with(context_of(pki), serve) as host:
+        desk = Desk(pki, host.url, tmp_path)
+        for event in (1, 2, 3):
+            desk.desk.ack_event(event, 7, None)
+        desk.desk.tell_applied("e1", 1, 7)
+        first = desk.next()
+        over.set()
+        desk.desk.stop()
+    assert isinstance(first, AppliedAnswered | AppliedFailed)
 
 
 def test_a_list_that_is_wrong_is_refused(pki: Path, tmp_path: Path) -> None:

@@ -88,9 +88,10 @@ class OnFuse(ServiceStation):
         """See ``ServiceStation.close``; the disk first, for who waits for it cannot be killed."""
         if "disk" in self.__dict__:
             self.disk.vanish()
+        if self.container is not None:
+            self.container.close()
+        self.stack.close()
         super().close()
-        with contextlib.suppress(OSError):
-            self.stack.close()
 
 
 class OnFuseWorld(ServiceWorld):

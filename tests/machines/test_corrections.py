@@ -9,7 +9,7 @@ import pytest
 from drivers.events import PumpStatus
 from terminal.core.account_book import SaleUse, UseState
 from terminal.core.effects import AckEvent, Effect, Persist
-from terminal.core.events import PushUp
+from terminal.core.events import AckFailed, HostTrouble, PushUp
 from terminal.core.host_events import CorrectionKind, CorrectionPushed, EventUnusable
 from terminal.core.ids import Minting, SaleId
 from terminal.core.records import EventPassed, SaleCorrected, SaleDelivered, SaleEnded
@@ -146,7 +146,7 @@ def test_what_cannot_be_is_written_told_as_refused_and_changes_nothing(
     (ack,) = acks(effects)
     assert ack.refused == passed.why
     assert counts(bench, sale) == (20_000, 3_458)
-    assert acks(bench.do(PushUp())) == [ack], "said again, with its cause"
+    assert acks(bench.do(AckFailed(1, HostTrouble.TIMED_OUT, "slow"), PushUp())) == [ack], "said again, with its cause"
 
 
 @pytest.mark.parametrize("kind", ["cancel", "refund", "amend"])

@@ -11,6 +11,7 @@ from terminal.core.deny_book import DenyEntry, DenyKind, DenySubject, OnDeny
 from terminal.core.effects import AckEvent, CheckLists, Continue, Effect, OpenPush, Persist
 from terminal.core.events import AckAnswered, AckFailed, DenyPushed, HostTrouble, ListHint, ListsInUse, PushDown, PushUnreadable, PushUp
 from terminal.core.ids import Minting
+from terminal.core.push_desk import ACKS_UNDER_WAY
 from terminal.core.reasons import Reason
 from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, EventPassed, Refused
 from terminal.core.sale import SaleState
@@ -53,6 +54,29 @@ def test_a_deny_is_durable_before_it_is_acknowledged(bench: Bench) -> None:
     assert records(effects, DenyAdded) == [DenyAdded(1, "card", token_of("A"), "", "E1", 8, now)]
     assert [effect for effect in effects if isinstance(effect, AckEvent)] == [AckEvent(1, now)], "after the commit, which is before any act"
     assert isinstance(effects[0], Persist)
+
+
+def test_acknowledgements_that_hang_do_not_pile_up_and_all_are_told_in_the_end(bench: Bench) -> None:
+    """A host that takes every call and answers none, for an hour: one call is under way, 15 s each."""
+    line: list[int] = []
+
+    def heard(effects: list[Effect]) -> None:
+        line.extend(effect.event for effect in effects if isinstance(effect, AckEvent))
+
+    for number in range(1, 101):
+        heard(bench.do(deny(DenySubject(DenyKind.CUSTOMER, f"X{number}"), number)))
+    for _ in range(240):
+        heard(bench.wait(15_000))
+        heard(bench.do(AckFailed(line.pop(0), HostTrouble.TIMED_OUT, "slow"), ev.ProbeAnswered(bench.site.desk.utc(bench.now))))
+        heard(bench.do(PushDown("the host ended it"), PushUp()))
+        assert len(line) <= ACKS_UNDER_WAY
+        assert len(set(line)) == len(line), "none waits twice"
+    told = []
+    while line:
+        told.append(line.pop(0))
+        heard(bench.do(AckAnswered(told[-1], taken=True)))
+    assert sorted(told) == list(range(1, 101))
+    assert not bench.site.push.unacknowledged
 
 
 def test_the_same_event_again_is_acknowledged_with_its_first_instant(bench: Bench) -> None:

@@ -6,7 +6,17 @@ import pytest
 
 from terminal.core.card_lists import ListMark
 from terminal.core.effects import Effect, Enqueue, Persist, ProbeHost, ReportState, StartDeadline, TellApplied
-from terminal.core.events import BackupEnded, HostTrouble, ListsInUse, ListsReady, ProbeAnswered, ProbeFailed, UploadAnswered, UploadResult
+from terminal.core.events import (
+    BackupEnded,
+    HostTrouble,
+    ListsInUse,
+    ListsReady,
+    ProbeAnswered,
+    ProbeFailed,
+    RoomSeen,
+    UploadAnswered,
+    UploadResult,
+)
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import (
     AppliedAnswered,
@@ -216,6 +226,19 @@ def test_a_backup_that_cannot_be_made_is_a_fault_until_one_is_and_selling_goes_o
     assert bench.arm("A")
     (cleared,) = records(bench.do(BackupEnded("")), FaultCleared)
     assert (cleared.code, cleared.subject) == ("BACKUP_FAILED", "ledger")
+
+
+def test_a_disk_without_room_is_a_fault_before_a_driver_comes_and_ends_with_room(bench: Bench) -> None:
+    assert records(bench.do(RoomSeen("")), FaultCleared) == []
+    (raised,) = records(bench.do(RoomSeen("3 MiB free")), FaultRaised)
+    assert (raised.code, raised.subject, raised.detail) == ("STORAGE_LOW", "ledger", "3 MiB free")
+    (state,) = reports(bench.wait(2_000))
+    assert [(fault.code, fault.detail) for fault in state.faults] == [("STORAGE_LOW", "3 MiB free")]
+    assert not bench.site.in_service
+    (cleared,) = records(bench.do(RoomSeen("")), FaultCleared)
+    assert (cleared.code, cleared.subject) == ("STORAGE_LOW", "ledger")
+    assert bench.site.in_service
+    assert bench.arm("A")
 
 
 # --- which list is in use ---------------------------------------------------------------------------------------------------------

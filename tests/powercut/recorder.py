@@ -100,7 +100,7 @@ def _wait_for(mount: Path, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _unmount(mount: Path, server: subprocess.Popen[bytes]) -> None:
-    if os.path.ismount(mount):
+    if os.path.ismount(mount) or server.poll() is not None:  # of a dead server's nobody can say whether it is mounted
         subprocess.run(["fusermount3", "-u", "-z", str(mount)], check=False, stderr=subprocess.DEVNULL)
     try:
         server.wait(MOUNT_S)

@@ -11,6 +11,8 @@ import pytest
 
 from terminal.core.deny_subject import DenyKind
 from terminal.core.events import AckAnswered, AckFailed, DenyPushed, HostTrouble, ListHint, PushDown, PushUp
+from terminal.runtime.clock import SystemClock
+from terminal.runtime.inbox import CAPACITY, ROOM, Inbox
 from tests.hal_sim.host_kit import BADGE
 from tests.push.kit import PATIENCE_S, Stream, utc_ms
 
@@ -50,6 +52,28 @@ def test_new_lists_are_hinted(stream: Stream) -> None:
     with stream.server.lock:
         version = stream.book.publish()
     assert stream.wait(lambda: any(event == ListHint("e1", version) for _, event in stream.posted))
+
+
+def test_a_backlog_waits_at_the_host_until_the_terminal_has_room(stream: Stream) -> None:
+    """More than the inbox holds: it is read on as it is taken, and nothing is lost."""
+    events = CAPACITY + 500
+    with stream.server.lock:
+        for number in range(events):
+            stream.book.block(customer=f"K{number}")
+    inbox = Inbox(SystemClock())
+    stream.push._post, stream.push._room = inbox.post, inbox.room
+    stream.push.open(0)
+    taken: list[int] = []
+    longest, due = 0, time.monotonic() + 6 * PATIENCE_S
+    while len(taken) < events and time.monotonic() < due:
+        if not taken:
+            time.sleep(0.5)  # a core that is busy: all would have come by now
+        longest = max(longest, len(inbox))
+        item = inbox.take(100)
+        if item is not None and isinstance(item.event, DenyPushed):
+            taken.append(item.event.event)
+    assert taken == list(range(1, events + 1))
+    assert ROOM < longest < CAPACITY // 2
 
 
 def test_behind_a_cut_it_goes_on_where_it_was(stream: Stream) -> None:

@@ -15,7 +15,22 @@ import click
 from tests.reliability import FOLDER, ROOT
 
 OUT = ROOT / "firmware_notes" / "reliability.md"
-ORDER = ("powercut", "faulty-disk", "kills", "swarm", "planted", "starts", "soak", "fuzz", "canary", "oracle", "rig", "machine", "bench")
+ORDER = (
+    "powercut",
+    "powercut-encrypted",
+    "faulty-disk",
+    "kills",
+    "swarm",
+    "planted",
+    "starts",
+    "soak",
+    "fuzz",
+    "canary",
+    "oracle",
+    "rig",
+    "machine",
+    "bench",
+)
 HEAD = """# What it survives, in figures
 
 Written by `make reliability` (`python -m tests.reliability`) from what the last campaigns left in `build/reliability/`; every figure

@@ -23,6 +23,7 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "oracle": ("tests.oracle", "--cases", "100000", "--jobs", "{jobs}"),
     "canary": ("tests.canary", "--sessions", "1000"),
     "powercut": ("tests.powercut", "run", "--states", "50000", "--jobs", "{jobs}"),
+    "powercut-encrypted": ("tests.powercut", "run", "--states", "20000", "--jobs", "{jobs}", "--encrypted"),
     "disk": ("tests.powercut", "disk", "--jobs", "{jobs}"),
     "starts": ("tests.endurance", "starts"),
     "planted": ("tests.simulation", "planted"),

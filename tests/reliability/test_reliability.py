@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from tests import reliability
 from tests.canary import __main__ as canary
+from tests.canary import core_file
 from tests.canary.run import Report as CanaryReport
 from tests.endurance import __main__ as endurance
 from tests.endurance.kills import Report as KillsReport
@@ -115,13 +116,13 @@ def test_the_oracle_with_a_difference(folder: Path, monkeypatch: pytest.MonkeyPa
     different = [SimpleNamespace(number=17)]
     monkeypatch.setattr(oracle, "_results", lambda tasks: iter([oracle.Chunk(10, Counter(), different)]))  # type: ignore[arg-type]
     monkeypatch.setattr(oracle, "_tell", lambda found: None)
-    assert code_of(oracle.main, "--cases", "10", "--jobs", "1") == 1
+    assert code_of(oracle.main, "--cases", "1", "--jobs", "1") == 1
     assert kept(folder, "oracle")["wrong"] == "seed 17: explain and the rules differ"
 
 
 def test_the_oracle_with_rules_that_never_came_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oracle, "_results", lambda tasks: iter([oracle.Chunk(10, Counter(), [])]))
-    assert code_of(oracle.main, "--cases", "10", "--jobs", "1") == 1
+    assert code_of(oracle.main, "--cases", "1", "--jobs", "1") == 1
     assert kept(folder, "oracle")["wrong"].startswith("never came up: ")
 
 
@@ -131,8 +132,8 @@ def test_the_canary_whose_control_failed(folder: Path, monkeypatch: pytest.Monke
     report.opened, report.seen = opened, seen
     monkeypatch.setattr(canary, "run", lambda *given: report)
     clean = SimpleNamespace(dumped=False, found=(), searched=0)
-    monkeypatch.setattr(canary.core_file, "terminal", lambda: clean)
-    monkeypatch.setattr(canary.core_file, "naive", lambda folder: clean)
+    monkeypatch.setattr(core_file, "terminal", lambda: clean)
+    monkeypatch.setattr(core_file, "naive", lambda folder: clean)
     assert code_of(canary.main) == code
     assert bool(kept(folder, "canary")["wrong"]) is bool(code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from terminal.core.orders import OrderAsked, OrderKind
-from terminal.runtime.orders import NAME, OrderSocket, Request, send
+from terminal.runtime.orders import NAME, PATIENCE_MS, OrderSocket, Request, send
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 
@@ -83,6 +84,32 @@ def test_a_caller_who_says_nothing_does_not_keep_the_next_one_out(core: Core, tm
         assert send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier")) is None
 
 
+def test_a_caller_who_drips_bytes_does_not_keep_the_next_one_out(core: Core, tmp_path: Path) -> None:
+    """One deadline for the whole line, not one for each byte."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dripping:
+        dripping.connect(str(tmp_path / NAME))
+        enough = threading.Event()
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):  # it is hung up on
+                while not enough.wait(0.3):
+                    dripping.sendall(b"x")
+
+        speaker = threading.Thread(target=drip)
+        speaker.start()
+        time.sleep(0.1)
+        began, told = time.monotonic(), list[str | None]()
+        chief = threading.Thread(target=lambda: told.append(send(tmp_path, Request(OrderKind.STOP_POINT, "chief", fuelling_point=1))))
+        chief.start()
+        chief.join(2 * PATIENCE_MS / 1000)
+        took = time.monotonic() - began
+        enough.set()
+        speaker.join()
+        chief.join()
+    assert told == [None]
+    assert took < 2 * PATIENCE_MS / 1000
+
+
 def test_an_order_that_the_core_never_answers_is_refused_when_the_program_is_built_anew(tmp_path: Path) -> None:
     """Its step could not be committed: the caller is told so, and who follows keeps the socket."""
     old, told = Core(tmp_path), list[str | None]()
@@ -101,25 +128,21 @@ def test_an_order_that_the_core_never_answers_is_refused_when_the_program_is_bui
 
 
 def test_who_ends_late_leaves_the_socket_of_who_follows(tmp_path: Path) -> None:
-    old, enough = Core(tmp_path), threading.Event()
+    old = Core(tmp_path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dawdler:
         dawdler.settimeout(5)
         dawdler.connect(str(tmp_path / NAME))
 
-        def dawdle() -> None:
-            while not enough.wait(0.3):
-                dawdler.sendall(b" ")
-
-        speaker = threading.Thread(target=dawdle)
-        speaker.start()
         time.sleep(0.1)
-        old.socket.stop()
+        ending = threading.Thread(target=old.socket.stop)
+        ending.start()
+        time.sleep(0.2)
         new = Core(tmp_path)
         time.sleep(0.2)
-        enough.set()
-        speaker.join()
+        assert ending.is_alive(), "it still hears the dawdler out"
         dawdler.sendall(b"\n")
         assert dawdler.recv(4_096) == b'{"refused":"that is no order"}\n'
+        ending.join()
     time.sleep(0.2)
     assert send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier")) is None
     new.socket.stop()

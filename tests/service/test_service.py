@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.behaviour.told import books_differ
 from tests.rig.clean_log import unexpected
 from tests.rig.process import wait_for
-from tests.service import installation
+from tests.service import installation, probe
 from tests.service.container import Container
 from tests.service.freeze import freeze, reap, thread_id
 from tests.service.installation import UNIT
@@ -33,6 +34,7 @@ SETUP = Setup(
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGE, BADGE, "badge", "C1"),),
 )
+README = installation.SYSTEMD / "README.md"
 PATIENCE_S = 30.0
 AGAIN_S = 45.0
 EXPOSURE_MAX_TENTHS = "15"
@@ -108,31 +110,45 @@ def test_the_installed_unit_is_fenced_in(box: Container) -> None:
 
 
 def test_the_fence_holds(box: Container, service: Service) -> None:
-    """The shipped unit with a probe in the program's place: what it could do, and what it could not though the program must."""
-    unit = (box.root / installation.PLACES[UNIT]).read_text()
-    others = ("Type=", "NotifyAccess=", "Restart", "WatchdogSec=", "StartLimit", "OnFailure=")
-    lines = [line for line in unit.splitlines() if not line.startswith(others)]
-    text = "\n".join(lines).replace(" -m terminal run --config /etc/forecourt-terminal/terminal.toml", " /usr/lib/probe.py")
-    text = text.replace("[Service]\n", "[Service]\nType=oneshot\n")
-    (box.root / "usr/lib/probe.py").write_text((Path(__file__).parent / "probe.py").read_text())
-    (box.root / "etc/systemd/system/probe.service").write_text(text)
-    box.shell("touch /tmp/everybodys; mkdir -p /home/x; systemctl daemon-reload")
+    """The shipped unit with a probe in the program's place: what it could do, and what it could not though the program must; and the same
+    without the fence, which must differ in everything but what nobody without rights can do."""
+    box.shell(probe.PREPARE)
     pid = service.show("MainPID")
     box.run("systemctl", "stop", UNIT)  # both units have the same folders
-    done = box.run("systemctl", "start", "probe.service", check=False)
-    said = box.run("journalctl", "--no-pager", "--output=cat", "--unit=probe.service").stdout
-    assert done.returncode == 0, said
-    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    found, free = probed(box, ""), probed(box, "# Rights: none.")
     box.run("systemctl", "start", UNIT)
     assert pid != "0"
     assert found["can"] == []
-    assert found["cannot"] == []
+    assert found["cannot"] == free["cannot"] == []
+    assert [name for name in probe.TRIES if name not in free["can"]] == list(probe.ANYBODY)
     status = found["status"]
+    assert status["Uid"] == free["status"]["Uid"]
     assert (status["CapEff"], status["CapBnd"]) == ("0" * 16, "0" * 16)
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     assert "0" not in status["Uid"].split()
     groups = {installation.group_id(box.root, name) for name in ("dialout", "input")}
     assert groups <= {int(number) for number in status["Groups"].split()}
+
+
+def probed(box: Container, fence_from: str) -> dict[str, Any]:
+    """What the probe found under the shipped unit; ``fence_from``: without what stands in the unit from this line on."""
+    unit = (box.root / installation.PLACES[UNIT]).read_text()
+    others = ("Type=", "NotifyAccess=", "Restart", "WatchdogSec=", "StartLimit", "OnFailure=")
+    if fence_from:
+        head, fence, _ = unit.partition(fence_from)
+        assert fence
+        unit = head
+    lines = [line for line in unit.splitlines() if not line.startswith(others)]
+    text = "\n".join(lines).replace(" -m terminal run --config /etc/forecourt-terminal/terminal.toml", " /usr/lib/probe.py")
+    text = text.replace("[Service]\n", "[Service]\nType=oneshot\n")
+    (box.root / "usr/lib/probe.py").write_text((Path(__file__).parent / "probe.py").read_text())
+    (box.root / "etc/systemd/system/probe.service").write_text(text)
+    box.shell("systemctl daemon-reload")
+    done = box.run("systemctl", "start", "probe.service", check=False)
+    said = box.run("journalctl", "--no-pager", "--output=cat", "--unit=probe.service").stdout
+    assert done.returncode == 0, said
+    found: dict[str, Any] = json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
+    return found
 
 
 def test_credentials_are_decrypted_for_the_service_alone(station: ServiceStation, box: Container) -> None:
@@ -161,6 +177,40 @@ def test_the_log_is_kept_in_memory_and_bounded(box: Container) -> None:
     used = sum(file.stat().st_size for file in box.inside("/run/log/journal").rglob("*.journal"))
     assert 8 << 20 < used <= 32 << 20
     assert not list((box.root / "var/log").glob("journal/*/*"))
+
+
+# --- backups on another disk -------------------------------------------------------------------------------------------------------
+
+
+def test_backups_go_to_another_disk_with_the_readme_s_drop_in_and_only_then(box: Container, service: Service) -> None:
+    """A file system of its own at the place; the fence forbids it, the terminal serves on and says so; then with the drop-in."""
+    (place,) = (line.partition("=-")[2] for line in README.read_text().splitlines() if line.startswith("ReadWritePaths="))
+    box.shell(f"mkdir -p {place}; mount -t tmpfs -o size=64m,uid=$(id -u forecourt-terminal),mode=0700 backups {place}")
+    config = box.root / "etc/forecourt-terminal/terminal.toml"
+    kept = config.read_text()
+    config.write_text(kept.replace("[storage]", f'[storage]\nbackup_dir = "{place}"'))
+    assert config.read_text() != kept
+    try:
+        box.run("systemctl", "restart", UNIT)
+        assert wait_for(lambda: any("Read-only file system" in why for why in unmade(service)), PATIENCE_S, 0.2), service.last_words()
+        lines = README.read_text().splitlines()
+        (at,) = (number for number, line in enumerate(lines) if line.endswith(".d/backup.conf"))
+        drop_in(box, UNIT, "\n".join(lines[at : lines.index("```", at)]) + "\n")
+        box.run("systemctl", "daemon-reload")
+        box.run("systemctl", "restart", UNIT)
+        assert wait_for((box.inside(place) / "ledger-backup.db").is_file, PATIENCE_S, 0.2), service.last_words()
+        assert wait_for(lambda: service.status() is not None and not unmade(service), PATIENCE_S, 0.2)
+    finally:
+        config.write_text(kept)
+        drop_in(box, UNIT, "").unlink()
+        box.run("systemctl", "daemon-reload")
+        box.run("systemctl", "restart", UNIT)
+
+
+def unmade(service: Service) -> list[str]:
+    """Why the last backup could not be made, as the terminal tells it."""
+    status = service.status() or {"faults": []}
+    return [fault["detail"] for fault in status["faults"] if fault["code"] == "BACKUP_FAILED"]
 
 
 # --- restarts ----------------------------------------------------------------------------------------------------------------------

@@ -131,8 +131,8 @@ class PumpBooks:
             pass
         elif flowed and any(told == max(0, flowed + off) for off in self._liars.get(fp, ())):
             self.lied += 1
-        elif told in (moved, flowed + beside) and 0 < told - flowed <= beside:
-            self.known += 1  # see simulation.md, "Known"
+        elif any(told - off in (moved, flowed + beside) and 0 < told - off - flowed <= beside for off in (0, *self._liars.get(fp, ()))):
+            self.known += 1  # see simulation.md, "Known"; a register that lies does so about this fuel as well
         else:
             raise Broken("sale is what flowed", f"{sale}: {told} ml, its release let {flowed} ml through, the totaliser moved {moved} ml")
         if moved - told <= RESOLUTION_ML:  # a larger rest must be an unattributed delivery

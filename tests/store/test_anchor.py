@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -17,14 +18,14 @@ from terminal.store import past
 from terminal.store.anchor import PIECE_BYTES, Start, packed, start_of, write
 from terminal.store.backup import NEWEST, make
 from terminal.store.integrity import COMPARED, known_keys, verify
-from terminal.store.ledger import Ledger
+from terminal.store.ledger import Ledger, LedgerError
 from terminal.store.opening import open_ledger
 from terminal.store.past_sales import LedgerPast
 from terminal.store.recovery import recover
 from terminal.store.replay import Replay
 from terminal.store.sqlite_kind import connect
 from terminal.store.start_check import damage
-from tests.store.damage_kit import encode
+from tests.store.damage_kit import encode, flipped
 from tests.store.years import DAY_MS, Years, aged, proposed, pruned, pruner_of, sales
 
 pytestmark = pytest.mark.usefixtures("ledger_kind")
@@ -110,6 +111,7 @@ def test_every_change_is_found_and_what_the_backup_has_brings_it_back(kept: Path
         assert again.connection.execute("SELECT hash FROM journal WHERE seq = ?", (before[0],)).fetchone() == (before[1],)
         faults = {code for (code,) in again.connection.execute("SELECT code FROM fault WHERE subject = 'ledger'")}
         assert faults == {"LEDGER_RESTORED"}, "nothing was lost"
+        assert again.connection.execute("SELECT 1 FROM pin WHERE account = ?", ("b7" * 16,)).fetchone() is None, "what was made up stays"
     assert verify(path).sound
 
 
@@ -147,10 +149,28 @@ def test_a_flipped_bit_of_the_anchor_or_of_a_kept_row_is_mended_without_any_back
         assert verify(folder / "ledger.db").sound
 
 
-def test_the_newest_rows_lost_behind_an_anchor_the_rest_serves_on(kept: Path) -> None:
+def test_any_flipped_bit_of_a_pruned_ledger_is_harmless_or_found_and_nothing_is_lost(kept: Path, tmp_path: Path) -> None:
+    with closing(Ledger(kept / "ledger.db")) as ledger:
+        proposed(ledger, kept / "backup")
+        head = ledger.head
+    whole, random, told = (kept / "ledger.db").read_bytes(), Random(4), 0
+    for number in range(16):
+        folder = Path(shutil.copytree(kept, tmp_path / f"bit-{number}"))
+        (folder / "ledger.db").write_bytes(flipped(whole, random.randrange(len(whole) * 8)))
+        with closing(open_ledger(folder / "ledger.db", folder / "backup", encode)) as again:
+            assert again.connection.execute("SELECT hash FROM journal WHERE seq = ?", (head[0],)).fetchone() == (head[1],)
+            faults = {code for (code,) in again.connection.execute("SELECT code FROM fault WHERE subject = 'ledger'")}
+            assert faults <= {"LEDGER_RESTORED"}
+            told += len(faults)
+        assert verify(folder / "ledger.db").sound
+    assert told > 4
+
+
+def test_the_newest_rows_lost_behind_an_anchor_the_rest_serves_on(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With them goes the row that spoke for the anchor; the restoration says it again."""
     shutil.rmtree(kept / "backup")
     path = kept / "ledger.db"
+    monkeypatch.setattr("terminal.store.proved_rows.MOST_STRAY", 1_000_000)  # or what is out of place would be taken for in place
     with closing(Ledger(path)) as ledger:
         db = ledger.connection
         start, last = start_of(db), recover(ledger, "OPT-1", "boot-1").minting.next_sequence
@@ -165,11 +185,12 @@ def test_the_newest_rows_lost_behind_an_anchor_the_rest_serves_on(kept: Path) ->
     assert verify(path).sound
 
 
-def test_a_lost_anchor_without_a_backup_is_a_matter_for_people(kept: Path) -> None:
+@pytest.mark.parametrize("lose", [_no_anchor, _no_kept_row])
+def test_what_the_chain_needs_lost_without_a_backup_is_a_matter_for_people(kept: Path, lose: Callable[[sqlite3.Connection], None]) -> None:
     shutil.rmtree(kept / "backup")
     with closing(Ledger(kept / "ledger.db")) as ledger:
-        _no_anchor(ledger.connection)
-    with pytest.raises(Exception, match="nothing of it can be saved"):
+        lose(ledger.connection)
+    with pytest.raises(LedgerError, match="nothing of it can be saved"):
         open_ledger(kept / "ledger.db", kept / "backup", encode)
 
 

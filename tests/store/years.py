@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+from terminal.core.clock import AGREED_ANSWERS, AGREED_MS
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.internal_events import SaleAcknowledged
 from terminal.core.messages import CloseBatch
@@ -117,8 +118,10 @@ class Years(Station):
         return one.id
 
     def leap(self, ms: int) -> None:
-        """The host's clock, and so the terminal's, is so much ahead from now on."""
-        self.desk.clock.host_said(UtcMs(self.desk.utc(self.at) + ms), self.at)
+        """The host's clock, and so the terminal's, is so much ahead from now on: said for so long that it is believed."""
+        ahead, begun = self.desk.utc(self.at) + ms, self.at
+        while self.desk.clock.host_said(UtcMs(ahead + self.at - begun), self.at):
+            self.at = Instant(self.at + AGREED_MS // AGREED_ANSWERS)
         self.desk.persist(ClockAnchored(self.desk.utc(self.at), self.at, BOOT))
         self.commit()
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import threading
+import time
 import tty
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from terminal.core.card_data import PinRule
+from terminal.core.pin import PinEntry
 from terminal.store import tpm_codec as codec
 from terminal.store.tpm import Tpm, TpmError, second_layer
+from terminal.store.vault import KeyVault
 from tests.tpm.chip import Chip
 
 V1 = bytes.fromhex("1e05479cec35d4fce704acc62dab3a1d")
@@ -141,3 +146,45 @@ def test_whatever_is_answered_only_tpmerror_comes_out() -> None:
             except TpmError as error:
                 said = str(error)
             assert len(body) < 2 or body.hex() not in said
+
+
+def test_a_driver_s_pin_has_its_turn_while_a_list_is_imported(chip: Chip) -> None:
+    """The import gives many verifiers in one conversation, and lets others in."""
+    done = threading.Event()
+
+    def imports() -> None:
+        second_layer(Tpm(chip.device), [number.to_bytes(16, "big") for number in range(800)])
+        done.set()
+
+    thread = threading.Thread(target=imports)
+    thread.start()
+    time.sleep(0.3)
+    for _ in range(3):
+        assert second_layer(Tpm.of_the_core(chip.device), [V1])
+    served_meanwhile = not done.is_set()
+    thread.join()
+    assert served_meanwhile
+
+
+def test_the_core_does_not_wait_for_a_program_that_never_lets_go(tmp_path: Path) -> None:
+    device = tmp_path / "tpm"
+    device.write_bytes(b"")
+    with device.open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(TpmError, match="held by another program"):
+            second_layer(Tpm.of_the_core(device), [V1])
+        assert time.monotonic() - began < 5
+        vault = KeyVault(bytes(32), bytes(32), bytes(32), tpm=Tpm.of_the_core(device))
+        assert vault.pin_matches(PinRule("opin1-tpm", 1, "00" * 16, 3), "00" * 16, PinEntry()) is None
+
+
+def test_a_chip_that_does_not_answer_costs_the_core_little(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    began = time.monotonic()
+    with pytest.raises(TpmError, match="gives no answer"):
+        Tpm.of_the_core(Path(os.ttyname(slave))).counter()
+    assert time.monotonic() - began < 4
+    os.close(master)
+    os.close(slave)
