@@ -14,15 +14,9 @@ HARDWARE_NICENESS = -15
 
 
 def as_hardware() -> bool:
-    """Give this process, and all threads that it starts from now on, its priority. False where it may not (it is not root)."""
+    """Give this process, and all threads and children that it starts from now on, its priority. False where it may not (it is not root)."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, HARDWARE_NICENESS)
     except PermissionError:
         return False
     return True
-
-
-def as_a_program() -> None:
-    """For a child that is none: the priority of ordinary programs. It may always be had by who has a better one."""
-    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)

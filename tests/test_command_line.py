@@ -176,9 +176,9 @@ def test_a_backup_folder_that_cannot_be_written_is_told(station: Path, tmp_path:
     """By trying; the terminal would serve all the same, and have no backups."""
     (tmp_path / "taken").write_bytes(b"")
     whole = station.read_text(encoding="utf-8")
-    station.write_text(whole + f'\n[storage]\nbackup_dir = "{tmp_path / "taken"}"\n', encoding="utf-8")
+    station.write_text(whole.replace("[storage]", f'[storage]\nbackup_dir = "{tmp_path / "taken"}"'), encoding="utf-8")
     assert "backup_dir cannot be written by this user" in refused("check-config", "--config", str(station))
-    station.write_text(whole + f'\n[storage]\nbackup_dir = "{tmp_path}"\n', encoding="utf-8")
+    station.write_text(whole.replace("[storage]", f'[storage]\nbackup_dir = "{tmp_path}"'), encoding="utf-8")
     assert call("check-config", "--config", str(station)).exit_code == 0
 
 

@@ -7,7 +7,9 @@ opens the devices must be started with ``environment()``; this one needs no prel
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import select
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +22,11 @@ UNREAD_NS = 1_000_000_000
 RETRY_NS = 2_000_000
 _EV_SYN, _EV_KEY, _EV_MSC = 0, 1, 4
 _EVENT = struct.Struct("llHHi")
-_AT_ONCE = 20 * _EVENT.size
-"""A pty takes 20 KB in pieces of this size, and little more than half of that in larger ones."""
+_INT = struct.Struct("i")
+_TIOCGPTN = 0x80045430
+_PIECE = 74 * _EVENT.size
+"""A pty hands on 1,792 bytes at a time and keeps 4,095 for its reader. Of more than that a part of an event is there to be read for a
+moment, and python-evdev, which takes whole ones only, loses it."""
 
 # python-evdev asks with buffers of exactly these lengths, and umockdev compares them
 _NAME_BYTES, _TYPES_BYTES, _CODES_BYTES = 256, 4, 96
@@ -126,7 +131,12 @@ class InputDevice:
         self._word = identity.word
         self._descriptor = descriptor
         os.set_blocking(descriptor, False)
+        (number,) = _INT.unpack(fcntl.ioctl(descriptor, _TIOCGPTN, bytes(_INT.size)))
+        self._slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._slave_poll = select.poll()
+        self._slave_poll.register(self._slave, select.POLLIN)
         self._unsent = b""
+        self._later = b""
         self._until_ns = 0
 
     def press(self, codes: list[int]) -> None:
@@ -152,35 +162,44 @@ class InputDevice:
         self._flush()
 
     def play(self, packets: Iterable[Iterable[tuple[int, int, int]]], gap_ns: int) -> None:
-        """Send packets of events (type, code, value), each followed by SYN_REPORT, behind those under way: a typing
-        that took so many nanoseconds a packet and has just ended, handed over in one piece, with the time stamps that the kernel gives.
+        """Send packets of events (type, code, value), each followed by SYN_REPORT, behind those under way: a typing that took so many
+        nanoseconds a packet and has just ended, with the time stamps that the kernel gives.
 
-        A real reader types on whatever this machine does. Typed packet by packet, its pace would be this process's, which a busy
-        processor keeps waiting for longer than a swipe may pause. What nobody has read for a second is thrown away, as a device does
-        whose buffer nobody empties.
+        A real reader types on whatever this machine does; at a pace of its own, this process would have to be awake for each packet. So as
+        much goes at once as the pty holds whole, the rest as soon as that is read. What nobody has read for a second is thrown away, as a
+        device does whose buffer nobody empties.
         """
         now = monotonic_ns()
         if now >= self._until_ns:
-            self._unsent = self._unsent[: len(self._unsent) % _EVENT.size]  # a reader would see shifted events
+            self._later = b""
         typed = list(packets)
         for place, packet in enumerate(typed):
-            self._unsent += _packed(packet, (len(typed) - 1 - place) * gap_ns)
+            self._later += _packed(packet, (len(typed) - 1 - place) * gap_ns)
         self._until_ns = now + UNREAD_NS
-        self._flush()
+        self.advance(now)
 
     def next_wakeup_ns(self) -> int | None:
         """When ``advance`` has something to do."""
-        return monotonic_ns() + RETRY_NS if self._unsent and monotonic_ns() < self._until_ns else None
+        now = monotonic_ns()
+        return now + RETRY_NS if (self._unsent or self._later) and now < self._until_ns else None
 
     def advance(self, now_ns: int) -> None:
         """Send what there is room for."""
         self._flush()
+        if self._later and not self._unsent and not self._unread():
+            self._unsent, self._later = self._later[:_PIECE], self._later[_PIECE:]
+            self._until_ns = now_ns + UNREAD_NS
+            self._flush()
+
+    def _unread(self) -> bool:
+        """Something lies in the pty. Asked by poll, for that waits for what was written just now and is still on its way there."""
+        return bool(self._slave_poll.poll(0))
 
     def _flush(self) -> None:
         # Never block: the loop that serves the pumps runs in this thread. Never lose a part: a reader would see shifted events.
         while self._unsent:
             try:
-                self._unsent = self._unsent[os.write(self._descriptor, self._unsent[:_AT_ONCE]) :]
+                self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
             except BlockingIOError:
                 return
 

@@ -116,7 +116,7 @@ def test_an_endless_body_is_cut_at_the_cap(pki: Path, headers: tuple[str, ...]) 
     """With and without a length."""
     with host_with(context_of(pki), _endless(*headers)) as host:
         came = client_of(pki, host.url).call(ASK, LONG_MS)
-    assert came == Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed")
+    assert came == Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed", too_large=True)
 
 
 def test_the_cap_is_exact(pki: Path) -> None:

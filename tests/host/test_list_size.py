@@ -97,8 +97,11 @@ def test_a_disk_that_fills_while_a_list_comes_gets_its_room_back(tmp_path: Path)
             yield bytes(1_000)
             sync._reserve_bytes = reserve
             yield bytes(1_000)
+            self.sent += 1
 
-    came = workers.check_lists(sync, Filling(signed(OLD_KEY), b""), Known())
+    host = Filling(signed(OLD_KEY), b"")
+    came = workers.check_lists(sync, host, Known())
+    assert host.sent == 0, "no more of it is asked for"
     assert isinstance(came, ListsRefused)
     assert "cannot be stored" in came.why
     assert list(tmp_path.iterdir()) == []
@@ -122,9 +125,9 @@ def test_changes_up_to_their_bound_are_taken_whatever_an_answer_may_be_long(
 
 def test_more_heads_of_changes_than_an_answer_may_hold_are_no_changes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     found = site.check()
-    for _ in range(6):
+    for _ in range(3):
         site.book.publish()
-    monkeypatch.setattr(client_module, "ANSWER_CAP", 2 << 10)
+    monkeypatch.setattr(client_module, "ANSWER_CAP", 1 << 10)
     assert isinstance(site.check(Known(found.offer.epoch, found.offer.version)), Fetched)
 
 

@@ -358,3 +358,35 @@ def test_with_the_wrong_key_nothing_is_decrypted(tmp_path: Path) -> None:
     with pytest.raises(LedgerBusy):
         Ledger(path)
     ledger.close()
+
+
+def test_a_cut_behind_the_new_name_leaves_no_old_log_to_be_played_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that was killed leaves a log; nothing of it may lie beside the new file."""
+    keep_ledgers(None)
+    path, replace = tmp_path / FILE, os.replace
+    station = lived(path)
+    left = {one.name: one.read_bytes() for one in tmp_path.iterdir() if one.is_file()}
+    was = content(station.ledger.connection)
+    station.ledger.close()
+    for name, data in left.items():
+        (tmp_path / name).write_bytes(data)
+
+    class PowerCut(BaseException):
+        pass
+
+    beside: list[int] = []
+
+    def cut(source: Path, target: Path) -> None:
+        replace(source, target)
+        beside.append(path.with_name(f"{FILE}-wal").stat().st_size)
+        raise PowerCut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", cut)
+        with pytest.raises(PowerCut):
+            convert(path, tmp_path / "backup", KEY, encrypt=True)
+    assert beside == [0]
+    keep_ledgers(KEY)
+    ledger = opened(path)
+    assert content(ledger.connection) == was
+    ledger.close()

@@ -287,6 +287,10 @@ def test_years_of_it_numbers_go_on_sums_hold_and_the_file_stays_small(tmp_path: 
 
 def test_a_late_correction_of_a_pruned_sale_is_no_fault_of_the_ledger(tmp_path: Path) -> None:
     station = Years(tmp_path / "ledger.db")
+    first = station.sell(0)
+    station.drain()
+    station.desk.persist(SaleCorrected(0, "early-1", first, "refund", 0, 0, None, None, (), "goodwill", station.desk.utc(station.at)))
+    station.commit()
     station.weeks(ROUNDS, 12)
     (sale, number) = station.ledger.connection.execute("SELECT id, sequence FROM sale WHERE state = 'booked' ORDER BY sequence").fetchone()
     station.desk.persist(SaleCorrected(0, "late-1", sale, "refund", 0, 0, None, None, (), "goodwill", station.desk.utc(station.at)))
@@ -296,6 +300,8 @@ def test_a_late_correction_of_a_pruned_sale_is_no_fault_of_the_ledger(tmp_path: 
     db = station.ledger.connection
     assert LedgerPast(db).use(sale) is None
     assert LedgerPast(db).has_correction("late-1")
+    assert not LedgerPast(db).has_correction("early-1"), "it went with its sale and its row"
+    assert db.execute("SELECT count(*) FROM refusal WHERE row <= ?", (told.through,)).fetchone() == (0,)
     assert damage(db) is None
     station.ledger.close()
     assert verify(tmp_path / "ledger.db").sound
