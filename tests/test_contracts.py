@@ -193,7 +193,7 @@ def test_every_golden_frame_has_a_source() -> None:
 BREACHES = {
     "terminal/store/breach.py": "import terminal.host",
     "terminal/core/breach.py": "import time\nimport drivers.badge",
-    "terminal/host/breach.py": "import hal_sim, tests, serial, nfc, smartcard, evdev, requests, sqlite3",
+    "terminal/host/breach.py": "import hal_sim, tests, serial, nfc, smartcard, evdev, requests, sqlite3, sqlcipher3",
     "terminal/runtime/breach.py": "import transitions",
     "drivers/dispenser/dart/codec.py": "import threading",
     "drivers/events.py": "import drivers.badge",

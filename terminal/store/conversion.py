@@ -64,6 +64,7 @@ def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | Non
             raise LedgerError(f"{path}: changed while it was read; stop the terminal first")
         ledger.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # or its log would be played into the new file
         keep_ledgers(new)
+        done = False
         try:
             _copy(ledger.connection, fresh)
             if verify(fresh).head != head:
@@ -75,10 +76,10 @@ def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | Non
             os.replace(fresh, path)
             path.with_name(f"{path.name}-wal").unlink(missing_ok=True)  # empty; SQLite leaves that of a file that lost its name
             _sync(path.parent)
-        except BaseException:
-            keep_ledgers(old)
-            raise
+            done = True
         finally:
+            if not done:
+                keep_ledgers(old)
             fresh.unlink(missing_ok=True)
 
 
