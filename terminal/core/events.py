@@ -1,6 +1,7 @@
-"""What the core hears besides devices: the host, the storage, deadlines, and a pump's status as one class each.
+"""What the core hears besides devices: the host, the storage, and deadlines.
 
-Device events are in ``drivers.events``; what the machines tell each other is in ``internal_events``. Everything here is a past fact.
+Device events are in ``drivers.events``, a pump's status in ``pump_status_events``; what the machines tell each other is in
+``internal_events``. Everything here is a past fact.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from drivers.events import PumpStatus
 from terminal.core.card_data import HostAnswer
 from terminal.core.card_lists import ListDelta, ListOffer
 from terminal.core.deny_subject import DenySubject
@@ -327,75 +327,3 @@ class RoomSeen:
     """The ledger's disk was looked at: ``why`` there is no room on it for new sales, "" when there is."""
 
     why: str
-
-
-# --- pump status as events, one class each, so that the tables stay plain -------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PumpReady:
-    """The position is reset: no fill kept, may be authorized."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class PumpAuthorized:
-    """The pump itself reports that fuel may flow."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class PumpFilling:
-    """Fuel flows."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class PumpFinished:
-    """The delivery is over and its record is kept; ``limit_reached``: the preset ended it and the nozzle may still be out."""
-
-    fp: int
-    limit_reached: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PumpSuspended:
-    """The delivery is halted and may go on."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class PumpSwitchedOff:
-    """The position is switched off at the dispenser."""
-
-    fp: int
-
-
-@dataclass(frozen=True, slots=True)
-class PumpNotProgrammed:
-    """The position has lost its prices."""
-
-    fp: int
-
-
-def status_event(fp: int, status: PumpStatus) -> object:
-    """The event that a status means."""
-    if status is PumpStatus.COMPLETED:
-        return PumpFinished(fp, limit_reached=False)
-    if status is PumpStatus.LIMIT_REACHED:
-        return PumpFinished(fp, limit_reached=True)
-    return _PLAIN_STATUS[status](fp)
-
-
-_PLAIN_STATUS: dict[PumpStatus, type] = {
-    PumpStatus.RESET: PumpReady,
-    PumpStatus.AUTHORIZED: PumpAuthorized,
-    PumpStatus.FILLING: PumpFilling,
-    PumpStatus.SUSPENDED: PumpSuspended,
-    PumpStatus.SWITCHED_OFF: PumpSwitchedOff,
-    PumpStatus.NOT_PROGRAMMED: PumpNotProgrammed,
-}

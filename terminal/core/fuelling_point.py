@@ -19,7 +19,7 @@ from drivers.events import (
     PumpSurveyed,
     TotalReported,
 )
-from terminal.core.events import FlowOverdue, LiftOverdue, PumpFinished, PumpReady, RecordOverdue
+from terminal.core.events import FlowOverdue, LiftOverdue, RecordOverdue
 from terminal.core.faults import FaultCode
 from terminal.core.head_prices import HeadPrices
 from terminal.core.ids import SaleId
@@ -34,12 +34,11 @@ from terminal.core.internal_events import (
 )
 from terminal.core.point_config import SAYS_RELEASED, STOPS_BEFORE_FAULT, PointConfig, PointState, PointTimes
 from terminal.core.pump_record import RecordReader, makes_sense, settle
+from terminal.core.pump_status_events import PumpFinished, PumpReady
 from terminal.core.reasons import Reason
 from terminal.core.sale import Sale, SaleState
 from terminal.core.step import Desk
 from terminal.core.units import Instant
-
-__all__ = ["FuellingPoint", "PointConfig", "PointState", "PointTimes"]
 
 
 class FuellingPoint:

@@ -19,10 +19,13 @@ from drivers.events import (
     TotalReported,
     TransactionSettled,
 )
-from terminal.core.events import (
-    FlowOverdue,
-    LiftOverdue,
-    PricesOverdue,
+from terminal.core.events import FlowOverdue, LiftOverdue, PricesOverdue, RecordOverdue
+from terminal.core.fuelling_point import FuellingPoint as FP
+from terminal.core.internal_events import RecordComplete, SaleArmed, SaleWithdrawn
+from terminal.core.machine import Grid, Ignored, Rule
+from terminal.core.point_config import PointState
+from terminal.core.pump_record import settled
+from terminal.core.pump_status_events import (
     PumpAuthorized,
     PumpFilling,
     PumpFinished,
@@ -30,13 +33,7 @@ from terminal.core.events import (
     PumpReady,
     PumpSuspended,
     PumpSwitchedOff,
-    RecordOverdue,
 )
-from terminal.core.fuelling_point import FuellingPoint as FP
-from terminal.core.internal_events import RecordComplete, SaleArmed, SaleWithdrawn
-from terminal.core.machine import Grid, Ignored, Rule
-from terminal.core.point_config import PointState
-from terminal.core.pump_record import settled
 from terminal.core.units import Instant
 
 _S = PointState

@@ -22,7 +22,7 @@ from drivers.events import (
     SiteInputChanged,
 )
 from terminal.core import events as ev
-from terminal.core import fuelling_point_table, sale, session_table
+from terminal.core import fuelling_point_table, pump_status_events, sale, session_table
 from terminal.core import internal_events as inner
 from terminal.core.account_book import AccountBook, SaleUse
 from terminal.core.batch_desk import BatchDesk, BatchMemory
@@ -321,7 +321,7 @@ class Site:
     # --- devices ----------------------------------------------------------------------------------------------------------------
 
     def _status_changed(self, event: PumpStatusChanged, at: Instant) -> None:
-        self._to_point(ev.status_event(event.fp, event.status), at)
+        self._to_point(pump_status_events.status_event(event.fp, event.status), at)
 
     def _alarmed(self, event: PumpAlarmed, at: Instant) -> None:
         if self.emergency.is_told_by(event):

@@ -127,46 +127,51 @@ def _state(lane: Lane, state: TerminalState) -> dict[str, Any]:
     row, link = state.head
     ledger: dict[str, Any] = {"ledger": {"row": row, "hash": link.hex()}} if row else {}
     begins = {"epoch_begins": state.epoch_begins} if state.epoch_begins > 1 else {}
-    return ledger | begins | {
-        "terminal": lane.terminal,
-        "site": lane.site,
-        "version": state.version or "unknown",
-        "boot": state.boot,
-        "at": instant_text(state.at),
-        "clock": {"state": state.clock, "offset_ms": state.clock_offset_ms},
-        "in_service": state.in_service,
-        "lists": {
-            "cards": {
-                "epoch": lists.epoch,
-                "version": lists.version,
-                "rows": lists.rows,
-                "content_hash": lists.content_hash,
-                "checked_at": _instant(lists.checked_at),
-            }
-        },
-        "queue": {"unsent": queue.unsent, "oldest": _instant(queue.oldest), "quarantined": queue.quarantined},
-        "next_sequence": state.next_sequence,
-        "epoch": state.epoch,
-        "batch": state.batch,
-        "last_event": state.last_event,
-        "push": state.push,
-        "fuelling_points": [
-            {"fuelling_point": point.fuelling_point, "state": point.state, "sale": point.sale, "closed": point.closed}
-            for point in state.points
-        ],
-        "faults": [
-            {
-                "code": fault.code,
-                "subject": _text(fault.subject, SUBJECT_LENGTH),
-                "since": instant_text(fault.since),
-                "detail": _text(fault.detail),
-            }
-            for fault in state.faults
-        ],
-        "closed": [
-            {"scope": one.scope.value, "name": one.name, "why": _text(one.why), "since": instant_text(one.since)} for one in state.closed
-        ],
-        "pin_key": state.pin_key.value,
-        "prices": _prices(state.prices),
-        "enforces": [{"limit": one.limit, "offline": one.offline.value} for one in state.enforces],
-    }
+    return (
+        ledger
+        | begins
+        | {
+            "terminal": lane.terminal,
+            "site": lane.site,
+            "version": state.version or "unknown",
+            "boot": state.boot,
+            "at": instant_text(state.at),
+            "clock": {"state": state.clock, "offset_ms": state.clock_offset_ms},
+            "in_service": state.in_service,
+            "lists": {
+                "cards": {
+                    "epoch": lists.epoch,
+                    "version": lists.version,
+                    "rows": lists.rows,
+                    "content_hash": lists.content_hash,
+                    "checked_at": _instant(lists.checked_at),
+                }
+            },
+            "queue": {"unsent": queue.unsent, "oldest": _instant(queue.oldest), "quarantined": queue.quarantined},
+            "next_sequence": state.next_sequence,
+            "epoch": state.epoch,
+            "batch": state.batch,
+            "last_event": state.last_event,
+            "push": state.push,
+            "fuelling_points": [
+                {"fuelling_point": point.fuelling_point, "state": point.state, "sale": point.sale, "closed": point.closed}
+                for point in state.points
+            ],
+            "faults": [
+                {
+                    "code": fault.code,
+                    "subject": _text(fault.subject, SUBJECT_LENGTH),
+                    "since": instant_text(fault.since),
+                    "detail": _text(fault.detail),
+                }
+                for fault in state.faults
+            ],
+            "closed": [
+                {"scope": one.scope.value, "name": one.name, "why": _text(one.why), "since": instant_text(one.since)}
+                for one in state.closed
+            ],
+            "pin_key": state.pin_key.value,
+            "prices": _prices(state.prices),
+            "enforces": [{"limit": one.limit, "offline": one.offline.value} for one in state.enforces],
+        }
+    )

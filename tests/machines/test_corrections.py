@@ -8,6 +8,7 @@ import pytest
 
 from drivers.events import PumpStatus
 from terminal.core.account_book import SaleUse, UseState
+from terminal.core.corrections import NoPast
 from terminal.core.effects import AckEvent, Effect, Persist
 from terminal.core.events import AckFailed, HostTrouble, PushUp
 from terminal.core.host_events import CorrectionKind, CorrectionPushed, EventUnusable
@@ -33,7 +34,7 @@ def counts(bench: Bench, sale: str) -> tuple[int, int] | None:
     return None if use is None else (use.quantity_ml, use.value_minor)
 
 
-class KnownPast:
+class KnownPast(NoPast):
     """What a ledger would find of sales that the book has not."""
 
     def __init__(self, *uses: SaleUse, made: tuple[str, ...] = ()) -> None:

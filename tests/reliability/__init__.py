@@ -20,7 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "reliability"
+FOLDER = ROOT / "build" / ("reliability-of-tests" if "PYTEST_CURRENT_TEST" in os.environ else "reliability")
+"""A campaign's command that a test calls, and perhaps breaks off, leaves the real figures alone."""
 NOT_ENDED = "did not end"
 
 

@@ -20,7 +20,7 @@ from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.behaviour.told import books_differ
 from tests.rig.clean_log import unexpected
 from tests.rig.process import wait_for
-from tests.service import installation, probe
+from tests.service import installation, other_disk, probe
 from tests.service.container import Container
 from tests.service.freeze import freeze, reap, thread_id
 from tests.service.installation import UNIT
@@ -34,7 +34,6 @@ SETUP = Setup(
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGE, BADGE, "badge", "C1"),),
 )
-README = installation.SYSTEMD / "README.md"
 PATIENCE_S = 30.0
 AGAIN_S = 45.0
 EXPOSURE_MAX_TENTHS = "15"
@@ -184,33 +183,11 @@ def test_the_log_is_kept_in_memory_and_bounded(box: Container) -> None:
 
 def test_backups_go_to_another_disk_with_the_readme_s_drop_in_and_only_then(box: Container, service: Service) -> None:
     """A file system of its own at the place; the fence forbids it, the terminal serves on and says so; then with the drop-in."""
-    (place,) = (line.partition("=-")[2] for line in README.read_text().splitlines() if line.startswith("ReadWritePaths="))
-    box.shell(f"mkdir -p {place}; mount -t tmpfs -o size=64m,uid=$(id -u forecourt-terminal),mode=0700 backups {place}")
-    config = box.root / "etc/forecourt-terminal/terminal.toml"
-    kept = config.read_text()
-    config.write_text(kept.replace("[storage]", f'[storage]\nbackup_dir = "{place}"'))
-    assert config.read_text() != kept
-    try:
-        box.run("systemctl", "restart", UNIT)
-        assert wait_for(lambda: any("Read-only file system" in why for why in unmade(service)), PATIENCE_S, 0.2), service.last_words()
-        lines = README.read_text().splitlines()
-        (at,) = (number for number, line in enumerate(lines) if line.endswith(".d/backup.conf"))
-        drop_in(box, UNIT, "\n".join(lines[at : lines.index("```", at)]) + "\n")
-        box.run("systemctl", "daemon-reload")
-        box.run("systemctl", "restart", UNIT)
-        assert wait_for((box.inside(place) / "ledger-backup.db").is_file, PATIENCE_S, 0.2), service.last_words()
-        assert wait_for(lambda: service.status() is not None and not unmade(service), PATIENCE_S, 0.2)
-    finally:
-        config.write_text(kept)
-        drop_in(box, UNIT, "").unlink()
-        box.run("systemctl", "daemon-reload")
-        box.run("systemctl", "restart", UNIT)
-
-
-def unmade(service: Service) -> list[str]:
-    """Why the last backup could not be made, as the terminal tells it."""
-    status = service.status() or {"faults": []}
-    return [fault["detail"] for fault in status["faults"] if fault["code"] == "BACKUP_FAILED"]
+    with other_disk.configured(box, service):
+        assert wait_for(lambda: "Read-only file system" in other_disk.missing(service), PATIENCE_S, 0.2), service.last_words()
+        other_disk.permit(box)
+        assert wait_for((box.inside(other_disk.PLACE) / "ledger-backup.db").is_file, PATIENCE_S, 0.2), service.last_words()
+        assert wait_for(lambda: service.status() is not None and not other_disk.missing(service), PATIENCE_S, 0.2)
 
 
 # --- restarts ----------------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from hal_sim.host.book import HostBook
 from terminal.core import records as r
 from terminal.core.account_book import AccountBook, UseState
 from terminal.core.effects import AskHost, Effect, Send
-from terminal.core.fuelling_point import PointState
 from terminal.core.pin import PinEntry
+from terminal.core.point_config import PointState
 from terminal.core.sale import OPEN_STATES, SaleState
 from terminal.core.session import SessionState
 from terminal.core.site import ENDED_KEPT, Recovered, Site

@@ -14,7 +14,7 @@ from tests.store.damage_kit import FILE
 
 CHANGES = (
     "UPDATE sale SET value_minor = value_minor + 1 WHERE sequence = 1",
-    "UPDATE total SET volume_ml = volume_ml - 1 WHERE rowid = (SELECT min(rowid) FROM total)",
+    "UPDATE total SET volume_ml = volume_ml - 1 WHERE (fp, nozzle) = (SELECT fp, nozzle FROM total LIMIT 1)",
     "DELETE FROM sale WHERE sequence = 2",
     "INSERT INTO meta VALUES ('more', '1')",
     "UPDATE sale SET customer = NULL WHERE sequence = 1",
