@@ -192,7 +192,7 @@ def _workload(seed: int, fuellings: int) -> Workload:
         "shares": [],
     }
     visit = Visit(Manner.HONEST, 0, 1, LITRES_ML, 0)
-    plain = {"badges": (Medium(CARD, PIN),), "visits": (visit,), "pulse_ml": 10, "overrun_ml": 0, "attempts": 1}
+    plain = {"badges": (Medium(CARD, PIN),), "visits": (visit,), "pulse_ml": 10, "overrun_ml": 0, "fuellings": 1}
     return replace(draw(seed, fuellings), scenario=scenario, checkpoint_pages=CHECKPOINT_PAGES, **plain)  # type: ignore[arg-type]
 
 
