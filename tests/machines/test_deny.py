@@ -16,6 +16,7 @@ from terminal.core.records import DenyAdded, DenyLifted, EventAcknowledged, Even
 from terminal.core.sale import SaleState
 from terminal.core.session import SessionState
 from terminal.core.site import Recovered
+from terminal.core.units import UtcMs
 from tests.machines.site_kit import Bench, messages, names, pin_rule, records, screen, sends, token_of
 
 CUSTOMER = DenySubject(DenyKind.CUSTOMER, "C1")
@@ -66,7 +67,7 @@ def test_acknowledgements_that_hang_do_not_pile_up_and_all_are_told_in_the_end(b
         heard(bench.do(deny(DenySubject(DenyKind.CUSTOMER, f"X{number}"), number)))
     for _ in range(240):
         heard(bench.wait(15_000))
-        heard(bench.do(AckFailed(line.pop(0), HostTrouble.TIMED_OUT, "slow"), ev.ProbeAnswered(bench.site.desk.utc(bench.now))))
+        heard(bench.do(AckFailed(line.pop(0), HostTrouble.TIMED_OUT, "slow"), ev.ProbeAnswered(UtcMs(bench.site.desk.utc(bench.now)))))
         heard(bench.do(PushDown("the host ended it"), PushUp()))
         assert len(line) * 15 <= 300, "nothing waits longer than five minutes for its turn"
         assert len(set(line)) == len(line), "none waits twice"
