@@ -148,6 +148,8 @@ def safe_pumps(deaths: int, restart: float, tell: Callable[[str], None] = lambda
     try:
         for place in range(deaths):
             fp = random.Random(place).choice((1, 2, 3, 4))
+            if not wait_for(lambda fp=fp: _free(world, fp), READY_S, 0.02):
+                raise TerminalEnded(f"fuelling point {fp} does not come to rest: {world.status()}")
             _release(world, BADGES[place % len(BADGES)], fp)
             began = time.monotonic()
             os.kill(world.pid, signal.SIGKILL)
@@ -173,6 +175,12 @@ def _release(world: EnduranceWorld, badge: str, fp: int) -> None:
     world.lift(fp, 1)
     if not world.wait(lambda: world.release(fp) is not None, 10_000):
         raise TerminalEnded(f"no release: {world.screens()[-3:]}")
+
+
+def _free(world: EnduranceWorld, fp: int) -> bool:
+    """Ready for the next driver: the one before has hung up and his sale has ended."""
+    status = world.status() or {}
+    return any(point["fp"] == fp and point["available"] and not point["sale"] for point in status.get("fuelling_points", ()))
 
 
 def _known(world: EnduranceWorld, fp: int) -> bool:
