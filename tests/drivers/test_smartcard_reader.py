@@ -113,7 +113,8 @@ def child(rig: Rig) -> Iterator[Child]:
     assert made.line() == "DeviceUp|card-1"
     yield made
     rig.do("take_out")
-    made.close()
+    if made.process.returncode is None:
+        made.close()
     time.sleep(0.6)  # the next test's reader starts with an empty slot
 
 
@@ -240,10 +241,11 @@ def test_a_card_that_is_slow_at_every_step_is_given_up(rig: Rig, child: Child) -
 
 
 def test_stopped_while_a_card_is_silent(rig: Rig, child: Child) -> None:
-    """``close`` of the fixture demands a quick end."""
+    """The end does not wait for the card to be taken out."""
     assert rig.do("insert", number=NUMBER, mute_at=1)["ok"]
     time.sleep(0.8)
     assert child.silent(0.1)
+    child.close()
 
 
 def test_the_service_stops_and_returns(rig: Rig, child: Child) -> None:
