@@ -106,6 +106,8 @@ class ReturnDesk:
         self._total(fact)
         use = _use(fact)
         for correction in one.corrections:
+            if correction.kind == CorrectionKind.SETTLE.value:
+                continue  # its amounts are in the record
             if not self.past.has_correction(correction.correction):
                 made = replace(correction, effective_at=self.desk.utc(at))
                 self.desk.persist(made)
@@ -119,7 +121,9 @@ class ReturnDesk:
         if here is not None or fact.sale in self.desk.sales:
             same = here is not None and (here.quantity_ml, here.value_minor) == (fact.quantity_ml, fact.value_minor)
             return "" if same else "contradicts the sale that is here"
-        return None if fact.sequence < missing.first else "has a number of the new epoch"
+        if fact.sequence >= missing.first:
+            return "has a number of the new epoch"
+        return "has the number of another sale that is here" if self.past.number_taken(fact.sequence) else None
 
     def _total(self, fact: SaleReturned) -> None:
         """A nozzle that the ledger never heard of begins where the sale found it (store/replay.py)."""
@@ -186,6 +190,8 @@ class ReturnDesk:
         not known can have been there, and if the host allowed it.
         """
         fact, now = one.fact, self.desk.utc(at)
+        if any((fact.fp, ref.nozzle) in outcome.unsure for ref in one.nozzles):
+            return None
         moved = {nozzle: volume_ml for (fp, nozzle), volume_ml in left.items() if fp == fact.fp and volume_ml}
         if not moved:
             return replace(fact, ended_at=now)

@@ -65,7 +65,8 @@ class Outcome:
     """What the ledger has since the loss. ``kept``: the highest number of the epoch that was never lost; ``numbers``: those that came back.
 
     ``exact``: it is certain which row the loss begins behind. ``unexplained``: by nozzle, millilitres without a sale less what came back;
-    ``ends``: where those totalisers stood last; ``raised``: subjects of the faults of such fuel since.
+    ``ends``: where those totalisers stood last; ``unsure``: nozzles whose totaliser cannot tell what was taken, because it was read for
+    the first time, or went back; ``raised``: subjects of the faults of such fuel since.
     """
 
     kept: int
@@ -74,6 +75,7 @@ class Outcome:
     exact: bool = False
     unexplained: dict[Nozzle, int] = field(default_factory=dict)
     ends: dict[Nozzle, int] = field(default_factory=dict)
+    unsure: frozenset[Nozzle] = frozenset()
     raised: frozenset[str] = frozenset()
 
 
@@ -88,6 +90,9 @@ class LostSales(Protocol):
 
     def outcome(self, missing: Missing) -> Outcome:
         """How far it has come with an epoch."""
+
+    def number_taken(self, sequence: int) -> bool:
+        """Has a sale that is here this number, of whatever epoch?"""
 
 
 class NothingLost:
@@ -104,3 +109,7 @@ class NothingLost:
     def outcome(self, missing: Missing) -> Outcome:
         """See ``LostSales``."""
         return Outcome(0, (), 0)
+
+    def number_taken(self, sequence: int) -> bool:
+        """See ``LostSales``."""
+        return False

@@ -66,7 +66,9 @@ def make(source: Path, folder: Path, reserve_bytes: int = 0) -> str | None:
         if log.exists():
             _copy_log(log, log_part)
             report = examine_log(log_part.read_bytes())
-            if report.flipped or report.broken is not None:
+            if report.torn and report.mended is not None:
+                log_part.write_bytes(report.mended)
+            elif report.flipped or report.broken is not None:
                 return report.broken or "bits of its log were flipped"
         with closing(connect(part)) as db:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")

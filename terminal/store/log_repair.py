@@ -21,12 +21,17 @@ _Sums = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """``mended``: a log that SQLite takes to its end, when there were flipped bits. ``broken``: why steps are lost behind it."""
+    """``mended``: a log that SQLite takes to its end, when there were flipped bits. ``broken``: why steps are lost behind it.
+
+    ``torn``: what is wrong is a bit of the last commit only. A sector that a power cut left out, and that had a single bit in it, looks
+    the same, so it is no sign of damage; ``mended`` has that commit as it was written.
+    """
 
     frames: int = 0
     flipped: int = 0
     mended: bytes | None = None
     broken: str | None = None
+    torn: bool = False
 
 
 @dataclass(slots=True)
@@ -42,7 +47,7 @@ def examine_log(content: bytes) -> LogReport:
     if len(content) < HEADER:
         return LogReport()
     log = bytearray(content)
-    flipped = 0
+    flipped, torn = 0, False
     header = _header(log)
     if header is None:
         if len(content) < HEADER + FRAME or not any(content):
@@ -60,12 +65,13 @@ def examine_log(content: bytes) -> LogReport:
             if found is None:
                 break
             flipped += 1
+            torn = flipped == 1 and _frame(log, at, header, sums) is not None and _commits(log, at, header) <= 1
         frames, at, sums = frames + 1, at + step, found
     lost = _commits(log, at, header)
     broken = f"frame {frames + 1} of the log is damaged, {lost} commits lie behind it" if lost > 1 else None
     if flipped:
         _sum_up(log, frames, header)
-    return LogReport(frames, flipped, bytes(log) if flipped else None, broken)
+    return LogReport(frames, flipped, bytes(log) if flipped else None, broken, torn)
 
 
 def summed_up(content: bytes, frames: int) -> bytes:
@@ -147,6 +153,8 @@ def _mend_frame(log: bytearray, at: int, header: _Header, before: _Sums) -> _Sum
             struct.pack_into(">2I", log, at + 16, *sums)  # a bit of a frame's last word would explain it too: the next frame knows
             return sums
     places = _flipped(header.words, covered, ((sums[0] - stored[0]) & _MASK, (sums[1] - stored[1]) & _MASK))
+    if not any(log[at : at + 4]):
+        places = [place for place in places if place[0] < 4]  # there is no page 0
     if not places:
         return None
     if len(places) == 1:

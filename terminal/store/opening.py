@@ -8,6 +8,7 @@ ids of the lost sales may be in the host's books. (features.md F57; reference se
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -98,7 +99,9 @@ def _look(path: Path, backups: Path) -> None:
         report = examine_log(log.read_bytes()) if log.exists() else None
         if report is not None and report.broken is not None:
             raise _Damaged(report.broken, gone=True)
-        if report is not None and report.flipped:
+        if report is not None and report.torn and report.mended is not None:
+            _put_right(log, report.mended)
+        elif report is not None and report.flipped:
             raise _Damaged("bits of its log were flipped")
         if path.exists() and path.stat().st_size and _strange(path, plain=True):
             with tempfile.TemporaryDirectory(prefix=".look-", dir=path.parent) as folder:
@@ -123,6 +126,16 @@ def _refuse_other_kind(path: Path, log: Path, backups: Path) -> None:
             refusal = refusal or error
     if refusal is not None:
         raise refusal
+
+
+def _put_right(log: Path, mended: bytes) -> None:
+    """In place, and only what differs: a power cut leaves the log as it was or as it is to be."""
+    LOG.warning("event=LogMended why=%r", "a bit of its last commit was wrong")
+    with log.open("r+b", buffering=0) as file:
+        for at, (was, should) in enumerate(zip(file.read(), mended, strict=False)):
+            if was != should:
+                os.pwrite(file.fileno(), bytes([should]), at)
+        os.fsync(file.fileno())
 
 
 def _look_for_another(path: Path, backups: Path) -> None:

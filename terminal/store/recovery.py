@@ -175,9 +175,11 @@ def fact_of_row(db: sqlite3.Connection, seq: object, kind: type[T]) -> T:
 def _uses(db: sqlite3.Connection, newest_utc: int) -> list[SaleUse]:
     """Delivered sales of the windows that can still count, newest first; the terminal's time never goes back, so the scan can stop."""
     uses = []
-    cursor = db.execute(f"SELECT {USE_COLUMNS}, state FROM sale ORDER BY sequence DESC")  # noqa: S608 - our own words
-    for *row, state in cursor:
+    cursor = db.execute(f"SELECT {USE_COLUMNS}, state, reserved_row IS ended_row FROM sale ORDER BY sequence DESC")  # noqa: S608 - our own words
+    for *row, state, came_back in cursor:
         if row[-1] < newest_utc - USE_KEPT_MS:
+            if came_back:
+                continue  # its time is the host's word
             break
         if state in ("delivered", "booked"):
             uses.append(use_of_row(row))

@@ -12,14 +12,17 @@ from typing import Any
 import msgspec
 
 from terminal.core.faults import FaultCode
-from terminal.core.records import FaultRaised, Unattributed
+from terminal.core.records import FaultRaised, TotalRead, Unattributed
 from terminal.core.returned_record import ReturnSettled, SaleReturned
 from terminal.core.returned_sales import Missing, Outcome
 from terminal.core.rollback_mark import LedgerRestored
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
-_SINCE = "SELECT seq, kind, body FROM journal WHERE seq > ? AND kind IN ('SaleReturned', 'Unattributed', 'FaultRaised') ORDER BY seq"
+_SINCE = (
+    "SELECT seq, kind, body FROM journal WHERE seq > ? AND kind IN ('SaleReturned', 'Unattributed', 'TotalRead', 'FaultRaised') "
+    "ORDER BY seq"
+)
 
 
 # --- projection -------------------------------------------------------------------------------------------------------------------
@@ -63,10 +66,7 @@ def missing(db: sqlite3.Connection) -> Missing | None:
     if "epoch_first" not in meta:
         return None
     now, first = int(meta["epoch"]), int(meta["epoch_first"])
-    (epoch,) = db.execute("SELECT coalesce(max(epoch), 1) FROM sale WHERE sequence < ?", (first,)).fetchone()
-    of, _, done = meta.get("returned", "0 0").partition(" ")
-    if int(of) == now:
-        epoch = max(epoch, int(done) + 1)
+    epoch = int(meta.get("returned", "0 0").partition(" ")[2]) + 1
     if epoch >= now:
         return None
     (after,) = db.execute("SELECT coalesce(max(sequence), 0) FROM sale WHERE sequence < ? AND epoch = ?", (first, epoch)).fetchone()
@@ -84,6 +84,7 @@ def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
     quantity_ml = 0
     left: dict[tuple[int, int], int] = {}
     ends: dict[tuple[int, int], int] = {}
+    unsure: set[tuple[int, int]] = set()
     raised: set[str] = set()
     for _, kind, body in db.execute(_SINCE, (since,)):
         if kind == SaleReturned.__name__:
@@ -99,11 +100,15 @@ def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
             place = (fuel.fp, fuel.nozzle)
             left[place] = left.get(place, 0) + fuel.volume_ml
             ends[place] = fuel.total_end_ml
+        elif kind == TotalRead.__name__:
+            total = msgspec.json.decode(body, type=TotalRead)
+            if ends.get((total.fp, total.nozzle)) != total.volume_ml:
+                unsure.add((total.fp, total.nozzle))
         else:
             fault = msgspec.json.decode(body, type=FaultRaised)
             if fault.code == FaultCode.UNATTRIBUTED_DELIVERY.value:
                 raised.add(fault.subject)
-    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(raised))
+    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(unsure), frozenset(raised))
 
 
 def _since(db: sqlite3.Connection) -> tuple[int, bool]:
