@@ -17,7 +17,7 @@ from terminal.core.account_book import SaleUse, UseState
 from terminal.core.corrections import corrected
 from terminal.core.effects import FetchSales
 from terminal.core.faults import FaultCode
-from terminal.core.host_events import ReturnDue
+from terminal.core.host_events import CorrectionKind, ReturnDue
 from terminal.core.ids import MessageKind, SaleId
 from terminal.core.messages import Booking
 from terminal.core.point_config import PointState

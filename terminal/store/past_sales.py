@@ -69,6 +69,10 @@ class LedgerPast:
         """See ``LostSales``."""
         return returned.outcome(self._db, missing)
 
+    def number_taken(self, sequence: int) -> bool:
+        """See ``LostSales``."""
+        return self._db.execute("SELECT 1 FROM sale WHERE sequence = ?", (sequence,)).fetchone() is not None
+
     def use(self, sale: str) -> SaleUse | None:
         """See ``PastSales``."""
         number = sale.rpartition("-")[2]
