@@ -65,8 +65,8 @@ class Outcome:
     """What the ledger has since the loss. ``kept``: the highest number of the epoch that was never lost; ``numbers``: those that came back.
 
     ``exact``: it is certain which row the loss begins behind. ``unexplained``: by nozzle, millilitres without a sale less what came back;
-    ``ends``: where those totalisers stood last; ``unsure``: nozzles whose totaliser cannot tell what was taken, because it was read for
-    the first time, or went back; ``raised``: subjects of the faults of such fuel since.
+    ``ends``: where those totalisers stood last; ``raised``: subjects of the faults of such fuel since; ``unsure``: nozzles whose
+    totaliser cannot tell what was taken, because it was read for the first time, or went back.
     """
 
     kept: int
@@ -75,8 +75,8 @@ class Outcome:
     exact: bool = False
     unexplained: dict[Nozzle, int] = field(default_factory=dict)
     ends: dict[Nozzle, int] = field(default_factory=dict)
-    unsure: frozenset[Nozzle] = frozenset()
     raised: frozenset[str] = frozenset()
+    unsure: frozenset[Nozzle] = frozenset()
 
 
 class LostSales(Protocol):

@@ -211,7 +211,8 @@ def _sync(path: Path) -> None:
 
 def _propose(folder: Path, months: int) -> None:
     """The backup is made whatever comes of this; what may be pruned may be so an hour later too."""
-    with contextlib.suppress(OSError, sqlite3.Error, LedgerError, AnchorError), reading(folder / NEWEST) as db:
+    never = (OSError, sqlite3.Error, LedgerError, AnchorError, ValueError, OverflowError)  # the last two: a time that is in no calendar
+    with contextlib.suppress(*never), reading(folder / NEWEST) as db:
         retention.write(retention.propose(db, months), folder)
 
 

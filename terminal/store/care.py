@@ -18,8 +18,8 @@ from terminal.store.salvage import Encode
 
 LOG = logging.getLogger("terminal")
 FILE = "ledger.db"
-LEFT = ("cards-*.part*", ".look-*", "*.rebuilt")
-"""Card files that an import did not end, copies for a look at a strange ledger, and what a restoration did not end."""
+LEFT = ("cards-*.part*", ".look-*", "*.rebuilt", f"{FILE}.converted", f"{FILE}.converted-wal", f"{FILE}.converted-journal")
+"""Card files that an import did not end, copies for a look at a strange ledger, and what a restoration or a conversion did not end."""
 ROOM_EVERY_MS = 60_000
 ROOM_AGAIN_MS = 2_000
 """Between two looks at a disk on which there was no room."""

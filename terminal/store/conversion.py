@@ -57,8 +57,7 @@ def convert(path: Path, backups: Path, key: LedgerKey, *, encrypt: bool) -> Conv
 
 def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | None) -> None:
     fresh = path.with_name(f"{path.name}.converted")
-    for left in (fresh, fresh.with_name(f"{fresh.name}-wal")):
-        left.unlink(missing_ok=True)
+    _clear(fresh)
     with closing(Ledger(path)) as ledger:
         if ledger.head[1].hex() != head:
             raise LedgerError(f"{path}: changed while it was read; stop the terminal first")
@@ -66,6 +65,7 @@ def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | Non
         keep_ledgers(new)
         done = False
         try:
+            os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))  # a plain one is for nobody else's eyes
             _copy(ledger.connection, fresh)
             if verify(fresh).head != head:
                 raise LedgerError(f"{path}: the copy is not what it was made of; nothing was changed")
@@ -80,7 +80,12 @@ def _replaced(path: Path, head: str, old: LedgerKey | None, new: LedgerKey | Non
         finally:
             if not done:
                 keep_ledgers(old)
-            fresh.unlink(missing_ok=True)
+            _clear(fresh)
+
+
+def _clear(fresh: Path) -> None:
+    for name in (fresh.name, f"{fresh.name}-wal", f"{fresh.name}-journal"):
+        fresh.with_name(name).unlink(missing_ok=True)
 
 
 def _copy(source: sqlite3.Connection, fresh: Path) -> None:

@@ -7,6 +7,7 @@ ids of the lost sales may be in the host's books. (features.md F57; reference se
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import os
 import shutil
@@ -53,6 +54,7 @@ def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
         return _examined(path, backups)
     except _Damaged as trouble:
         why = str(trouble)
+        _refuse_other_backups(path, backups, trouble)
         salvage(
             path,
             backups_of(backups),
@@ -128,6 +130,43 @@ def _refuse_other_kind(path: Path, log: Path, backups: Path) -> None:
         raise refusal
 
 
+def _refuse_other_backups(path: Path, backups: Path, trouble: _Damaged) -> None:
+    """Of a damaged ledger: are there backups, and none that it could be made anew from because of their kind? Raises ``LedgerError``.
+
+    A conversion that was cut leaves them so. A person decides, for they may have the very rows that the ledger has lost.
+    """
+    found = backups_of(backups)
+    if not found or any(not _other_kind(one) for one in found):
+        return
+    if trouble.kept is not None:
+        _not_twice(path, trouble.kept)  # the next starts are refused as well, and damaged ones are kept five times only
+    raise LedgerError(
+        f"{path}: damaged ({trouble}), and its backups cannot be read with this configuration, as {found[0]}: encrypted where the ledger is "
+        "not, or the other way round, or with another key. Nothing was made anew. Either convert a copy of the backup with a configuration "
+        "of its own (python -m terminal ledger encrypt, or decrypt) and put it in the backup's place, or move the backups away: the ledger "
+        "is made anew without them then"
+    ) from trouble
+
+
+def _not_twice(path: Path, kept: Path) -> None:
+    """What was kept aside goes again when it is what still stands there."""
+    log = kept / f"{path.name}-wal"
+    try:
+        if not (log.exists() and log.stat().st_size) and filecmp.cmp(path, kept / path.name, shallow=False):
+            shutil.rmtree(kept)
+    except OSError as error:
+        LOG.warning("event=NotSwept path=%r why=%r", str(kept), error.strerror)
+
+
+def _other_kind(backup: Path) -> str:
+    """Why this configuration cannot read this backup; "" when it is of the ledger's kind, or damaged."""
+    try:
+        refuse_other_kind(backup)
+    except LedgerError as error:
+        return str(error)
+    return ""
+
+
 def _put_right(log: Path, mended: bytes) -> None:
     """In place, and only what differs: a power cut leaves the log as it was or as it is to be."""
     LOG.warning("event=LogMended why=%r", "a bit of its last commit was wrong")
@@ -173,9 +212,13 @@ def _strange(path: Path, *, plain: bool) -> bool:
 
 @contextmanager
 def _base(backups: Path) -> Iterator[sqlite3.Connection | None]:
-    """The newest backup for reading, or none."""
+    """The newest backup for reading, or none. One of the other kind says nothing of the ledger, and stays."""
     try:
-        db = connect(backups / NEWEST, "mode=ro&immutable=1") if is_there(backups / NEWEST) else None
+        there = is_there(backups / NEWEST)
+        other = _other_kind(backups / NEWEST) if there else ""
+        if other:
+            LOG.warning("event=BackupOfOtherKind why=%r", other)
+        db = connect(backups / NEWEST, "mode=ro&immutable=1") if there and not other else None
     except sqlite3.Error as error:
         LOG.error("event=BackupUnreadable path=%r why=%r", str(backups / NEWEST), str(error))
         db = None

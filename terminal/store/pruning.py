@@ -11,6 +11,8 @@ import logging
 import sqlite3
 from pathlib import Path
 
+import msgspec
+
 from terminal.core.rollback_mark import LedgerPruned
 from terminal.store import retention
 from terminal.store.anchor import AnchorError, Execute, Start, start_of, started, write
@@ -21,6 +23,21 @@ LOG = logging.getLogger("terminal")
 SLICE_ROWS = 100
 """Rows that are deleted with one commit; how long that takes: firmware_notes/storage.md, Retention."""
 PAUSE_MS = 200
+_REFERRED = """
+    WITH gone AS (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?1)),
+    stays AS MATERIALIZED (SELECT * FROM sale WHERE NOT EXISTS (SELECT 1 FROM gone WHERE sequence BETWEEN first AND last)),
+    referred (what, row) AS (
+        SELECT 'sale number ' || sequence, reserved_row FROM stays
+        UNION ALL SELECT 'sale number ' || sequence, authorized_row FROM stays
+        UNION ALL SELECT 'sale number ' || sequence, released_row FROM stays
+        UNION ALL SELECT 'sale number ' || sequence, ended_row FROM stays
+        UNION ALL SELECT 'correction ' || correction, row FROM correction WHERE sequence IN (SELECT sequence FROM stays)
+        UNION ALL SELECT 'price version ' || version, row FROM price_plan
+        UNION ALL SELECT 'batch ' || batch, sent_row FROM batch WHERE state = 'sent'
+    )
+    SELECT what, row FROM referred WHERE row <= ?2
+"""
+"""Of the sales that do not go with these runs, and of what else is under way: which row, up to this one, is referred to by what."""
 
 
 class Pruner:
@@ -101,6 +118,13 @@ class Pruner:
             for sale, state in db.execute("SELECT id, state FROM sale WHERE sequence BETWEEN ? AND ?", run):
                 if state not in FINISHED or sale in waiting:
                     return f"sale {sale} is {state}, or has a message that waits"
+        return self._goes_with_it(record, {one.seq for one in start.kept})
+
+    def _goes_with_it(self, record: LedgerPruned, keeps: set[int]) -> str:
+        """What stays although rows that it refers to would go; empty when nothing does."""
+        for what, row in self._ledger.connection.execute(_REFERRED, (msgspec.json.encode(record.sales).decode(), record.through)):
+            if row not in keeps:
+                return f"row {row} of {what} would go"
         return ""
 
     def _delete_some(self, stamp: Stamp) -> None:

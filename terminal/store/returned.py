@@ -108,7 +108,7 @@ def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
             fault = msgspec.json.decode(body, type=FaultRaised)
             if fault.code == FaultCode.UNATTRIBUTED_DELIVERY.value:
                 raised.add(fault.subject)
-    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(unsure), frozenset(raised))
+    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(raised), frozenset(unsure))
 
 
 def _since(db: sqlite3.Connection) -> tuple[int, bool]:

@@ -46,6 +46,7 @@ class Past(NoPast):
     asked: Missing | None = field(default_factory=lambda: Missing(1, 4, 2, FIRST))
     found: Outcome = field(default_factory=lambda: Outcome(4, (), 0, True))
     known: dict[str, SaleUse] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
     corrections: set[str] = field(default_factory=set)
     bench: Bench | None = None
 
@@ -61,6 +62,9 @@ class Past(NoPast):
 
     def has_correction(self, name: str) -> bool:
         return name in self.corrections
+
+    def number_taken(self, sequence: int) -> bool:
+        return sequence in self.taken
 
 
 def opened(past: Past) -> Bench:
@@ -181,6 +185,13 @@ def test_what_cannot_be_taken_is_said_and_loses_nothing(
     assert len(bench.site.desk.book) == 0
 
 
+def test_a_number_that_another_sale_has_is_not_taken(bench: Bench, past: Past) -> None:
+    past.taken.add(5)
+    bench.wait(3_000)
+    assert records(bench.do(page(BackSale(sale(5)))), SaleReturned) == []
+    assert "1 not taken: T-1-5 has the number of another sale that is here" in detail(bench)
+
+
 def test_corrections_come_once_and_count(bench: Bench, past: Past) -> None:
     made = SaleCorrected(0, "K1", SaleId("T-1-5"), "refund", 2_500, 432, None, None, (), "measured", 0)
     past.corrections.add("K0")
@@ -189,6 +200,14 @@ def test_corrections_come_once_and_count(bench: Bench, past: Past) -> None:
     (fact,) = records(effects, SaleCorrected)
     assert (fact.correction, fact.effective_at > 0) == ("K1", True)
     assert [one.quantity_ml for one in bench.site.desk.book.snapshot()] == [7_500]
+
+
+def test_a_settlement_is_in_the_record_already(bench: Bench) -> None:
+    made = SaleCorrected(0, "K1", SaleId("T-1-5"), "settle", 10_000, 1_729, None, None, (), "measured", 0)
+    bench.wait(3_000)
+    effects = bench.do(page(BackSale(sale(5), (made,))))
+    assert records(effects, SaleCorrected) == []
+    assert [one.quantity_ml for one in bench.site.desk.book.snapshot()] == [10_000]
 
 
 def test_the_end_says_what_came_back_and_what_did_not(bench: Bench, past: Past) -> None:
@@ -242,6 +261,7 @@ DOUBTS = {
     "a number that nobody has": (Outcome(4, (), 0, True, {(1, 1): 7_000}, {(1, 1): 9_000}), (hold(6),), 6),
     "more than was allowed": (Outcome(4, (), 0, True, {(1, 1): 7_000}, {(1, 1): 9_000}), (hold(5, quantity_ml=6_999),), 5),
     "less than nothing": (Outcome(4, (), 0, True, {(1, 1): -10}, {(1, 1): 9_000}), (hold(5),), 5),
+    "a totaliser that was never read": (Outcome(4, (), 0, True, unsure=frozenset({(1, 1)})), (hold(5),), 5),
     "two at one point": (Outcome(4, (), 0, True, {(1, 1): 7_000}, {(1, 1): 9_000}), (hold(5), hold(6)), 6),
 }
 

@@ -202,7 +202,34 @@ def test_the_search_goes_on_where_the_ledger_is(book: Book) -> None:
     assert returned.missing(db) is None
     assert book.report().findings == ()
     book.write(replace(LOST, epoch=4, first=3_000_001))
-    assert returned.missing(book.ledger.connection) == Missing(2, 1_000_003, 4, 3_000_001), "lost once more"
+    assert returned.missing(book.ledger.connection) == Missing(3, 0, 4, 3_000_001), "lost once more"
+
+
+def test_a_second_loss_forgets_nothing_of_the_first(book: Book) -> None:
+    """The host's pages have failed meanwhile, and it went on deciding."""
+    book.write(LOST, sale(1), sale(2, start_ml=110_000))
+    book.write(sale(1_000_001, sale=SaleId("OPT1-2-1000001"), epoch=2, start_ml=120_000))
+    book.write(LedgerRestored("again", 9, True, 3, 2_000_001))
+    assert returned.missing(book.ledger.connection) == Missing(1, 2, 3, 2_000_001)
+
+
+def test_a_number_is_taken_in_whatever_epoch(book: Book) -> None:
+    """Programs of before began the new epoch right behind the last number."""
+    past = LedgerPast(book.write(LOST, sale(11)).ledger.connection)
+    assert past.use(SaleId("OPT1-2-11")) is None
+    assert (past.number_taken(11), past.number_taken(12)) == (True, False)
+
+
+def test_a_time_of_long_ago_hides_no_other_sale_from_the_limits(book: Book) -> None:
+    book.write(LOST, sale(1), sale(2, start_ml=110_000), sale(3, start_ml=120_000, authorized_at=UtcMs(5_000)))
+    assert {use.sale for use in recover(book.ledger, "OPT1", "b").uses} == {"OPT1-1-1", "OPT1-1-2"}
+
+
+def test_a_totaliser_that_was_read_first_behind_the_loss_tells_nothing_of_it(book: Book) -> None:
+    book.write(TotalRead(1, 2, 50_000), LOST, TotalRead(1, 1, 160_000), Unattributed(1, 2, 7_000, 50_000, 57_000), TotalRead(1, 2, 57_000))
+    asked = returned.missing(book.ledger.connection)
+    assert asked is not None
+    assert returned.outcome(book.ledger.connection, asked).unsure == {(1, 1)}
 
 
 def test_a_restoration_without_a_loss_asks_nothing(book: Book) -> None:
