@@ -141,10 +141,9 @@ def _refuse_other_backups(path: Path, backups: Path, trouble: _Damaged) -> None:
     if trouble.kept is not None:
         _not_twice(path, trouble.kept)  # the next starts are refused as well, and damaged ones are kept five times only
     raise LedgerError(
-        f"{path}: damaged ({trouble}), and its backups cannot be read with this configuration, as {found[0]}: encrypted where the ledger is "
-        "not, or the other way round, or with another key. Nothing was made anew. Either convert a copy of the backup with a configuration "
-        "of its own (python -m terminal ledger encrypt, or decrypt) and put it in the backup's place, or move the backups away: the ledger "
-        "is made anew without them then"
+        f"{path}: damaged ({trouble}), and its backups are not of its kind, as {found[0]}: one is encrypted and the other is not, or with "
+        "another key. Nothing was made anew. Either convert a copy of the backup with a configuration of its own (python -m terminal "
+        "ledger encrypt, or decrypt) and put it in the backup's place, or move the backups away: the ledger is made anew without them then"
     ) from trouble
 
 

@@ -24,7 +24,7 @@ SLICE_ROWS = 100
 """Rows that are deleted with one commit; how long that takes: firmware_notes/storage.md, Retention."""
 PAUSE_MS = 200
 _REFERRED = """
-    WITH gone AS (SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?1)),
+    WITH gone AS (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS last FROM json_each(?1)),
     stays AS MATERIALIZED (SELECT * FROM sale WHERE NOT EXISTS (SELECT 1 FROM gone WHERE sequence BETWEEN first AND last)),
     referred (what, row) AS (
         SELECT 'sale number ' || sequence, reserved_row FROM stays

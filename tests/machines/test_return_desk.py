@@ -189,6 +189,7 @@ def test_a_number_that_another_sale_has_is_not_taken(bench: Bench, past: Past) -
     past.taken.add(5)
     bench.wait(3_000)
     assert records(bench.do(page(BackSale(sale(5)))), SaleReturned) == []
+    assert ended(bench).refused == 1
     assert "1 not taken: T-1-5 has the number of another sale that is here" in detail(bench)
 
 

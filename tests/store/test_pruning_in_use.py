@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,16 +18,19 @@ from terminal.core.rollback_mark import LedgerPruned, LedgerRestored
 from terminal.core.units import Instant, UtcMs
 from terminal.runtime.engine import Engine
 from terminal.runtime.logs import line_of
-from terminal.store.anchor import start_of
+from terminal.store import backup, retention
+from terminal.store.anchor import digest_of, packed, start_of, started
+from terminal.store.backup import NEWEST, make
 from terminal.store.care import LedgerCare
 from terminal.store.disk_room import DiskRoom
 from terminal.store.integrity import verify
 from terminal.store.past_sales import LedgerPast
 from terminal.store.pruning import PAUSE_MS
+from terminal.store.sqlite_kind import connect
 from terminal.store.start_check import damage
 from tests.machines.site_kit import Bench, records
 from tests.store.damage_kit import encode
-from tests.store.years import KEEP, ROUNDS, Years, newest_stamp, proposed, pruned, pruner_of
+from tests.store.years import KEEP, ROUNDS, Years, finish, newest_stamp, proposed, pruned, pruner_of
 
 WAIT_S = 60.0
 
@@ -183,3 +188,48 @@ def test_fewer_than_fifteen_months_are_refused(months: object) -> None:
     assert msgspec.convert({"keep_months": 120}, StorageTable).keep_months == 120
     with pytest.raises(msgspec.ValidationError, match="keep_months"):
         msgspec.convert({"keep_months": months}, StorageTable)
+
+
+def test_a_proposal_that_would_take_rows_of_what_stays_is_dropped(tmp_path: Path) -> None:
+    """Its digest is right, and still: of a row that it keeps too few, or all of them."""
+    station = Years(tmp_path / "ledger.db")
+    station.weeks(26, 1, balanced=lambda week: week != 2)
+    proposal = proposed(station.ledger, tmp_path / "backup")
+    assert proposal is not None
+    snapshot = started(proposal.content).snapshot
+    assert snapshot is not None
+    db = station.ledger.connection
+    rows = db.execute("SELECT count(*) FROM journal").fetchone()
+    columns = "reserved_row", "authorized_row", "released_row", "ended_row"
+    stay = [row for found in db.execute(f"SELECT {', '.join(columns)} FROM sale") for row in found]  # noqa: S608 - our own words
+    plans = [row for (row,) in db.execute("SELECT row FROM price_plan")]
+    corrections = [row for (row,) in db.execute("SELECT row FROM correction")]
+    needed = [one.seq for one in snapshot.kept if one.seq in {*stay, *plans, *corrections}]
+    assert needed
+    for without in ({one.seq for one in snapshot.kept}, {needed[0]}, {needed[-1]}, *({one} for one in (*plans, *corrections)[:3])):
+        kept = [one for one in snapshot.kept if one.seq not in without]
+        if len(kept) == len(snapshot.kept):
+            continue  # a row that is younger than what goes
+        content = packed(msgspec.structs.replace(snapshot, kept=kept))
+        bad = retention.Proposal(replace(proposal.record, digest=digest_of(content)), content)
+        retention.write(bad, tmp_path / "backup")
+        assert finish(pruner_of(station.ledger, tmp_path / "backup"), newest_stamp(station.ledger)) is None, without
+        assert db.execute("SELECT count(*) FROM journal").fetchone() == rows
+    retention.write(proposal, tmp_path / "backup")
+    assert finish(pruner_of(station.ledger, tmp_path / "backup"), newest_stamp(station.ledger)) == proposal.record
+    assert damage(db) is None
+    station.ledger.close()
+
+
+@pytest.mark.parametrize("host_time", [253_402_300_800_000, 1 << 62, -(1 << 62)])
+def test_a_time_that_is_in_no_calendar_proposes_nothing_and_costs_no_backup(tmp_path: Path, host_time: int) -> None:
+    station = Years(tmp_path / "ledger.db")
+    station.weeks(2, 1)
+    assert make(station.ledger.path, tmp_path) is None
+    station.ledger.close()
+    with closing(connect(tmp_path / NEWEST)) as db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'clock_anchor'", (f"{host_time} 0 boot-1",))
+    with pytest.raises((ValueError, OverflowError)), closing(connect(tmp_path / NEWEST)) as db:
+        retention.propose(db, KEEP)
+    backup._propose(tmp_path, KEEP)
+    assert not (tmp_path / retention.PROPOSAL).exists()
