@@ -79,6 +79,19 @@ def opened(past: Past) -> Bench:
     return bench
 
 
+def silent(past: Past) -> tuple[Bench, tuple[int, ...]]:
+    """The same, where no pump has answered yet; its points."""
+    bench = Bench()
+    bench.recovered.minting = Minting("T", 2, FIRST)
+    bench.recovered.past = past
+    bench.__post_init__()
+    past.bench = bench
+    points, bench.points = bench.points, ()
+    bench.open()
+    bench.wait(3_000)
+    return bench, points
+
+
 @pytest.fixture
 def past() -> Past:
     return Past()
@@ -144,14 +157,7 @@ def test_each_sale_is_a_fact_and_counts_once_and_nothing_is_sent(bench: Bench) -
 
 def test_a_nozzle_that_was_never_read_is_compared_with_where_its_sale_ended(past: Past) -> None:
     """The ledger has that as its total now; what is more at the pump left without a sale."""
-    bench = Bench()
-    bench.recovered.minting = Minting("T", 2, FIRST)
-    bench.recovered.past = past
-    bench.__post_init__()
-    past.bench = bench
-    points, bench.points = bench.points, ()
-    bench.open()
-    bench.wait(3_000)
+    bench, points = silent(past)
     bench.do(page(BackSale(sale(5))))
     (fuel,) = records(bench.survey(points[0], totals=161_000), Unattributed)
     assert (fuel.nozzle, fuel.volume_ml) == (1, 1_000)
@@ -277,14 +283,7 @@ def test_a_hold_of_which_nobody_can_be_sure_stays_and_is_told(bench: Bench, past
 
 
 def test_a_pump_that_is_not_read_is_waited_for_and_not_for_ever(past: Past) -> None:
-    bench = Bench()
-    bench.recovered.minting = Minting("T", 2, FIRST)
-    bench.recovered.past = past
-    bench.__post_init__()
-    past.bench = bench
-    bench.points = ()
-    bench.open()
-    bench.wait(3_000)
+    bench, _ = silent(past)
     bench.do(page(holds=(hold(5),)))
     assert records(bench.wait(2_000 * MOST_LOOKS - 1_000), ReturnSettled) == []
     (end,) = records(bench.wait(3_000), ReturnSettled)
@@ -292,14 +291,7 @@ def test_a_pump_that_is_not_read_is_waited_for_and_not_for_ever(past: Past) -> N
 
 
 def test_a_pump_that_is_read_late_still_counts(past: Past) -> None:
-    bench = Bench()
-    bench.recovered.minting = Minting("T", 2, FIRST)
-    bench.recovered.past = past
-    bench.__post_init__()
-    past.bench = bench
-    points, bench.points = bench.points, ()
-    bench.open()
-    bench.wait(3_000)
+    bench, points = silent(past)
     bench.do(page(holds=(hold(5),)))
     assert records(bench.wait(10_000), ReturnSettled) == []
     for fp in points:
