@@ -13,6 +13,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0
 ANSWER_S = 20.0
+END_S = 30.0
+"""Even a killed process needs so long where its memory must be fetched back first."""
 
 
 class ForecourtFailed(RuntimeError):
@@ -70,10 +72,10 @@ class ForecourtClient:
             except BrokenPipeError:
                 pass  # it ended first
         try:
-            self.process.wait(5)
+            self.process.wait(END_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(END_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -16,6 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_LINES = 12
+KILLED_S = 30.0
+"""Patience with the end of a killed process: its memory may have to be fetched back before it can go."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -71,7 +73,7 @@ class TerminalProcess:
         """The power goes: SIGKILL, and what lies in the runtime directory (memory, on a real machine) is gone. Nothing without power."""
         if self.process is not None:
             self.check()
-            self._end(signal.SIGKILL, 5)
+            self._end(signal.SIGKILL, KILLED_S)
 
     def stop(self, timeout_s: float = 10) -> int:
         """An orderly end: SIGTERM. Gives the exit code. Raises TimeoutExpired."""
@@ -91,7 +93,7 @@ class TerminalProcess:
         """End it whatever it does. Safe to call twice."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(KILLED_S)
             self.process = None
 
     def check(self) -> None:
