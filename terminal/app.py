@@ -136,7 +136,7 @@ class Terminal:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
         known.counter = self._counter()
-        self.devices.remember(known.settled)
+        self.devices.remember(known.settled, {sale.fp for sale in known.open_sales})
         file = cards_file(ledger)
         if file is not None:
             try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from drivers.badge.reader_thread import BadgeReader
@@ -70,10 +70,12 @@ class Devices:
         if button is not None:
             self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
-        """What the ledger knows of the heads' own counts, for the lines; before any command to them."""
+    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
+        """For the lines, before any command to them: what the ledger knows of the heads' own counts, and at which points a sale has not
+        ended.
+        """
         for line in dict.fromkeys(self.lines.values()):
-            line.remember(settled)
+            line.remember(settled, running)
 
     def _add_line(self, table: LineTable, config: Config) -> None:
         thread = pump_line(config, table, self._post, self._clock)

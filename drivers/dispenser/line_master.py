@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from drivers.commands import PumpCommand
@@ -26,6 +26,9 @@ class LineMaster(Protocol):
 
     def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:
         """What heads had counted when their last record was read (``TransactionSettled``), by fuelling point and nozzle; once."""
+
+    def survey_first(self, fps: Collection[int]) -> None:
+        """At these points somebody may be fuelling: their pictures are wanted before those of the others."""
 
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call."""

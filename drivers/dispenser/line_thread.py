@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from drivers.commands import PumpCommand
 from drivers.device_thread import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, LONGEST_WAIT_MS, DeviceThread
@@ -48,6 +48,7 @@ class LineThread(DeviceThread):
         self._open = False
         self._readable = True
         self._settled: Mapping[tuple[int, int], int] | None = None
+        self._first: Collection[int] = ()
 
     def submit(self, command: PumpCommand) -> None:
         """Give the line a command, from any thread. Answered CommandFailed at once while the port is closed or too many wait."""
@@ -62,10 +63,12 @@ class LineThread(DeviceThread):
         else:
             self.post(CommandFailed(command.fp, type(command).__name__, why))
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
-        """What the ledger knows of the heads' counts (``LineMaster.remember``), from any thread; taken before any command that follows."""
+    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int] = ()) -> None:
+        """What the ledger knows of the heads' counts (``LineMaster.remember``), and at which points it has a sale that has not ended
+        (``LineMaster.survey_first``), from any thread; taken before any command that follows.
+        """
         with self._lock:
-            self._settled = settled
+            self._settled, self._first = settled, running
         self._port.wake()
 
     def wake(self) -> None:
@@ -114,6 +117,7 @@ class LineThread(DeviceThread):
             settled, self._settled = self._settled, None
         if settled is not None:
             self._master.remember(settled, now)
+            self._master.survey_first(self._first)
         while self._commands and (command := self._next_command()) is not None:
             self._master.submit(command, now)
         wire = self._master.next_transmission(now)

@@ -3,9 +3,10 @@
 A subclass says what goes over the wire (``receive``, ``next_transmission``); this module says whose turn it is, what is idle, and what may
 be skipped (reference dispenser-protocols 1.5, 1.6, 3.3). Sans-IO: times are integer milliseconds.
 
-The round: living positions one after another. A lost one is asked by itself, after so many turns of the living, each in its own order:
-an answer that does not come costs a whole window, and however many are lost they cost the living together no more than one window in
-``lost_poll_turns`` turns. With nobody living they are asked one after another.
+The round: living positions one after another. After a start those whose pump may run come first, each until its survey is done. A lost
+one is asked by itself, after so many turns of the living, each in its own order: an answer that does not come costs a whole window, and
+however many are lost they cost the living together no more than one window in ``lost_poll_turns`` turns. With nobody living they are asked
+one after another.
 
 Idle exchanges with a position take the same time each, so the schedule of an idle line is periodic, and ``skip`` moves it on by whole
 periods without asking. Everything that decides a turn is the same after a period as before it; nothing has to be counted up.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from drivers.commands import PumpCommand
@@ -27,6 +28,8 @@ from drivers.events import CommandFailed, DeviceEvent, LineNoise
 _NEVER = 1 << 62
 CROWD = 6
 """A line of fewer positions is soon through with its round, whatever they do."""
+FIRST_TURNS = 60
+"""At most so many turns go to the points that are surveyed before the others: some three seconds, five surveys of a DART head."""
 RESTING_TURNS = 3
 """While nearly all of a crowd fuel, every so many turns one goes to a position that rests: a lift there waits for nobody's reading."""
 
@@ -95,6 +98,8 @@ class PolledLine(ABC, Generic[L, P]):
         """Rounds of the living since a lost position was asked."""
         self._timer_at = _NEVER
         self._resting_turns = self._resting_index = 0
+        self._first: deque[P] = deque()
+        self._first_turns = 0
         # how regular the idle line is
         self._steady = 0
         self._steady_needed = len(self._positions)
@@ -134,6 +139,15 @@ class PolledLine(ABC, Generic[L, P]):
         for position in self._positions:
             position.remember(settled)
             self._refresh(position, now)
+
+    def survey_first(self, fps: Collection[int]) -> None:
+        """At these points somebody may be fuelling: until they are surveyed nobody else is asked, for ``FIRST_TURNS`` at most.
+
+        One after another, so that the first is known in a fraction of the time that all take; who misses an answer goes behind the others,
+        who is lost has no such place any more.
+        """
+        self._first = deque(position for position in self._positions if position.fp in fps)
+        self._first_turns = FIRST_TURNS
 
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call, in order."""
@@ -202,6 +216,9 @@ class PolledLine(ABC, Generic[L, P]):
 
     def _in_turn(self) -> P:
         """Who is next by the round alone."""
+        first = self._first_in_turn()
+        if first is not None:
+            return first
         resting = self._resting_in_turn()
         if resting is not None:
             return resting
@@ -215,6 +232,17 @@ class PolledLine(ABC, Generic[L, P]):
             self._index += 1
             if not position.dead:
                 return position
+
+    def _first_in_turn(self) -> P | None:
+        """Who is to be surveyed before the others, None when nobody is. Such a line is never regular."""
+        while self._first:
+            position = self._first[0]
+            if not (position.surveyed or position.dead) and self._first_turns:
+                self._first_turns -= 1
+                self._disturbed()
+                return position
+            self._first.popleft()
+        return None
 
     def _resting_in_turn(self) -> P | None:
         """While nearly all fuel: whose turn comes out of order, None when it is nobody's. Such a line is never regular."""
@@ -262,6 +290,8 @@ class PolledLine(ABC, Generic[L, P]):
         if position.dead and self._polled:
             return
         self._disturbed()
+        if self._first and position is self._first[0]:
+            self._first.rotate(-1)
         position.on_silence(now)
         if position.dead:
             self._recount()

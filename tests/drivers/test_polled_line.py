@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.commands import AuthorizeFuellingPoint, ReadTotal
 from drivers.dispenser.dart import profile as dart_profile
+from drivers.events import PumpSurveyed
 from tests.drivers import azt_bench, dart_bench
 
 Bench = azt_bench.Bench | dart_bench.Bench
@@ -271,3 +272,46 @@ def test_the_dead_poll_share_is_a_setting() -> None:
     often.run(10_000)
     polls = [wire[0] for _, wire in often.sent]
     assert polls.count(0x50) == pytest.approx(4 * polls.count(0x51), abs=4)
+
+
+@both
+def test_a_point_that_may_run_is_surveyed_before_the_others(kind: Kind) -> None:
+    """Of eight heads the last one is known in about the time that a line with it alone takes, then the others, all of them."""
+    alone, whole = _surveys(kind.bench([5], 0)), kind.bench([5] * 8, 0)
+    whole.master.survey_first({8})
+    told = _surveys(whole)
+    first = min(told, key=lambda fp: told[fp])
+    assert first == 8
+    assert told[8] <= alone[1] + kind.exchange_ms
+    assert set(told) == set(range(1, 9))
+
+
+@both
+def test_a_silent_point_does_not_keep_the_others_from_being_surveyed(kind: Kind) -> None:
+    """Of two that may run, the one that answers waits for a single answer of the silent one; all the others are surveyed too."""
+    alone, bench = _surveys(kind.bench([5], 0)), kind.bench([5] * 8, 0)
+    kind.silence(bench, 0, True)
+    bench.master.survey_first({1, 2})
+    told = _surveys(bench)
+    assert told[2] <= alone[1] + bench.timing.answer_window_ms + 2 * kind.exchange_ms
+    assert set(told) == set(range(2, 9))
+
+
+def test_heads_that_are_never_whole_do_not_keep_the_line_for_themselves() -> None:
+    """A head that answers and refuses to say how it is is asked first for so many turns, and no more."""
+    heads = [dart_bench.Head(0x50), dart_bench.Head(0x51, naks=1 << 30)]
+    bench = dart_bench.Bench(*heads)
+    bench.master.survey_first({2})
+    assert set(_surveys(bench)) == {1}
+
+
+def _surveys(bench: Bench) -> dict[int, int]:
+    """When each point was surveyed, in ms from the beginning."""
+    began, told = bench.now, dict[int, int]()
+    for _ in range(12_000):
+        bench.run(1)
+        for event in bench.events:
+            if isinstance(event, PumpSurveyed):
+                told.setdefault(event.fp, bench.now - began)
+        bench.events.clear()
+    return told

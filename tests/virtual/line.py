@@ -6,7 +6,7 @@ What wakes it: a command, a change of a head, of a drop or of the wire, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from drivers.commands import PumpCommand
@@ -100,10 +100,11 @@ class VirtualLine:
         self._asleep = False
         self.master = self._make()
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
-        """What the terminal's ledger knows of the heads' own counts."""
+    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
+        """What the terminal's ledger knows of the heads' own counts, and at which points a sale has not ended."""
         if self.master is not None:
             self.master.remember(settled, self._heap.now)
+            self.master.survey_first(running)
 
     def power_off(self) -> None:
         """Nobody polls any more; the pumps live on."""

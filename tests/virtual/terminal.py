@@ -131,7 +131,7 @@ class VirtualTerminal:
             self.host.connect(self.post)
             for line in set(self.lines.values()):
                 line.power_on(self.post)
-                line.remember(known.settled)
+                line.remember(known.settled, {sale.fp for sale in known.open_sales})
             self.engine.boot(Instant(self.heap.now))
             if refused is not None:
                 self.post(refused)
