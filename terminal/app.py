@@ -5,6 +5,7 @@ A ledger that cannot be written ends the program's inside and starts it again wh
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -311,6 +312,7 @@ def run(config: Config) -> None:
     status = StatusFile(Path(config.terminal.runtime_dir), version())
     with while_working(notifier):
         examined = _look_at_ledger(config)
+    gc.freeze()  # what is loaded stays for good: a full collection would walk all of it in the middle of a driver's step
     stop = _Stop()
     suspected = set[str]()  # outlives the terminals below: what the examination does not share must not end one after the other
     while not stop.asked:
