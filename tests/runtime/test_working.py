@@ -47,3 +47,10 @@ def test_a_disk_that_hangs_is_not_taken_for_work(tmp_path: Path) -> None:
         with while_working(Notifier(manager.address, 15_000_000), EVERY_S, patience_s=5 * EVERY_S):
             threading.Event().wait(1.0)
         assert 1 <= len(manager.all()) <= 7
+
+
+def test_work_without_end_is_not_taken_for_a_start(tmp_path: Path) -> None:
+    with Manager(f"{tmp_path}/notify") as manager:
+        with while_working(Notifier(manager.address, 15_000_000), EVERY_S, longest_s=5 * EVERY_S):
+            work(0.8)
+        assert 1 <= len(manager.all()) <= 5
