@@ -58,11 +58,15 @@ def of_bench(found: Campaign) -> None:
 
 
 def of_machine(found: Campaign) -> None:
-    """What pytest wrote."""
-    suites = list(ElementTree.parse(MACHINE_FILE).getroot().iter("testsuite"))  # noqa: S314 - written by our own pytest
+    """What pytest wrote, and what its tests told of themselves (``record_property``)."""
+    root = ElementTree.parse(MACHINE_FILE).getroot()  # noqa: S314 - written by our own pytest
+    suites = list(root.iter("testsuite"))
     ran, failed, skipped = (sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "failures", "skipped"))
     failed += sum(int(suite.get("errors", "0")) for suite in suites)
     found.figures |= {"tests": ran, "of these failed": failed, "of these not run": skipped}
+    for each in root.iter("property"):
+        value = each.get("value", "")
+        found.figures[each.get("name", "")] = int(value) if value.isdecimal() else value
     if failed or ran <= skipped:
         found.amiss(f"{failed} failed, {skipped} of {ran} not run")
 

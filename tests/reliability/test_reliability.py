@@ -209,5 +209,24 @@ def test_those_that_write_elsewhere_are_read(
     assert (kept(folder, name)["wrong"], bool(code)) == (wrong, bool(wrong))
 
 
+def test_what_a_test_of_the_machine_tells_of_itself_is_on_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As this pytest writes it."""
+    test = tmp_path / "test_cuts.py"
+    test.write_text("def test_cuts(record_property):\n    record_property('disks', 1200)\n    record_property('caught', '7 of 9')\n")
+    out = tmp_path / "out.xml"
+    monkeypatch.setattr(nightly, "MACHINE_FILE", out)
+    monkeypatch.setitem(nightly.READ, "machine", ("The machine", out, nightly.of_machine))
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "-p", "no:cacheprovider", f"--junitxml={out}", str(test)]
+    assert nightly.run_one("machine", command) == 0
+    assert kept(folder, "machine")["figures"] == {
+        "tests": 1,
+        "of these failed": 0,
+        "of these not run": 0,
+        "disks": 1200,
+        "caught": "7 of 9",
+    }
+    assert "| disks | 1,200 |\n| caught | 7 of 9 |" in told(folder)[1]
+
+
 def test_every_campaign_of_the_night_has_its_place_on_the_page() -> None:
     assert {nightly.FILES.get(name, name) for name in (*nightly.CAMPAIGNS, "machine")} == set(page.ORDER)
