@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format play features oracle rig swarm replay planted powercut canary fuzz kills soak starts nightly reliability \
+.PHONY: help demo test compiled lint format play features oracle rig swarm replay wires planted powercut canary fuzz kills soak starts nightly reliability \
 	machine bench diagrams lock setup clean
 
 PYTHON ?=
@@ -30,10 +30,12 @@ help: ## list the commands
 demo: setup ## the simulated forecourt and the real terminal: three drivers, then the three books side by side
 	@$(RUN) tests.demo
 
-# Of a fresh clone the tests are compiled beside the lint, once, and not by every worker for itself.
-test: setup ## every check and every test, the rig included: WORKERS=3
-	@{ ls tests/__pycache__/conftest.*-pytest-*.pyc || $(RUN) pytest --collect-only -qq; } >build/collected.log 2>&1 & \
-	$(MAKE) lint && wait && $(RUN) pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
+test: compiled lint ## every check and every test, the rig included: WORKERS=3
+	@$(RUN) pytest -n $(or $(WORKERS),3) --dist loadfile --no-loadscope-reorder
+
+# Of a fresh clone pytest compiles the tests once, beside the lint, and not in each worker.
+compiled: setup
+	@{ ls tests/__pycache__/conftest.*-pytest-*.pyc || $(RUN) pytest --collect-only -qq; } >build/compiled.log 2>&1 &
 
 lint: setup ## ruff, mypy --strict and the import rules
 	@$(VENV)/ruff check --quiet .
@@ -63,6 +65,9 @@ swarm: setup ## seeded days on the forecourt with faults and power cuts: SEEDS=2
 replay: setup ## one seed again with its whole trace: SEED=n
 	@test -n "$(SEED)" || { echo 'Which? make replay SEED=17'; exit 2; }
 	@$(RUN) tests.simulation replay --seed $(SEED)
+
+wires: setup ## every feature of the pumps over each of four wires (make test plays each over two): JOBS=2
+	@$(RUN) pytest tests/wires/test_wires.py tests/wires/rest.py -n $(JOBS)
 
 planted: setup ## plant known bugs one by one and show that the swarm finds each
 	@$(RUN) tests.simulation planted

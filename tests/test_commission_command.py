@@ -204,7 +204,7 @@ def test_ctrl_c_in_a_delivery_stops_the_pump_and_the_next_walk_takes_its_record(
         else:
             said.write(walker.answer(fields["ask"]) + "\n")
             said.flush()
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
     assert "goes on behind it" in errors
     assert "Traceback" not in errors

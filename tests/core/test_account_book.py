@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import replace
 
@@ -219,19 +220,23 @@ def test_what_the_book_does_not_know_is_an_error_and_changes_nothing() -> None:
 @settings(deadline=None)
 @given(st.integers(0, 50_001))
 def test_the_watermark_is_exact_in_a_large_book(watermark: int) -> None:
-    use = LARGE.use(C, window=None, products=frozenset({"P1"}), watermark=watermark, lists_checked=None)
-    assert use.since.count == sum(1 for sequence in range(max(watermark, 0) + 1, 50_001) if sequence % 3 == 1)
+    use = large().use(C, window=None, products=frozenset({"P1"}), watermark=watermark, lists_checked=None)
+    assert use.since.count == len([sequence for sequence in range(watermark + 1, 50_001) if sequence % 3 == 1])
 
 
-LARGE = AccountBook(
-    sale(f"s{n}", sequence=n, account=f"a{n % 500}", product=f"P{n % 3}", authorized_at=UtcMs(n * 50_000), state=UseState.DELIVERED)
-    for n in range(1, 50_001)
-)
+@functools.cache
+def large() -> AccountBook:
+    """Made once, and not while tests are collected."""
+    return AccountBook(
+        sale(f"s{n}", sequence=n, account=f"a{n % 500}", product=f"P{n % 3}", authorized_at=UtcMs(n * 50_000), state=UseState.DELIVERED)
+        for n in range(1, 50_001)
+    )
 
 
 def test_a_customer_with_50000_sales_does_not_slow_a_question() -> None:
     month = (UtcMs(1), UtcMs(50_000 * 50_000))
-    started = time.perf_counter()
+    book = large()
+    started = time.process_time()
     for _ in range(20):
-        LARGE.use(C, window=month, products=None, watermark=7, lists_checked=UtcMs(1_000_000_000))
-    assert (time.perf_counter() - started) / 20 < 0.02
+        book.use(C, window=month, products=None, watermark=7, lists_checked=UtcMs(1_000_000_000))
+    assert (time.process_time() - started) / 20 < 0.02

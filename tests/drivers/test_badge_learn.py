@@ -178,7 +178,7 @@ def test_an_interrupt_ends_it_in_order(here: Place) -> None:
         while here.asked() < 20:
             assert process.poll() is None
         process.send_signal(2)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=90)
     finally:
         process.kill()
     assert (process.returncode, out, err.strip()) == (1, "", "No badge was read.")

@@ -29,7 +29,7 @@ class Inbox:
         self.events: queue.SimpleQueue[DeviceEvent] = queue.SimpleQueue()
 
     def next(self) -> DeviceEvent:
-        return self.events.get(timeout=10)
+        return self.events.get(timeout=60)
 
     def is_empty(self) -> bool:
         return self.events.empty()

@@ -89,7 +89,7 @@ def keypad(inbox: queue.SimpleQueue[DeviceEvent]) -> Iterator[PipedKeypad]:
 def keys(inbox: queue.SimpleQueue[DeviceEvent], count: int) -> list[Key]:
     got: list[Key] = []
     for _ in range(count):
-        pressed = inbox.get(timeout=10)
+        pressed = inbox.get(timeout=60)
         assert isinstance(pressed, KeyPressed), pressed
         assert pressed.side == 1
         got.append(pressed.key)
@@ -98,8 +98,8 @@ def keys(inbox: queue.SimpleQueue[DeviceEvent], count: int) -> list[Key]:
 
 def test_keys_reach_the_terminal_once_each(keypad: PipedKeypad, inbox: queue.SimpleQueue[DeviceEvent]) -> None:
     keypad.start()
-    writer = keypad.pipes.get(timeout=10)
-    assert inbox.get(timeout=10) == DeviceUp("keypad-1")
+    writer = keypad.pipes.get(timeout=60)
+    assert inbox.get(timeout=60) == DeviceUp("keypad-1")
     os.write(writer, stroke(ecodes.KEY_1) + stroke(ecodes.KEY_KP2, repeats=30) + stroke(ecodes.KEY_F1) + stroke(ecodes.KEY_BACKSPACE))
     os.write(writer, stroke(ecodes.KEY_KPENTER) + stroke(ecodes.KEY_ESC))
     assert keys(inbox, 5) == [Key.DIGIT_1, Key.DIGIT_2, Key.CLEAR, Key.ENTER, Key.CANCEL]
@@ -109,10 +109,10 @@ def test_keys_reach_the_terminal_once_each(keypad: PipedKeypad, inbox: queue.Sim
 
 def test_lost_events_do_not_stop_the_keypad(keypad: PipedKeypad, inbox: queue.SimpleQueue[DeviceEvent]) -> None:
     keypad.start()
-    writer = keypad.pipes.get(timeout=10)
+    writer = keypad.pipes.get(timeout=60)
     torn = event(ecodes.EV_SYN, ecodes.SYN_DROPPED, 0) + event(ecodes.EV_KEY, ecodes.KEY_9, 1) + SYN
     os.write(writer, stroke(ecodes.KEY_1) + torn + stroke(ecodes.KEY_3))
-    assert inbox.get(timeout=10) == DeviceUp("keypad-1")
+    assert inbox.get(timeout=60) == DeviceUp("keypad-1")
     assert keys(inbox, 2) == [Key.DIGIT_1, Key.DIGIT_3]
     os.close(writer)
 
@@ -120,13 +120,13 @@ def test_lost_events_do_not_stop_the_keypad(keypad: PipedKeypad, inbox: queue.Si
 def test_unplugged_and_plugged_in_again(keypad: PipedKeypad, inbox: queue.SimpleQueue[DeviceEvent]) -> None:
     keypad.start()
     for digit in (ecodes.KEY_4, ecodes.KEY_5):
-        writer = keypad.pipes.get(timeout=10)
-        assert inbox.get(timeout=10) == DeviceUp("keypad-1")
+        writer = keypad.pipes.get(timeout=60)
+        assert inbox.get(timeout=60) == DeviceUp("keypad-1")
         # A shift that was held when the plug was drawn must not weigh on the next connection.
         os.write(writer, stroke(digit) + event(ecodes.EV_KEY, ecodes.KEY_LEFTSHIFT, 1) + SYN)
         assert keys(inbox, 1) == [Key(str(digit - 1))]
         os.close(writer)
-        assert inbox.get(timeout=10) == DeviceDown("keypad-1", "KeypadFault: keypad unplugged")
+        assert inbox.get(timeout=60) == DeviceDown("keypad-1", "KeypadFault: keypad unplugged")
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_unplugged_and_plugged_in_again(keypad: PipedKeypad, inbox: queue.Simple
 def test_no_key_without_the_exclusive_grab(keypad: PipedKeypad, inbox: queue.SimpleQueue[DeviceEvent], number: int, reason: str) -> None:
     keypad.refusal = number
     keypad.start()
-    assert inbox.get(timeout=10) == DeviceDown("keypad-1", reason)
+    assert inbox.get(timeout=60) == DeviceDown("keypad-1", reason)
     keypad.refusal = None
-    assert inbox.get(timeout=10) == DeviceUp("keypad-1")
+    assert inbox.get(timeout=60) == DeviceUp("keypad-1")
 
 
 def test_a_missing_keypad_is_said_once(inbox: queue.SimpleQueue[DeviceEvent], tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_missing_keypad_is_said_once(inbox: queue.SimpleQueue[DeviceEvent], tm
         (by_phys, "no keypad at usb-0000:00:1a.0-9"),
     ):
         keypad.start()
-        down = inbox.get(timeout=10)
+        down = inbox.get(timeout=60)
         assert isinstance(down, DeviceDown)
         assert reason in down.reason
         assert keypad.stop()
@@ -162,7 +162,7 @@ def test_a_missing_keypad_is_said_once(inbox: queue.SimpleQueue[DeviceEvent], tm
 def test_a_file_that_is_no_input_device(inbox: queue.SimpleQueue[DeviceEvent]) -> None:
     keypad = Keypad("keypad-1", 1, inbox.put, now_ms, path="/dev/null")
     keypad.start()
-    down = inbox.get(timeout=10)
+    down = inbox.get(timeout=60)
     assert isinstance(down, DeviceDown)
     assert down.reason.startswith("KeypadFault: ")
     assert "/dev/null" in down.reason
@@ -240,7 +240,7 @@ inbox = queue.SimpleQueue()
 keypad = Keypad("keypad-1", 1, inbox.put, lambda: time.monotonic_ns() // 1_000_000, **{sys.argv[1]: sys.argv[2]})
 keypad.start()
 for _ in range(int(sys.argv[3])):
-    event = inbox.get(timeout=10)
+    event = inbox.get(timeout=60)
     print(type(event).__name__, getattr(event, "key", None) and event.key.value or getattr(event, "reason", ""))
 print("stopped", keypad.stop(), inbox.empty())
 """

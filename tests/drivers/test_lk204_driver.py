@@ -197,7 +197,7 @@ def test_lines_reach_the_panel(bench: Bench) -> None:
     display = display_on(bench, code_page=CodePage.CYRILLIC)
     display.submit(ShowLines(1, ("Приложите карту", "", "", "до 2000")))
     display.start()
-    assert bench.events.get(timeout=10) == DeviceUp("display-1")
+    assert bench.events.get(timeout=60) == DeviceUp("display-1")
     bench.read_until_shown(screen(("Приложите карту", "", "", "до 2000"), CodePage.CYRILLIC))
     assert bench.received.startswith(INIT)
     assert termios.tcgetattr(bench.slave)[5] == termios.B19200
@@ -212,7 +212,7 @@ def test_lines_reach_the_panel(bench: Bench) -> None:
 def test_an_old_screen_never_queues_up_behind(bench: Bench) -> None:
     display = display_on(bench)
     display.start()
-    assert bench.events.get(timeout=10) == DeviceUp("display-1")
+    assert bench.events.get(timeout=60) == DeviceUp("display-1")
     for number in range(500):
         display.submit(ShowLines(1, tuple(f"{number}.{row}" for row in range(4))))
     bench.read_until_shown(screen(tuple(f"499.{row}" for row in range(4))))
@@ -227,17 +227,17 @@ def test_after_a_loss_the_current_lines_are_drawn_again(bench: Bench, tmp_path: 
     display = display_on(bench, link)
     display.submit(ShowLines(1, ("first",)))
     display.start()
-    assert bench.events.get(timeout=10) == DeviceUp("display-1")
+    assert bench.events.get(timeout=60) == DeviceUp("display-1")
     bench.read_until_shown(screen(("first",)))
     os.unlink(link)
     bench.unplug()
-    down = bench.events.get(timeout=10)
+    down = bench.events.get(timeout=60)
     assert isinstance(down, DeviceDown)
     assert down.device == "display-1"
     display.submit(ShowLines(1, ("second", "line")))
     again = Bench()
     os.symlink(again.path, link)
-    assert bench.events.get(timeout=10) == DeviceUp("display-1")
+    assert bench.events.get(timeout=60) == DeviceUp("display-1")
     again.read_until_shown(screen(("second", "line")))
     assert again.received.startswith(INIT)
     assert display.stop()
@@ -265,7 +265,7 @@ def test_lines_of_another_side_are_refused(bench: Bench) -> None:
 def test_a_missing_port(bench: Bench, tmp_path: os.PathLike[str]) -> None:
     display = display_on(bench, os.fspath(tmp_path) + "/none")
     display.start()
-    down = bench.events.get(timeout=10)
+    down = bench.events.get(timeout=60)
     assert isinstance(down, DeviceDown)
     assert "cannot open" in down.reason
     assert display.stop()

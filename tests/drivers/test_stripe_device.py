@@ -114,7 +114,7 @@ def test_a_missing_reader_is_said_in_its_own_name() -> None:
     inbox: queue.SimpleQueue[DeviceEvent] = queue.SimpleQueue()
     reader = StripeReader("stripe-1", 1, inbox.put, lambda: 0, phys="usb-0000:00:1a.0-9")
     reader.start()
-    assert inbox.get(timeout=10) == DeviceDown("stripe-1", "StripeFault: no stripe reader at usb-0000:00:1a.0-9")
+    assert inbox.get(timeout=60) == DeviceDown("stripe-1", "StripeFault: no stripe reader at usb-0000:00:1a.0-9")
     assert reader.stop()
 
 
@@ -161,7 +161,7 @@ class Child:
         return self.process.stdout.readline().strip().rstrip("|")
 
     def close(self) -> list[str]:
-        out, _ = self.process.communicate(timeout=10)
+        out, _ = self.process.communicate(timeout=90)
         return [line.rstrip("|") for line in out.splitlines()]
 
 

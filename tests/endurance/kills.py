@@ -27,7 +27,7 @@ DIES_STARTING = 0.2
 START_S = 1.2
 LIFE_S = (0.2, 12.0)
 """The life of a program that came up, drawn logarithmically: half of them die within the first driver's steps."""
-END_S = 60.0
+END_S = 240.0
 
 
 @dataclass

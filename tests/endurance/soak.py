@@ -16,7 +16,7 @@ EVERY_S = 5.0
 WARM_S = 120.0
 """So long everything that is made once may be made: threads, caches, the pools of the libraries."""
 GROWTH_KIB = 5 * 1024
-END_S = 60.0
+END_S = 240.0
 SHARE = 0.2
 """First and last fifth are compared by their middle values: one look may fall into an import."""
 

@@ -32,7 +32,7 @@ from tests.rig.station import Station
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "forecourt-terminal.service"
-READY_S = 60.0
+READY_S = 180.0
 ROWS_A_SALE = 3
 POINTS = Setup(
     fuelling_points=(NozzleRow(1, "dart", 1, "GAZOLE", 17290),),

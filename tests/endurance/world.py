@@ -16,7 +16,7 @@ from typing import Any
 from tests.rig.process import TerminalEnded
 from tests.rig.world import RigWorld
 
-READY_S = 30.0
+READY_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Program:
         elif self.process.stdin is not None:
             self.process.stdin.close()
             self.process.stdin = None
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=90)
         return self.process.returncode, errors.decode()
 
 

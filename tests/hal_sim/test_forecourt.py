@@ -174,7 +174,7 @@ def host_time(ready: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     context = ssl.create_default_context(cafile=host["ca"])
     context.load_cert_chain(host["client_cert"], host["client_key"])
     address = urlsplit(host["url"])
-    connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=5)
+    connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=60)
     try:
         connection.request("GET", "/v1/time")
         response = connection.getresponse()

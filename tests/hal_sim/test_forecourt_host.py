@@ -39,7 +39,7 @@ def call(rig: Rig, method: str, path: str, body: dict[str, Any], key: str | None
         headers={} if key is None else {"Idempotency-Key": key},
         cert=(host["client_cert"], host["client_key"]),
         verify=host["ca"],
-        timeout=5,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

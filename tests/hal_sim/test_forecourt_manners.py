@@ -78,7 +78,7 @@ def test_a_wrong_scenario_is_refused_in_one_line(tmp_path: Path, change: dict[st
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
     assert result.returncode == 1
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_scenario(tmp_path: Path, content: bytes | None) -> No
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
     assert result.returncode == 1
@@ -132,7 +132,7 @@ def test_the_last_line_is_obeyed_though_the_input_ends(tmp_path: Path) -> None:
         input='{"do":"quiet"}\n{"do":"wait_quiet"}\n{"do":"pumps"}',
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -157,7 +157,7 @@ def test_the_notes_list_every_command_and_their_scenario_starts(tmp_path: Path) 
 
 def test_help_shows_examples() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "hal_sim", "forecourt", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-m", "hal_sim", "forecourt", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
     )
     assert result.returncode == 0
     assert '{"do":"lift","fp":2,"nozzle":1}' in result.stdout

@@ -19,7 +19,7 @@ from hal_sim.host import HostServer
 from hal_sim.host.pki import Authority
 from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, Terminal, openapi, valid, world
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 class Site:

@@ -98,7 +98,7 @@ port.write(b"pong"); assert port.read(4) == b"pong"
 
 def run(code: str, *arguments: str, python: str = sys.executable, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     environment = dict(os.environ) | (env or {})
-    return subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, timeout=30, check=False, env=environment)
+    return subprocess.run([python, "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
 def test_8o1_opens_again_and_again_in_different_processes(tmp_path: Path, serve: Callable[[PtyPort], Path]) -> None:

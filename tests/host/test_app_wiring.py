@@ -17,7 +17,7 @@ from tests.host.kit import OLD_KEY, raw
 from tests.host.test_certificates import DAY, TODAY
 from tests.test_config import example, load_text
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def _credentials(folder: Path) -> None:

@@ -170,11 +170,11 @@ def test_over_the_wire_from_the_real_host(tmp_path: Path) -> None:
     desk.start()
     try:
         desk.fetch_sales(1, 1)
-        first = posts.get(timeout=10)
+        first = posts.get(timeout=60)
         assert isinstance(first, SalesBack), first
         assert (len(first.sales), first.more, first.last, first.holds) == (PAGE, True, PAGE + 3, ())
         desk.fetch_sales(1, PAGE + 1)
-        last = posts.get(timeout=10)
+        last = posts.get(timeout=60)
         assert isinstance(last, SalesBack), last
         assert ([one.fact.sequence for one in last.sales], last.more) == ([PAGE + 2], False)
         assert [one.fact.sequence for one in last.holds] == [PAGE + 3]

@@ -42,7 +42,7 @@ from tests.host.hostile import Conduct, answer, context_of, host_with, request_o
 from tests.host.kit import HEAD, LANE, OLD_KEY, authorize, booking, client_of, raw, signed
 
 KEY = "OPT1-1-42/complete"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 KEYS = ListKeys(raw(OLD_KEY))
 
 

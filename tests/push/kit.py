@@ -16,7 +16,7 @@ from terminal.host.push import Backoff, PushThread
 from terminal.host.workers import acknowledge
 from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, scenario
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 LANE = Lane("OPT1", "S1", "EUR")
 
 

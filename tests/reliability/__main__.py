@@ -22,6 +22,7 @@ ORDER = (
     "kills",
     "swarm",
     "planted",
+    "wires",
     "starts",
     "soak",
     "fuzz",

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 import click
@@ -25,6 +26,7 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
     "powercut": ("tests.powercut", "run", "--states", "50000", "--jobs", "{jobs}"),
     "powercut-encrypted": ("tests.powercut", "run", "--states", "20000", "--jobs", "{jobs}", "--encrypted"),
     "disk": ("tests.powercut", "disk", "--jobs", "{jobs}"),
+    "wires": ("pytest", "tests/wires/test_wires.py", "tests/wires/rest.py", "-n", "{jobs}", "--junitxml=build/wires.xml"),
     "starts": ("tests.endurance", "starts"),
     "planted": ("tests.simulation", "planted"),
     "swarm": ("tests.simulation", "swarm", "--seeds", "20000", "--first", "1", "--jobs", "{jobs}"),
@@ -38,7 +40,7 @@ CAMPAIGNS: dict[str, tuple[str, ...]] = {
 MACHINE = ("make", "machine")
 FILES = {"disk": "faulty-disk"}
 """What a campaign's file is called, where it is called otherwise."""
-RIG_FILE, BENCH_FILE, MACHINE_FILE = (ROOT / "build" / name for name in ("rig.json", "bench.json", "machine.xml"))
+RIG_FILE, BENCH_FILE, MACHINE_FILE, WIRES_FILE = (ROOT / "build" / name for name in ("rig.json", "bench.json", "machine.xml", "wires.xml"))
 
 
 def of_rig(found: Campaign) -> None:
@@ -59,7 +61,16 @@ def of_bench(found: Campaign) -> None:
 
 def of_machine(found: Campaign) -> None:
     """What pytest wrote, and what its tests told of themselves (``record_property``)."""
-    root = ElementTree.parse(MACHINE_FILE).getroot()  # noqa: S314 - written by our own pytest
+    _of_pytest(found, MACHINE_FILE)
+
+
+def of_wires(found: Campaign) -> None:
+    """What pytest wrote."""
+    _of_pytest(found, WIRES_FILE)
+
+
+def _of_pytest(found: Campaign, file: Path) -> None:
+    root = ElementTree.parse(file).getroot()  # noqa: S314 - written by our own pytest
     suites = list(root.iter("testsuite"))
     ran, failed, skipped = (sum(int(suite.get(key, "0")) for suite in suites) for key in ("tests", "failures", "skipped"))
     failed += sum(int(suite.get("errors", "0")) for suite in suites)
@@ -75,6 +86,7 @@ READ = {
     "rig": ("The features on the real program", RIG_FILE, of_rig),
     "bench": ("Figures beside their floors", BENCH_FILE, of_bench),
     "machine": ("The service in a virtual machine", MACHINE_FILE, of_machine),
+    "wires": ("The features of the pumps over each of four wires", WIRES_FILE, of_wires),
 }
 """Of those that keep no figures here themselves: title, the file that they write, and how it is read."""
 

@@ -202,7 +202,7 @@ def test_those_that_write_elsewhere_are_read(
     out.write_text("an older night's")
     title, _, read = nightly.READ[name]
     monkeypatch.setitem(nightly.READ, name, (title, out, read))
-    for place in ("RIG_FILE", "BENCH_FILE", "MACHINE_FILE"):
+    for place in ("RIG_FILE", "BENCH_FILE", "MACHINE_FILE", "WIRES_FILE"):
         monkeypatch.setattr(nightly, place, out)
     make = "" if written is None else f"import pathlib; pathlib.Path({str(out)!r}).write_text({written!r})\n"
     code = nightly.run_one(name, [sys.executable, "-c", f"{make}raise SystemExit({ended})"])

@@ -35,7 +35,7 @@ def converse(command: list[str], walker: Walker, report: Path) -> dict[str, Any]
                 said.write(walker.answer(fields["ask"]) + "\n")
                 said.flush()
         errors = process.stderr.read()
-        code = process.wait(30)
+        code = process.wait(120)
     if code not in (0, 1):
         raise WalkFailed(errors)
     return {**json.loads(report.read_bytes()), "asked": walker.asked, "code": code}

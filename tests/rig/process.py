@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_LINES = 12
-KILLED_S = 30.0
+KILLED_S = 90.0
 """Patience with the end of a killed process: its memory may have to be fetched back before it can go."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -66,7 +66,7 @@ class TerminalProcess:
     def call(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Run another command beside the running program and wait for its end."""
         return subprocess.run(
-            self.command(name, *more), cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=30, check=False
+            self.command(name, *more), cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=120, check=False
         )
 
     def kill(self) -> None:
@@ -75,7 +75,7 @@ class TerminalProcess:
             self.check()
             self._end(signal.SIGKILL, KILLED_S)
 
-    def stop(self, timeout_s: float = 10) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """An orderly end: SIGTERM. Gives the exit code. Raises TimeoutExpired."""
         return self._end(signal.SIGTERM, timeout_s)
 

@@ -24,7 +24,7 @@ from tests.rig import settings
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import TerminalProcess
 
-READY_S = 30.0
+READY_S = 120.0
 DISK_MIB = 24
 STATE = "state"
 KEPT = "kept"

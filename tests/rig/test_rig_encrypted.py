@@ -41,10 +41,10 @@ def test_a_fuelling_on_an_encrypted_ledger(world: RigWorld) -> None:
     state_dir = world._station.state_dir
     backup = state_dir / "backup" / "ledger-backup.db"
     world.present_badge(BADGE)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000), world.screens()[-3:]
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000), world.screens()[-3:]
     world.choose(2)
     world.lift(2, 1)
-    assert world.wait(lambda: world.release(2) is not None, 10_000), world.screens()[-3:]
+    assert world.wait(lambda: world.release(2) is not None, 45_000), world.screens()[-3:]
     world.flow(2, 5_000)
     world._station.terminal.kill()
     found = search(state_dir)
@@ -52,10 +52,10 @@ def test_a_fuelling_on_an_encrypted_ledger(world: RigWorld) -> None:
     world.return_power()
     world.flow(2, 7_500)
     world.hang_up(2)
-    assert world.wait(lambda: not books_differ(world.books(), SETUP) and world.host_sales() == 1, 30_000)
+    assert world.wait(lambda: not books_differ(world.books(), SETUP) and world.host_sales() == 1, 90_000)
     (sale,) = world.ledger_sales()
     assert sale.volume_ml == 12_500
-    assert wait_for(backup.exists, 20), world._station.terminal.last_words()
+    assert wait_for(backup.exists, 120), world._station.terminal.last_words()
     assert world.stop_program() == 0
     found |= search(state_dir)
     assert "backup/ledger-backup.db" in found

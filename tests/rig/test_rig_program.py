@@ -122,16 +122,16 @@ def test_a_stop_during_a_fuelling_leaves_the_fuel_to_the_next_start(world: RigWo
     world.flow(2, 7_500)
     world.hang_up(2)
     world.return_power()
-    assert world.wait(lambda: not books_differ(world.books(), SETUP) and world.host_sales() == 1, 30_000)
+    assert world.wait(lambda: not books_differ(world.books(), SETUP) and world.host_sales() == 1, 90_000)
     assert [sale.volume_ml for sale in world.ledger_sales()] == [12_500]
 
 
 def _release(world: RigWorld, badge: str = BADGE, fp: int = 2) -> None:
     world.present_badge(badge)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000), world.screens()[-3:]
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000), world.screens()[-3:]
     world.choose(fp)
     world.lift(fp, 1)
-    assert world.wait(lambda: world.release(fp) is not None, 10_000), world.screens()[-3:]
+    assert world.wait(lambda: world.release(fp) is not None, 45_000), world.screens()[-3:]
 
 
 # --- files that are wrong -----------------------------------------------------------------------------------------------------
@@ -245,11 +245,11 @@ def test_ports_that_are_missing_at_the_start_cost_their_devices_and_come_back(bu
 
 def test_a_reader_that_falls_silent_is_told_and_found_again(world: RigWorld) -> None:
     world.act("reader", mute=True)
-    assert world.wait(lambda: "DEVICE_DOWN" in world.faults(), 15_000)
+    assert world.wait(lambda: "DEVICE_DOWN" in world.faults(), 90_000)
     world.act("reader", mute=False, power_cycle=True)
-    assert world.wait(lambda: "DEVICE_DOWN" not in world.faults(), 25_000)
+    assert world.wait(lambda: "DEVICE_DOWN" not in world.faults(), 90_000)
     world.present_badge(BADGE)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000)
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000)
 
 
 def test_a_reader_left_at_high_speed_by_a_kill_is_brought_back(world: RigWorld) -> None:
@@ -258,18 +258,18 @@ def test_a_reader_left_at_high_speed_by_a_kill_is_brought_back(world: RigWorld) 
     assert world.act("reader")["baud"] == 921_600, "a kill gives nobody the time to set it back"
     world.return_power()
     world.present_badge(BADGE)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000)
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000)
 
 
 @pytest.mark.parametrize("exchanges", [1, 2, 3])
 def test_a_badge_torn_away_while_it_is_read_is_no_other_badge(world: RigWorld, exchanges: int) -> None:
     world.act("reader", tear_after=exchanges)
     world.act("present", number=WORDS, medium="badge", stays=True)
-    assert world.wait(lambda: "MEDIUM_UNREADABLE" in world.refusals(), 8_000), world.screens()
+    assert world.wait(lambda: "MEDIUM_UNREADABLE" in world.refusals(), 30_000), world.screens()
     assert set(world.refusals()) == {"MEDIUM_UNREADABLE"}
     world.wait(lambda: False, 500)  # nobody is back with it sooner than that
     world.present_badge(WORDS)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000)
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000)
 
 
 # --- kills ------------------------------------------------------------------------------------------------------------------------
@@ -292,12 +292,12 @@ def test_a_kill_at_any_moment_of_a_fuelling_loses_and_doubles_nothing(world: Rig
         world.return_power()
     world.wait(lambda: not world.act("pumps")["pumps"][1]["delivering"], 5_000)
     world.hang_up(2)
-    assert world.wait(lambda: not books_differ(world.books(), SETUP), 30_000), books_differ(world.books(), SETUP)
+    assert world.wait(lambda: not books_differ(world.books(), SETUP), 90_000), books_differ(world.books(), SETUP)
     (sale,) = world.ledger_sales()
     assert world.books().pumps == {(2, 1): sale.volume_ml}
     assert not world.unattributed(2)
     assert world.host_sales() == 1
-    assert world.wait(lambda: world.host_open_authorizations() == 0, 10_000)
+    assert world.wait(lambda: world.host_open_authorizations() == 0, 45_000)
 
 
 # --- the other commands -----------------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_verify_finds_nothing_after_a_fuelling_and_a_kill(world: RigWorld) -> No
     _release(world)
     world.flow(2, 12_500)
     world.hang_up(2)
-    assert world.wait(lambda: world.host_sales() == 1, 20_000)
+    assert world.wait(lambda: world.host_sales() == 1, 90_000)
     world.cut_power()
     done = world.call("verify", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -334,7 +334,7 @@ def test_verify_is_refused_while_the_terminal_runs(build: Build) -> None:
 
 
 def test_a_command_that_is_none_shows_examples() -> None:
-    done = subprocess.run([sys.executable, "-m", "terminal", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-m", "terminal", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0
     assert "python -m terminal run --config terminal.toml" in done.stdout
 
@@ -344,7 +344,7 @@ def test_two_rigs_at_once_do_not_meet() -> None:
     first, second = RigWorld(SETUP), RigWorld(replace(SETUP, terminal="OPT2"))
     try:
         first.present_badge(BADGE)
-        assert first.wait(lambda: first.asked() == "FUELLING POINT", 5_000)
+        assert first.wait(lambda: first.asked() == "FUELLING POINT", 30_000)
         assert second.asked() is None
     finally:
         first.close()

@@ -61,8 +61,8 @@ def told(world: RigWorld) -> str | None:
 
 
 def test_a_ledger_that_was_put_back_checks_no_pin_until_the_host_confirms_it(world: RigWorld, tmp_path: Path) -> None:
-    assert world.wait(lambda: pin_key(world) == "tpm", 5_000)
-    assert world.wait(lambda: told(world) == "tpm", 10_000)
+    assert world.wait(lambda: pin_key(world) == "tpm", 30_000)
+    assert world.wait(lambda: told(world) == "tpm", 45_000)
     _let_in(world)
 
     assert world.stop_program() == 0
@@ -77,14 +77,14 @@ def test_a_ledger_that_was_put_back_checks_no_pin_until_the_host_confirms_it(wor
         shutil.copy2(path, state)
 
     world.return_power()
-    assert world.wait(lambda: pin_key(world) == "rolled back", 5_000)
-    assert world.wait(lambda: told(world) == "rolled back", 10_000)
+    assert world.wait(lambda: pin_key(world) == "rolled back", 30_000)
+    assert world.wait(lambda: told(world) == "rolled back", 45_000)
     world.present_badge(BADGE)
-    assert world.wait(lambda: _refused(world), 5_000), world.screens()[-3:]
+    assert world.wait(lambda: _refused(world), 30_000), world.screens()[-3:]
     assert world.asked() != "PIN"
 
     world.act("confirm_ledger", why="our technician did it")
-    assert world.wait(lambda: pin_key(world) == "tpm", 5_000)
+    assert world.wait(lambda: pin_key(world) == "tpm", 30_000)
     world.wait(lambda: world.asked() is None, 10_000)
     world.pass_time(4_000)
     _let_in(world)
@@ -98,15 +98,15 @@ def _refused(world: RigWorld) -> bool:
 def _let_in(world: RigWorld) -> None:
     """The badge, a wrong PIN, the right one, and away again."""
     world.present_badge(BADGE)
-    assert world.wait(lambda: world.asked() == "PIN", 5_000), world.screens()[-3:]
+    assert world.wait(lambda: world.asked() == "PIN", 30_000), world.screens()[-3:]
     world.enter_pin("0000")
-    assert world.wait(lambda: "encore" in world.screens()[-1].lower() or "essai" in world.screens()[-1].lower(), 5_000), world.screens()[
+    assert world.wait(lambda: "encore" in world.screens()[-1].lower() or "essai" in world.screens()[-1].lower(), 30_000), world.screens()[
         -3:
     ]
     world.enter_pin(PIN)
-    assert world.wait(lambda: world.asked() == "FUELLING POINT", 5_000), world.screens()[-3:]
+    assert world.wait(lambda: world.asked() == "FUELLING POINT", 30_000), world.screens()[-3:]
     world.cancel()
-    assert world.wait(lambda: world.asked() is None, 10_000)
+    assert world.wait(lambda: world.asked() is None, 45_000)
     world.pass_time(3_000)
 
 
@@ -114,6 +114,6 @@ def test_a_program_whose_chip_is_gone_serves_and_checks_no_pin(world: RigWorld, 
     assert world.stop_program() == 0
     chip.off()
     world.return_power()
-    assert world.wait(lambda: pin_key(world) == "unavailable", 5_000)
+    assert world.wait(lambda: pin_key(world) == "unavailable", 30_000)
     world.present_badge(BADGE)
-    assert world.wait(lambda: _refused(world), 5_000), world.screens()[-3:]
+    assert world.wait(lambda: _refused(world), 30_000), world.screens()[-3:]

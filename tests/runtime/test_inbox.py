@@ -15,7 +15,7 @@ from terminal.runtime.clock import SystemClock
 from terminal.runtime.inbox import CAPACITY, Inbox, InboxOverflow, Stamped
 from tests.runtime.kit import SetClock
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def drained(inbox: Inbox) -> list[Stamped]:

@@ -12,7 +12,7 @@ import pytest
 from terminal.core.units import Instant
 from terminal.runtime.watchdog import Notifier
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Manager:

@@ -76,7 +76,7 @@ class Container:
                     return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded", "starting")
         return False
 
-    def run(self, *command: str, check: bool = True, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, check: bool = True, timeout_s: float = 180.0) -> subprocess.CompletedProcess[str]:
         """Run a command in it. Raises ContainerFailed when it fails and ``check``."""
         enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-p", "-C"]
         done = subprocess.run([*enter, *command], capture_output=True, text=True, check=False, timeout=timeout_s)

@@ -61,7 +61,7 @@ class Service(TerminalProcess):
         if self._container.run("systemctl", "start", UNIT, check=False).returncode:
             raise TerminalEnded(f"the service did not start: {self.last_words()}")
 
-    def stop(self, timeout_s: float = 30) -> int:
+    def stop(self, timeout_s: float = 60) -> int:
         """systemctl stop. Gives the exit code of the program."""
         self._asked = False
         self._container.run("systemctl", "stop", UNIT, timeout_s=timeout_s)

@@ -34,8 +34,8 @@ SETUP = Setup(
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGE, BADGE, "badge", "C1"),),
 )
-PATIENCE_S = 30.0
-AGAIN_S = 45.0
+PATIENCE_S = 120.0
+AGAIN_S = 150.0
 EXPOSURE_MAX_TENTHS = "15"
 
 

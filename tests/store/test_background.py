@@ -11,7 +11,7 @@ import pytest
 
 from terminal.store.background import FIRST_TO_GO
 
-WAIT_S = 30.0
+WAIT_S = 180.0
 
 
 @pytest.mark.parametrize("module", ["terminal.store.card_import", "terminal.store.backup source folder encrypted"])

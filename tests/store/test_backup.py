@@ -22,7 +22,7 @@ from tests.store.books import BOOT, Station, live
 pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 HOUR_MS = 3_600_000
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 def head_of(path: Path) -> tuple[int, bytes]:

@@ -32,7 +32,7 @@ from tests.machines.site_kit import Bench, records
 from tests.store.damage_kit import encode
 from tests.store.years import KEEP, ROUNDS, Years, finish, newest_stamp, proposed, pruned, pruner_of
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 def care_of(folder: Path, keep_months: int) -> LedgerCare:

@@ -30,7 +30,7 @@ from tests.store.editing import edited
 pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 HOUR_MS = 3_600_000
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 class PowerCut(BaseException):

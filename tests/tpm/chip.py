@@ -9,7 +9,7 @@ import time
 import tty
 from pathlib import Path
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Chip:

@@ -1,36 +1,37 @@
-"""Every feature of the pumps over each of four wires: perfect, byte by byte, 5 % loss, noise and flipped bits.
+"""Every feature of the pumps over wires: perfect, byte by byte, 5 % loss, noise and flipped bits; each scenario over two of the four.
 
 A world over a wire fails when its wire disturbed nothing (``tests/virtual/wires.py``), so a play that passes here was disturbed. Written
-out: ``python -m tests.play F40 --wire lossy``.
+out: ``python -m tests.play F40 --wire lossy``. ``make wires`` plays each over all of its wires (``plan.py``, ``rest.py``).
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.behaviour.binding import FEATURES, LATER, Scene, bind, feature_id, read
+from tests.behaviour.binding import bind, feature_id
 from tests.behaviour.worlds import WIRES as NAMES
 from tests.virtual.line import VirtualLine
 from tests.virtual.wires import WIRES, WireKind
 from tests.virtual.world import VirtualWorld
+from tests.wires.plan import ROWS, SCENES, all_of_them, parts, played
 
 pytest_plugins = ["tests.behaviour.steps", "tests.behaviour.plugin"]
 
-ROWS = (*(f"F{number}" for number in range(31, 41)), "F62", "F64")
-"""Of features.md, "Fuel", and of "Run it" what is about pumps."""
-
-SCENES: list[Scene] = [scene for file in sorted(FEATURES.glob("*.feature")) if feature_id(file) in ROWS for scene in read(file)]
-
-STEADY = "steady"
-"""A scenario about one moment at a head: where frames are lost, the moment may be over (a price is put right before anybody lifts)."""
-
-bind([scene for scene in SCENES if not {LATER, STEADY} & set(scene.tags)], [f"virtual/{wire}" for wire in NAMES], globals())
-bind([scene for scene in SCENES if STEADY in scene.tags], ["virtual/perfect", "virtual/bytewise"], globals())
+for scenes, worlds in parts(rest=False):
+    bind(scenes, worlds, globals())
 
 
 def test_every_row_of_the_pumps_is_played() -> None:
     """A row without a feature would pass by not being there."""
     assert {feature_id(scene.file) for scene in SCENES} == set(ROWS)
+
+
+def test_here_and_in_the_rest_each_is_played_once_over_each_of_its_wires() -> None:
+    here, rest = played(parts(rest=False)), played(parts(rest=True))
+    assert sorted(here + rest) == sorted(all_of_them())
+    assert {scene for scene, _ in here} == {scene for scene, _ in all_of_them()}
+    for name in NAMES:
+        assert sum(world == f"virtual/{name}" for _, world in here) >= len(here) // 5
 
 
 def test_the_wires_of_the_player_are_those_of_the_world() -> None:
