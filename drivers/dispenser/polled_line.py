@@ -28,8 +28,8 @@ from drivers.events import CommandFailed, DeviceEvent, LineNoise
 _NEVER = 1 << 62
 CROWD = 6
 """A line of fewer positions is soon through with its round, whatever they do."""
-FIRST_TURNS = 60
-"""At most so many turns go to the points that are surveyed before the others: some three seconds, five surveys of a DART head."""
+FIRST_TURNS = 16
+"""So many turns at most has each point that is surveyed before the others: a DART head with its three equal rounds needs eleven."""
 RESTING_TURNS = 3
 """While nearly all of a crowd fuel, every so many turns one goes to a position that rests: a lift there waits for nobody's reading."""
 
@@ -98,8 +98,8 @@ class PolledLine(ABC, Generic[L, P]):
         """Rounds of the living since a lost position was asked."""
         self._timer_at = _NEVER
         self._resting_turns = self._resting_index = 0
-        self._first: deque[P] = deque()
-        self._first_turns = 0
+        self._first: deque[tuple[P, int]] = deque()
+        """Who is to be surveyed before the others, and how many turns each still has for it."""
         # how regular the idle line is
         self._steady = 0
         self._steady_needed = len(self._positions)
@@ -141,13 +141,12 @@ class PolledLine(ABC, Generic[L, P]):
             self._refresh(position, now)
 
     def survey_first(self, fps: Collection[int]) -> None:
-        """At these points somebody may be fuelling: until they are surveyed nobody else is asked, for ``FIRST_TURNS`` at most.
+        """At these points somebody may be fuelling: until they are surveyed nobody else is asked.
 
-        One after another, so that the first is known in a fraction of the time that all take; who misses an answer goes behind the others,
-        who is lost has no such place any more.
+        One after another, so that the first is known in a fraction of the time that all take. Who misses an answer goes behind the others;
+        who answers and does not come to its end in ``FIRST_TURNS`` turns, or is lost, has no such place any more.
         """
-        self._first = deque(position for position in self._positions if position.fp in fps)
-        self._first_turns = FIRST_TURNS
+        self._first = deque((position, FIRST_TURNS) for position in self._positions if position.fp in fps)
 
     def take_events(self) -> list[DeviceEvent]:
         """What happened since the last call, in order."""
@@ -236,12 +235,11 @@ class PolledLine(ABC, Generic[L, P]):
     def _first_in_turn(self) -> P | None:
         """Who is to be surveyed before the others, None when nobody is. Such a line is never regular."""
         while self._first:
-            position = self._first[0]
-            if not (position.surveyed or position.dead) and self._first_turns:
-                self._first_turns -= 1
+            position, turns = self._first.popleft()
+            if turns and not (position.surveyed or position.dead):
+                self._first.appendleft((position, turns - 1))
                 self._disturbed()
                 return position
-            self._first.popleft()
         return None
 
     def _resting_in_turn(self) -> P | None:
@@ -290,7 +288,7 @@ class PolledLine(ABC, Generic[L, P]):
         if position.dead and self._polled:
             return
         self._disturbed()
-        if self._first and position is self._first[0]:
+        if self._first and position is self._first[0][0]:
             self._first.rotate(-1)
         position.on_silence(now)
         if position.dead:
