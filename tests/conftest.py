@@ -26,6 +26,14 @@ LONGEST = (
     "tests/fuzz",
     "tests/canary",
     "tests/test_demo",
+    "tests/hal_sim/test_host_command",
+    "tests/hal_sim/test_standalone_host",
+    "tests/store/test_damage",
+    "tests/drivers/test_smartcard_reader",
+    "tests/oracle",
+    "tests/store/test_card_import",
+    "tests/store/test_power_cut",
+    "tests/test_commission_command",
 )
 """Files are played side by side (`make test`), each by one worker: a long one that began last would be waited for alone."""
 VIRTUAL_TIERS = ("machines", "golden", "properties", "simulation")

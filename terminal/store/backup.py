@@ -30,7 +30,7 @@ from terminal.store.ledger_key import LedgerKey
 from terminal.store.log_repair import HEADER, examine_log
 from terminal.store.sqlite_kind import connect, keep_ledgers, ledger_key
 
-NEWEST, OLDER = "ledger-backup.db", "ledger-backup-older.db"
+NEWEST, OLDER, PART = "ledger-backup.db", "ledger-backup-older.db", "ledger-backup.part"
 LATE_MS = 30 * 60_000
 """A backup that has not ended then hangs, and is killed: while one is made the log is not folded, and only grows."""
 FIRST_MS = 10 * 60_000
@@ -55,7 +55,7 @@ def make(source: Path, folder: Path, reserve_bytes: int = 0) -> str | None:
     Raises ``OSError``, ``sqlite3.Error`` and ``LedgerError`` when the backup cannot be made; the ones before it are as they were then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "ledger-backup.part"
+    part = folder / PART
     log, log_part = source.with_name(f"{source.name}-wal"), part.with_name(f"{part.name}-wal")
     _clear(part)  # of one that was killed: SQLite would take its journal for this one's
     full = no_room(source, folder, reserve_bytes)

@@ -13,7 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from terminal.store.backup import NEWEST, backups_of, make
+from terminal.store import retention
+from terminal.store.backup import NEWEST, PART, backups_of, make
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger, LedgerError, StorageFailed
 from terminal.store.ledger_key import LedgerKey
@@ -109,9 +110,16 @@ def _copy(source: sqlite3.Connection, fresh: Path) -> None:
 
 
 def _renew(path: Path, backups: Path, encrypt: bool) -> None:
-    """A backup of the new kind in the place of those of the old one: their rows are all in the ledger, which was verified."""
+    """A backup of the new kind in the place of those of the old one: their rows are all in the ledger, which was verified.
+
+    What else was made of the old one goes whatever comes of that: the next backup proposes again what may be pruned.
+    """
+    retention.write(None, backups)
+    _clear(backups / PART)
     others = [one for one in backups_of(backups) if is_encrypted(one) != encrypt]
     if not others:
+        if backups.is_dir():
+            _sync(backups)
         return
     status = (backups / NEWEST).stat() if NEWEST in {one.name for one in others} else others[0].stat()
     found = make(path, backups)

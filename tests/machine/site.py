@@ -23,7 +23,7 @@ from terminal.store.vault import KeyVault
 from tests.behaviour.setup import CardRow, CustomerRow, NozzleRow, Setup
 from tests.machine.card_peer import CardPeer
 from tests.machine.image import Image
-from tests.machine.vm import PATIENCE_S, Machine
+from tests.machine.vm import DISKS, PATIENCE_S, Machine
 from tests.rig import settings
 from tests.rig.forecourt_client import ForecourtClient
 from tests.rig.process import wait_for
@@ -31,11 +31,17 @@ from tests.service.installation import PUBLIC, SECRETS, UNIT
 from tests.service.station import CREDENTIALS, RUNTIME_DIR, STATE_DIR
 
 BADGE, CHIP, STRIPE = "04A1B2C3D4E5F6", "7002000000000000016", "7001231234567890123"
+SLOW_MS = 60_000
+AGAIN_S = 20.0
 SETUP = Setup(
     fuelling_points=(NozzleRow(1, "dart", 1, "GAZOLE", 17290), NozzleRow(2, "dart", 1, "GAZOLE", 17290)),
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGE, BADGE, "badge", "C1"), CardRow(CHIP, CHIP, "smart card", "C1"), CardRow(STRIPE, STRIPE, "stripe", "C1")),
+    # Software emulation beside other work is slow: nobody is given up because of it.
+    policy={"lift_timeout_ms": SLOW_MS, "host_timeout_ms": SLOW_MS},
 )
+ML_PER_MIN = 120_000
+"""A fast pump: some seconds of flow."""
 PORTS = {"pumps": "dart1", "badges": "pn532", "display": "display"}
 """The machine's serial adapter, and the forecourt's port that it is wired to."""
 NAMES = {"dart1": "pump-line-1", "pn532": "badge-reader-1", "display": "display-1"}
@@ -51,7 +57,10 @@ DATA_MIB = 64
 
 
 class Site:
-    """One forecourt and, one after another, the machines at it. ``saved`` is the layer that every machine starts from."""
+    """One forecourt and, one after another, the machines at it. ``saved`` is the layer that every machine starts from.
+
+    ``data`` is the disk with the ledger that they all have, one after the other, and ``log`` what the newest of them did to it.
+    """
 
     def __init__(self, image: Image) -> None:
         """Start the forecourt, boot and configure a machine, save its state."""
@@ -60,10 +69,11 @@ class Site:
         self._count = 0
         self.machine: Machine | None = None
         self.chip_key = secrets.token_bytes(32)
-        scenario = settings.forecourt_scenario(SETUP, card_reader=None, keypad=None, stripe=None)
+        scenario = settings.forecourt_scenario(SETUP, card_reader=None, keypad=None, stripe=None, ml_per_min=ML_PER_MIN)
         self.forecourt = ForecourtClient(scenario, self.folder)
         ready = self.forecourt.ready
         self.ports = {name: os.readlink(ready["ports"][port]) for name, port in PORTS.items()}
+        self.data, self.log = self.folder / "data.img", self.folder / "log.img"
         try:
             self.saved = self._prepare()
         except BaseException:
@@ -80,6 +90,10 @@ class Site:
         self._configure(machine)
         # So that the first start does not wait for the disk.
         machine.run("/opt/forecourt-terminal/bin/python -m terminal check-config --config /etc/forecourt-terminal/terminal.toml; true", 120)
+        user, group = machine.run("id -u forecourt-terminal; id -g forecourt-terminal").split()
+        with self.data.open("wb") as file:
+            file.truncate(DATA_MIB << 20)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", f"root_owner={user}:{group}", str(self.data)], check=True)
         machine.save()
         layer = self.folder / "saved.qcow2"
         shutil.move(machine.layer, layer)
@@ -108,6 +122,7 @@ class Site:
         }
         vault = KeyVault.from_files(Path(host["token_key"]), Path(host["pin_key"]), Path(host["card_key"]))
         text = settings.terminal_toml(SETUP, seen, vault, Path(STATE_DIR), Path(RUNTIME_DIR))
+        text = text.replace(f"input_ms = {settings.INPUT_MS}\n", f"input_ms = {SLOW_MS}\n")
         text = text.replace("[keys]\n", '[keys]\nchip = "credential:chip.key"\nchip_version = 1\n')
         for device in ("keypad", "stripe_reader"):
             text = re.sub(
@@ -139,7 +154,7 @@ class Site:
     # --- machines ---------------------------------------------------------------------------------------------------------------
 
     def power_on(self) -> Machine:
-        """A machine with every device in its socket."""
+        """A machine with every device in its socket, and the site's one disk for the ledger."""
         machine = Machine(self.image, self._place(), self.ports, self.saved)
         self.machine = machine
         machine.start()
@@ -147,31 +162,19 @@ class Site:
             machine.plug_serial(name)
         machine.plug_card_reader()
         machine.wait("test -e /dev/forecourt/display-1 -a -e /dev/forecourt/pump-line-1 -a -e /dev/forecourt/keypad-1", PATIENCE_S)
+        self._plug_disk(machine)
         return machine
 
-    def plug_disk(self, data: Path, log: Path | None = None) -> None:
-        """A disk for the ledger; ``log`` takes each of its writes and flushes (``write_log``)."""
-        machine = self.machine_on
-        machine.ask("blockdev-add", **{"driver": "file", "node-name": "data-file", "filename": str(data)})
-        node = "data-file"
-        if log is not None:
-            log.touch()
-            machine.ask("blockdev-add", **{"driver": "file", "node-name": "log-file", "filename": str(log)})
-            machine.ask("blockdev-add", **{"driver": "blklogwrites", "node-name": "data", "file": "data-file", "log": "log-file"})
-            node = "data"
-        machine.plug("usb-storage", "data-disk", "2", drive=node)
+    def _plug_disk(self, machine: Machine) -> None:
+        """With a volatile cache that the guest must flush; ``log`` takes each write and flush from now on (``write_log``)."""
+        self.log.write_bytes(b"")
+        machine.ask("blockdev-add", **{"driver": "file", "node-name": "data-file", "filename": str(self.data)})
+        machine.ask("blockdev-add", **{"driver": "file", "node-name": "log-file", "filename": str(self.log)})
+        machine.ask("blockdev-add", **{"driver": "blklogwrites", "node-name": "data", "file": "data-file", "log": "log-file"})
+        machine.ask("device_add", driver="scsi-hd", id="data-disk", bus=f"{DISKS}.0", drive="data", **{"write-cache": "on"})
         machine.wait("test -b /dev/sda", PATIENCE_S)
+        assert machine.run("cat /sys/block/sda/queue/write_cache").strip() == "write back"
         machine.run(f"mount -t ext4 -o noatime,errors=remount-ro /dev/sda {STATE_DIR}")
-
-    def make_data_disk(self) -> Path:
-        """An empty ext4 for the ledger, that belongs to the service."""
-        disk = self.folder / "data.img"
-        machine = self.machine_on
-        owner = machine.run("id -u forecourt-terminal; id -g forecourt-terminal").split()
-        with disk.open("wb") as file:
-            file.truncate(DATA_MIB << 20)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-E", f"root_owner={':'.join(owner)}", str(disk)], check=True)
-        return disk
 
     @property
     def machine_on(self) -> Machine:
@@ -190,7 +193,7 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         """What the terminal says of itself; empty before its first word."""
-        said = self.machine_on.sh(f"cat {RUNTIME_DIR}/status.json")
+        said = self.machine_on.read(f"{RUNTIME_DIR}/status.json")
         found: dict[str, Any] = json.loads(said.out) if said.code == 0 and said.out else {}
         return found
 
@@ -198,7 +201,9 @@ class Site:
         """It serves, with lists, a trusted clock and both pumps."""
         status = self.status()
         points = status.get("fuelling_points", [])
-        return bool(points) and all(point["available"] or point["sale"] for point in points) and status["clock"] == "trusted"
+        if not points or status["clock"] != "trusted" or not status["lists"]["version"]:
+            return False
+        return all(point["available"] or point["sale"] for point in points)
 
     def down(self) -> set[str]:
         """The devices that it misses."""
@@ -233,19 +238,35 @@ class Site:
 
     def begin_fuelling(self, volume_ml: int) -> None:
         """A driver with a badge at fuelling point 2; returns when the pump is released to him and he has squeezed."""
-        machine = self.machine_on
-        self.hold_badge()
-        machine.type("v0", ["2", "ret"])
-        assert wait_for(lambda: bool(self.state_of(2).get("sale")), PATIENCE_S, 0.2), self.logged()
+        self.ask_for_fuel()
         self.forecourt.do("lift", fp=2, nozzle=1)
         assert wait_for(lambda: self.pump(2)["valve"] == "open", PATIENCE_S, 0.1), (self.pump(2), self.logged())
         self.forecourt.do("squeeze", fp=2, volume_ml=volume_ml)
 
+    def ask_for_fuel(self) -> None:
+        """The same driver; returns when he may lift."""
+        self.hold_badge()
+        self.choose()
+        assert wait_for(lambda: bool(self.state_of(2).get("sale")), PATIENCE_S, 0.2), self.logged()
+
+    def choose(self) -> None:
+        """Fuelling point 2."""
+        self.machine_on.type("v0", ["2", "ret"])
+
     def hold_badge(self) -> None:
-        """A badge held to the reader until its driver is asked for the fuelling point: software emulation reads slowly."""
-        self.forecourt.do("present", number=BADGE, medium="badge", stays=True)
-        assert wait_for(lambda: self.side() == "choosing", PATIENCE_S, 0.2), (self.status(), self.logged())
-        self.forecourt.do("remove")
+        """A badge held to the reader until its driver is asked for the fuelling point: software emulation reads slowly.
+
+        What could not be read is held there again.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            self.forecourt.do("present", number=BADGE, medium="badge", stays=True)
+            seen = wait_for(lambda: self.side() == "choosing", AGAIN_S, 0.2)
+            self.forecourt.do("remove")
+            if seen:
+                return
+            assert time.monotonic() < end, (self.status(), self.logged())
+            assert self.idle(), (self.status(), self.logged())
 
     def idle(self) -> bool:
         """Nobody stands at the terminal any more."""
@@ -259,6 +280,10 @@ class Site:
     def host_sales(self) -> int:
         """How many sales the host has booked."""
         return len(self.forecourt.do("host")["sales"])
+
+    def host_open(self) -> int:
+        """How many authorizations the host still holds something for."""
+        return len(self.forecourt.do("host")["open"])
 
     def chip_card(self) -> Card:
         """The fleet's card of the table."""

@@ -7,7 +7,6 @@ unmodified kernel does not run under every machine's KVM, and nothing here is in
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -28,6 +27,8 @@ HUB = "1"
 """The sockets of systemd/70-forecourt-terminal.rules are those of a hub at the board's first socket."""
 KEYPAD, STRIPE, CARDS = "1.4", "1.5", "1.7"
 SERIAL = {"pumps": "1.1", "badges": "1.3", "display": "1.6"}
+DISKS = "disks"
+"""Where the ledger's disk is plugged in, by virtio SCSI: Linux asks it for its cache, and flushes it. It does not ask a USB stick."""
 STATE = "booted"
 
 
@@ -84,6 +85,7 @@ class Machine:
             "-device",
             "virtio-net-pci,netdev=n0",
         ]
+        options += ["-device", f"virtio-scsi-pci,id={DISKS}"]
         options += ["-device", "i6300esb,id=wd", "-action", "watchdog=reset", "-device", f"usb-hub,bus=xhci.0,port={HUB},id=hub"]
         for place, (port, name) in enumerate(((KEYPAD, "keypad"), (STRIPE, "stripe"))):
             options += ["-device", f"bochs-display,id=v{place}"]
@@ -109,7 +111,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                preexec_fn=_start_low,  # noqa: PLW1509 - nothing here runs threads
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here runs threads
             )
         self._qmp = self._connect("qmp")
         self._qmp_file = self._qmp.makefile("r")
@@ -165,11 +167,18 @@ class Machine:
 
     def sh(self, line: str, timeout_s: int = PATIENCE_S) -> Said:
         """A shell line in the guest, whatever its end."""
-        self._agent.sendall((json.dumps({"cmd": line, "t": timeout_s}) + "\n").encode())
+        return self._said({"cmd": line, "t": timeout_s})
+
+    def read(self, path: str) -> Said:
+        """A file in the guest; end 1 when there is none."""
+        return self._said({"read": path})
+
+    def _said(self, request: dict[str, object]) -> Said:
+        self._agent.sendall((json.dumps(request) + "\n").encode())
         try:
             answer = json.loads(self._agent_file.readline())
         except (TimeoutError, ValueError) as error:
-            raise MachineFailed(f"the agent does not answer to {line[:200]}: {self.console()[-1500:]}") from error
+            raise MachineFailed(f"the agent does not answer to {str(request)[:200]}: {self.console()[-1500:]}") from error
         return Said(answer["rc"], answer["out"], answer["err"])
 
     def run(self, line: str, timeout_s: int = PATIENCE_S) -> str:
@@ -261,8 +270,3 @@ class Machine:
     def console(self) -> str:
         """What the guest's kernel printed."""
         return (self.folder / "console.log").read_text(errors="replace")
-
-
-def _start_low() -> None:
-    os.nice(10)
-    _die_with_parent()

@@ -1,7 +1,7 @@
 """What a disk with a volatile cache holds after a power cut, from QEMU's ``blklogwrites`` log of every write and flush.
 
 Source: Linux, Documentation/admin-guide/device-mapper/log-writes.rst (format); reference on hardware, section C5. A cut leaves everything
-up to the last flush, and of what was written behind it any subset: the disk may have written it already, or not.
+up to the last flush; of what was written behind it the disk has written any part: a request wholly, not at all, or some of its pages.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 import shutil
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _MAGIC = 0x6A736677736872
 _FLUSH, _FUA, _DISCARD = 1, 2, 4
+PAGE = 4096
+"""What a disk writes in one piece: flash has larger pages still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +56,46 @@ def entries(log: Path) -> list[Entry]:
     return found
 
 
-def crash(base: Path, log: Path, log_entries: list[Entry], disk: Path, rng: random.Random, *, lies: bool = False) -> tuple[int, int]:
-    """The disk after a cut behind these entries; how many writes are on it, and how many were lost.
+def flushed(log_entries: Sequence[Entry]) -> int:
+    """How many of them, from the first on, the disk has for certain."""
+    return max((place + 1 for place, entry in enumerate(log_entries) if entry.flush), default=0)
+
+
+def crash(base: Path, log: Path, log_entries: Sequence[Entry], disk: Path, rng: random.Random, *, lies: bool = False) -> int:
+    """Make the disk after a cut behind these entries; how many writes were lost, wholly or in part.
 
     ``lies``: a disk that answers to a flush and does nothing, for the control run: every write may be lost, back to the first.
     """
     shutil.copyfile(base, disk)
-    last = max((place for place, entry in enumerate(log_entries) if entry.flush), default=-1)
-    kept = lost = 0
+    certain, lost = flushed(log_entries), 0
     with log.open("rb") as source, disk.open("r+b") as target:
         for place, entry in enumerate(log_entries):
             if entry.discard or not entry.size:
                 continue
-            safe = not lies and (place <= last or entry.fua)
-            if not safe and rng.random() < 0.5:
-                lost += 1
-                continue
-            kept += 1
-            source.seek(entry.data)
-            target.seek(entry.place)
-            target.write(source.read(entry.size))
-    return kept, lost
+            pages = list(_pages(entry))
+            kept = pages if not lies and (place < certain or entry.fua) else _part(pages, rng)
+            lost += len(kept) < len(pages)
+            for begin, size in kept:
+                source.seek(entry.data + begin)
+                target.seek(entry.place + begin)
+                target.write(source.read(size))
+    return lost
+
+
+def _pages(entry: Entry) -> Iterator[tuple[int, int]]:
+    """Where each page of the request begins in it, and its size."""
+    begin = 0
+    while begin < entry.size:
+        size = min(PAGE - (entry.place + begin) % PAGE, entry.size - begin)
+        yield begin, size
+        begin += size
+
+
+def _part(pages: list[tuple[int, int]], rng: random.Random) -> list[tuple[int, int]]:
+    match rng.randrange(3):
+        case 0:
+            return pages
+        case 1:
+            return []
+        case _:
+            return [page for page in pages if rng.random() < 0.5]

@@ -38,7 +38,7 @@ CREDENTIALS = {
     "list_key": "list.pub",
 }
 """The forecourt's files, and the credentials that they become."""
-FAST = "[Service]\nWatchdogSec=5\nTimeoutAbortSec=2\nRestartSec=200ms\n"
+FAST = "[Service]\nWatchdogSec=5\nTimeoutAbortSec=2\nRestartSec=100ms\n"
 """For tests that wait for the watchdog: the shipped unit waits 15 s, and one test does too."""
 
 

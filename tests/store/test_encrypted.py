@@ -15,8 +15,9 @@ from random import Random
 
 import pytest
 
-from terminal.store import conversion
-from terminal.store.backup import NEWEST, OLDER, BackupKeeper, make
+from terminal.core.rollback_mark import LedgerPruned
+from terminal.store import conversion, retention
+from terminal.store.backup import NEWEST, PART, BackupKeeper, make
 from terminal.store.conversion import convert
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError
@@ -260,11 +261,12 @@ def test_there_and_back_the_ledger_stays_what_it_was(tmp_path: Path) -> None:
     path.chmod(0o640)
     os.chown(path, 12_345, 12_346)
     for encrypt in (True, False):
+        left_of_backups(tmp_path / "backup")
         done = convert(path, tmp_path / "backup", KEY, encrypt=encrypt)
         assert (done.head, done.encrypted, done.was_so, done.left) == (head, encrypt, False, ())
         assert is_encrypted(path) is encrypt
         assert is_encrypted(tmp_path / "backup" / NEWEST) is encrypt
-        assert not (tmp_path / "backup" / OLDER).exists()
+        assert [one.name for one in (tmp_path / "backup").iterdir()] == [NEWEST], "nothing else of the old kind"
         assert sorted(one.name for one in tmp_path.iterdir()) == ["backup", FILE]
         status = path.stat()
         assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o640, 12_345, 12_346)
@@ -273,6 +275,33 @@ def test_there_and_back_the_ledger_stays_what_it_was(tmp_path: Path) -> None:
         assert content(ledger.connection) == was
         ledger.close()
         assert convert(path, tmp_path / "backup", KEY, encrypt=encrypt).was_so
+
+
+def left_of_backups(folder: Path) -> None:
+    """What the backup's process leaves beside its backups: what may be pruned, and a part when it was killed."""
+    sales = tuple((one, one + 1) for one in range(0, 40, 3))
+    retention.write(retention.Proposal(LedgerPruned(7, "aa", "bb", sales, sales, 3), b"SaleDelivered " * 9), folder)
+    for name in (PART, f"{PART}-wal", f"{PART}-journal"):
+        (folder / name).write_bytes(b"of the ledger as it was")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_without_a_backup_nothing_else_of_the_old_kind_stays_beside_it(tmp_path: Path, again: bool) -> None:
+    """``again``: a second run ends what an earlier one of another version left."""
+    path, was, _ = plain_station(tmp_path)
+    backups = tmp_path / "backup"
+    if again:
+        convert(path, backups, KEY, encrypt=True)
+        keep_ledgers(None)
+    for one in backups.iterdir():
+        one.unlink()
+    left_of_backups(backups)
+    assert b"SaleDelivered" in (backups / retention.PROPOSAL).read_bytes() or b"U2FsZ" in (backups / retention.PROPOSAL).read_bytes()
+    assert convert(path, backups, KEY, encrypt=True).was_so is again
+    assert list(backups.iterdir()) == []
+    ledger = opened(path)
+    assert content(ledger.connection) == was
+    ledger.close()
 
 
 def test_a_running_terminal_s_ledger_is_left_alone(tmp_path: Path) -> None:
