@@ -170,9 +170,9 @@ class CutOff:
         total.kills += 1
         places = range(run.began + 1, len(every) + 1)
         if run.watch.had:  # on an empty disk the ledger is made first
-            total.coming_up += look(self._some(range(1, run.began + 1), LOOKED_AT // 2), run.base, run.watch, self._rng)
+            total.coming_up += look(self._some(range(1, run.began + 1), LOOKED_AT // 3), run.base, run.watch, self._rng)
         total.fuelling += look(self._some(places, LOOKED_AT), run.base, run.watch, self._rng)
-        total.lying += look(self._some(places, LOOKED_AT // 2), run.base, run.watch, self._rng, lies=True)
+        total.lying += look(self._some(places, LOOKED_AT // 3), run.base, run.watch, self._rng, lies=True)
 
     def _some(self, places: range, most: int) -> list[int]:
         return sorted(self._rng.sample(places, min(most, len(places))))
@@ -184,7 +184,7 @@ class CutOff:
         return self._rng.randrange(4_000, 12_000)
 
 
-LOOKED_AT = 8
+LOOKED_AT = 12
 """Disks of each machine that are looked at and not gone on with."""
 
 

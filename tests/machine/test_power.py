@@ -14,7 +14,7 @@ from tests.machine.cut_off import CutOff, Moment
 from tests.machine.site import Site
 
 SEED = 20260318
-LEAST, MOST = 8, 20
+LEAST, MOST = 6, 20
 BUDGET_S = 240.0
 """For more machines than the least: on a busy computer each takes a minute."""
 

@@ -289,7 +289,7 @@ def test_without_a_credential_it_does_not_start_and_says_which(box: Container, s
     before = len(service.logged())
     refused = box.run("systemctl", "start", UNIT, check=False)
     assert refused.returncode != 0
-    time.sleep(1)  # five times RestartSec
+    time.sleep(1)  # ten times RestartSec
     assert (service.show("ActiveState"), service.show("ExecMainStatus"), service.show("NRestarts")) == ("failed", "2", "0")
     said = service.logged()[before:]
     assert name in said
