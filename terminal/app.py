@@ -24,6 +24,7 @@ from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import Record
+from terminal.core.rest import a_sale_is_open
 from terminal.core.rollback import CountedUp, CounterFound
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
@@ -154,6 +155,7 @@ class Terminal:
             storage=self.care.room,
         )
         site.desk.clock.host_valid = lambda: self._host_valid
+        self.care.room.in_use = lambda: a_sale_is_open(site)
         engine = Engine(site, ledger, self)
         engine.committed = _log
         engine.boot(self.clock.instant())

@@ -11,6 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+"""How long an example takes says something about the machine, nothing about the program."""
 
 ROOT = Path(__file__).resolve().parent
 LONGEST = (

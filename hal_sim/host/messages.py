@@ -236,15 +236,17 @@ def verify(value: Any, table: Table, where: str, optional: frozenset[str] = froz
         missing = sorted(table.keys() - value.keys() - optional)
         if missing:
             raise Refusal(400, "bad_request", f"{where}missing fields: {', '.join(missing)}")
-    for name, check in table.items():
-        if name not in value:
-            continue
-        try:
-            why = check(value[name])
-        except Refusal as refusal:
-            raise Refusal(refusal.status, refusal.code, f"{where}{name}: {refusal.message}") from None
-        if why is not None:
-            raise Refusal(400, "bad_request", f"{where}{name}: {why}")
+    name, why = "", None
+    try:
+        for name, check in table.items():
+            if name in value:
+                why = check(value[name])
+                if why is not None:
+                    break
+    except Refusal as refusal:
+        raise Refusal(refusal.status, refusal.code, f"{where}{name}: {refusal.message}") from None
+    if why is not None:
+        raise Refusal(400, "bad_request", f"{where}{name}: {why}")
 
 
 def verify_sale(message: dict[str, Any], call: str, sale: str | None = None) -> None:

@@ -32,7 +32,7 @@ from terminal.core.closing_desk import ClosingDesk
 from terminal.core.closings import Closing, Closings
 from terminal.core.corrections import CorrectionDesk, NoPast, PastSales
 from terminal.core.deny_book import DenyBook, DenyEntry, WatchedLists
-from terminal.core.effects import BATCH_ITEMS, Effect, Enqueue, Persist
+from terminal.core.effects import BATCH_ITEMS, Effect
 from terminal.core.emergency import EmergencyDesk
 from terminal.core.exposure import Exposure
 from terminal.core.faults import FaultBook, FaultCode
@@ -363,19 +363,18 @@ class Site:
         self._counted = 0
         self._count_taken()
         self.prices.look(at)
-        self.state.step_ended(tuple(self.desk.effects), at)
-        if any(isinstance(effect, Persist | Enqueue) for effect in self.desk.effects):
+        self.state.step_ended(tuple(self.desk.facts), len(self.desk.messages), at)
+        if self.desk.facts or self.desk.messages:
             self.uploads.write_acknowledgements()  # this step has a commit of its own to go with
         return self.desk.take()
 
     def _count_taken(self) -> None:
-        for effect in self.desk.effects:
-            fact = effect.record if isinstance(effect, Persist) else None
+        for fact in self.desk.facts:
             if isinstance(fact, SaleDelivered) and fact.sale in self.desk.sales:
                 self.teller.prompt_desk.delivered(self.desk.sales[fact.sale], fact.volume_ml)
 
     def _count_messages(self) -> None:
-        queued = [effect for effect in self.desk.effects if isinstance(effect, Enqueue)][self._counted :]
+        queued = self.desk.messages[self._counted :]
         if queued:
             self._counted += len(queued)
             self.batches.queued(queued)

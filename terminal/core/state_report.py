@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from terminal.core import events as ev
-from terminal.core.effects import Effect, Enqueue, Persist, ReportState, TellApplied
+from terminal.core.effects import ReportState, TellApplied
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import (
     AppliedAnswered,
@@ -24,7 +24,7 @@ from terminal.core.host_events import (
 )
 from terminal.core.ledger_head import compare
 from terminal.core.price_records import PriceSet, PricesPlanned, PricesTaken
-from terminal.core.records import ClosingSet, FaultCleared, FaultRaised, ListsAdopted, MessageQuarantined
+from terminal.core.records import ClosingSet, FaultCleared, FaultRaised, ListsAdopted, MessageQuarantined, Record
 from terminal.core.return_desk import ReturnDesk
 from terminal.core.terminal_state import FaultReport, ListsState, PointReport, QueueState, TerminalState, enforced
 from terminal.core.units import Instant, UtcMs
@@ -89,14 +89,10 @@ class StateDesk:
         self._tell_applied()
         self._report_soon()
 
-    def step_ended(self, effects: Sequence[Effect], at: Instant) -> None:
-        """Everything that a step did, just before it is committed."""
-        queued = 0
-        for effect in effects:
-            if isinstance(effect, Enqueue):
-                queued += 1
-            elif isinstance(effect, Persist):
-                self._note(effect.record, at)
+    def step_ended(self, facts: Sequence[Record], queued: int, at: Instant) -> None:
+        """What a step is to remember and how many messages it queues, just before it is committed."""
+        for fact in facts:
+            self._note(fact, at)
         if queued or len(self._queued) != self.site.uploads.waiting:
             self._count(queued, at)
 

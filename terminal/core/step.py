@@ -31,15 +31,20 @@ class Desk:
         self.faults = faults
         self.sales: dict[SaleId, Sale] = {}
         self.effects: list[Effect] = []
+        self.facts: list[Record] = []  # of the step's effects, what is to be remembered
+        self.messages: list[Enqueue] = []  # and what is for the host
         self.inner: deque[object] = deque()
 
     def persist(self, record: Record) -> None:
         """Write a fact with this step's commit."""
+        self.facts.append(record)
         self.effects.append(Persist(record))
 
     def enqueue(self, message: SaleMessage) -> None:
         """Store a message for the host with this step's commit."""
-        self.effects.append(Enqueue(message))
+        queued = Enqueue(message)
+        self.messages.append(queued)
+        self.effects.append(queued)
 
     def send(self, command: DeviceCommand) -> None:
         """Tell a device, after the commit."""
@@ -83,4 +88,6 @@ class Desk:
     def take(self) -> list[Effect]:
         """The step's effects in order; the desk is empty afterwards."""
         effects, self.effects = self.effects, []
+        self.facts.clear()
+        self.messages.clear()
         return effects

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -294,7 +295,13 @@ def decode(body: bytes, shape: type[Any]) -> Any:
 
 def instant_text(utc: int) -> str:
     """RFC 3339 UTC with milliseconds."""
-    return f"{datetime.fromtimestamp(utc // 1000, UTC).isoformat()[:19]}.{utc % 1000:03d}Z"
+    return f"{_second_text(utc // 1000)}.{utc % 1000:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second_text(second: int) -> str:
+    """Kept: a report of the state says mostly the same instants as the one before."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def utc_ms(instant: datetime) -> UtcMs:

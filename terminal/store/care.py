@@ -120,7 +120,7 @@ class LedgerCare:
             return None
         why = self.room.low()
         self._room_due = now + (ROOM_AGAIN_MS if why else ROOM_EVERY_MS)
-        if bool(why) is self._low:
+        if bool(why) is self._low or (why and self.room.keeps()):  # the fault would be the write that fails: it is told when the sale ends
             return None
         self._low = bool(why)
         return RoomSeen(why)

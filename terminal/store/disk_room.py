@@ -2,13 +2,15 @@
 
 The reserve is only a threshold: another program may take it between a release and the end of the fill. The ballast is a file of our own,
 written and synced beforehand. When a write fails because the disk is full it is deleted, and the ledger goes on in its place; as long as it
-cannot be made again nothing new is sold. (features.md F57; reference security-and-reliability 5.2, Disk full.)
+cannot be made again nothing new is sold. While a sale is open nothing else takes it: what fills the disk may go on, and would have what is
+given too early before the fill ends. (features.md F57; reference security-and-reliability 5.2, Disk full.)
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 BALLAST = "ballast.bin"
@@ -32,6 +34,8 @@ class DiskRoom:
         self.reserve_bytes = reserve_bytes
         self._own_disk = own_disk
         self._ballast = directory / BALLAST
+        self.in_use: Callable[[], bool] = lambda: False
+        """Is a sale open, which is still to be recorded?"""
 
     def missing(self) -> str | None:
         """Why this is not the disk that it should be; None when it is."""
@@ -45,17 +49,25 @@ class DiskRoom:
 
     def ready(self) -> bool:
         """Room for one more sale to its end, on a disk that may be written. Makes the ballast when it is not there; gives it up on a disk
-        that is full to the last, so that the refusal can be written down."""
+        that is full to the last, so that this can be told, unless a sale is open."""
         try:
             found = os.statvfs(self._directory)
         except OSError:
             return False
         free = found.f_bavail * found.f_frsize
-        if free < LAST_BYTES:
+        if free < LAST_BYTES and not self.in_use():
             self.give()
         if found.f_flag & os.ST_RDONLY or free < self.reserve_bytes:
             return False
         return self._has_ballast() or self._make()
+
+    def keeps(self) -> bool:
+        """The disk is full to the last, and the ballast is kept for a sale that is open: what can wait is not to be written now."""
+        try:
+            found = os.statvfs(self._directory)
+        except OSError:
+            return False
+        return found.f_bavail * found.f_frsize < LAST_BYTES and self.in_use() and self._has_ballast()
 
     def low(self) -> str:
         """Why there is no room for a new sale; "" when there is."""

@@ -37,7 +37,9 @@ def use_of_row(row: Sequence[Any]) -> SaleUse:
 def with_corrections(db: sqlite3.Connection, uses: Iterable[SaleUse]) -> list[SaleUse]:
     """These delivered sales as they count now."""
     found = list(uses)
-    lowest = min((use.sequence for use in found), default=0)
+    if not found:
+        return found
+    lowest = min(use.sequence for use in found)
     facts: dict[int, list[SaleCorrected]] = {}
     for sequence, body in db.execute(f"{_FACTS} WHERE c.sequence >= ? ORDER BY c.row", (lowest,)):
         facts.setdefault(sequence, []).append(msgspec.json.decode(body, type=SaleCorrected))

@@ -59,15 +59,18 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.badge_counters = dict(db.execute("SELECT token, counter FROM badge_counter"))
     found.totals = {(fp, nozzle): volume for fp, nozzle, volume in db.execute("SELECT fp, nozzle, volume_ml FROM total")}
     found.settled = {(fp, nozzle): number for fp, nozzle, number in db.execute("SELECT fp, nozzle, settled FROM head")}
-    found.faults = {(FaultCode(code), subject): detail for code, subject, detail in db.execute("SELECT code, subject, detail FROM fault")}
+    faults = db.execute("SELECT code, subject, detail, since FROM fault").fetchall()
+    found.faults = {(FaultCode(code), subject): detail for code, subject, detail, _ in faults}
+    found.fault_since = {(code, subject): since for code, subject, _, since in faults}
     found.denies = [
         DenyEntry(event, DenySubject(DenyKind(kind), value, upto), bool(lifted), epoch, version, effective_at)
         for kind, value, upto, lifted, epoch, version, event, effective_at in db.execute(
             "SELECT kind, value, upto, lifted, epoch, list_version, event, effective_at FROM deny"
         )
     ]
-    found.unacknowledged = dict(db.execute("SELECT event, effective_at FROM ack ORDER BY event"))
-    found.event_refusals = dict(db.execute("SELECT event, refused FROM ack WHERE refused IS NOT NULL"))
+    owed = db.execute("SELECT event, effective_at, refused FROM ack ORDER BY event").fetchall()
+    found.unacknowledged = {event: effective_at for event, effective_at, _ in owed}
+    found.event_refusals = {event: refused for event, _, refused in owed if refused is not None}
     found.closings = [
         Closing(ClosingScope(scope), name, why, event, since)
         for scope, name, why, event, since in db.execute("SELECT scope, name, why, event, since FROM closing ORDER BY since")
@@ -75,7 +78,6 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     found.past = LedgerPast(db)
     found.prices = price_store.remembered(db)
     found.orders = _orders(db)
-    found.fault_since = {(code, subject): since for code, subject, since in db.execute("SELECT code, subject, since FROM fault")}
     (found.quarantined,) = db.execute("SELECT count(*) FROM outbox WHERE quarantined = 1").fetchone()
     found.oldest = waits_since(db)
     found.last_event = int(meta.get("last_event", "0"))
@@ -194,16 +196,9 @@ def _wrong_pins(db: sqlite3.Connection, newest_utc: int) -> list[int]:
 
 
 def _first_since(db: sqlite3.Connection, utc: int) -> int:
-    """The first row of the journal that is not older, else the newest; by halves: times have no index, and never go back."""
-    low, high = db.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM journal").fetchone()
-    while low < high:
-        middle = (low + high) // 2
-        row = db.execute("SELECT utc FROM journal WHERE seq >= ? ORDER BY seq LIMIT 1", (middle,)).fetchone()
-        if row[0] < utc:
-            low = middle + 1
-        else:
-            high = middle
-    return int(low)
+    """The row behind the newest one that is older. Times have no index, but never go back: only what is not older is looked at."""
+    older = db.execute("SELECT seq FROM journal WHERE utc < ? ORDER BY seq DESC LIMIT 1", (utc,)).fetchone()
+    return 0 if older is None else int(older[0]) + 1
 
 
 class _Reason(msgspec.Struct):

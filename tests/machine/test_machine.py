@@ -143,6 +143,7 @@ def test_the_pump_line_is_unplugged_in_a_fuelling_and_comes_back(site: Site, mac
     site.begin_fuelling(5_000)
     machine.unplug("pumps")
     assert wait_for(lambda: not site.state_of(2).get("available", True), PATIENCE_S, 0.3), site.status()
+    site.forecourt.do("wait_flow", fp=2, volume_ml=5_000)
     site.forecourt.do("hang_up", fp=2)
     machine.plug_serial("pumps")
     assert wait_for(lambda: site.host_sales() == 1, PATIENCE_S, 0.5), (site.status(), site.logged())

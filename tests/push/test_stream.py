@@ -136,7 +136,7 @@ def test_it_stops_in_the_middle_of_a_silent_read(stream: Stream) -> None:
     open_from(stream)
     started = time.monotonic()
     stream.push.stop()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
     assert "host-push" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.behaviour.binding import FEATURES, LATER, Scene, read
 from tests.play.jobs import Plays
 
-JOBS = 5
+JOBS = 4
 MOST = 3
 SCENES: list[Scene] = [
     scene for file in sorted(FEATURES.glob("*.feature")) for scene in read(file) if scene.plays_in("rig") and LATER not in scene.tags

@@ -121,9 +121,9 @@ def test_an_order_that_the_core_never_answers_is_refused_when_the_program_is_bui
         time.sleep(0.01)
     began = time.monotonic()
     old.socket.stop()
-    caller.join(5)
+    caller.join(30)
     assert told == ["the terminal starts anew; look at its status before you try again"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PATIENCE_MS / 1000
     assert not (tmp_path / NAME).exists()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.rig.process import _die_with_parent, wait_for
 
-BOOT_S = 30.0
+BOOT_S = 120.0
 LAYER_MIB = 512
 
 

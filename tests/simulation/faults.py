@@ -11,8 +11,10 @@ from random import Random
 from typing import Protocol
 
 from tests.simulation.host_days import HostDays
+from tests.simulation.media import Readers
 from tests.simulation.power_cut import Cut, CutEngine, Plan
 from tests.simulation.pump_faults import PumpFaults
+from tests.simulation.site_faults import SiteFaults
 from tests.simulation.workload import fork
 from tests.virtual.forecourt import Forecourt
 from tests.virtual.host import Conduct
@@ -24,6 +26,7 @@ class Station(Protocol):
     """What faults do harm to."""
 
     forecourt: Forecourt
+    readers: Readers
 
     @property
     def now(self) -> int:
@@ -79,6 +82,11 @@ class Mix:
     hook: int
     meter: int
     reprice: int
+    emergency: int
+    order: int
+    reader: int
+    keypad: int
+    display: int
 
     def words(self) -> str:
         """What is on."""
@@ -127,6 +135,11 @@ def mix(seed: int) -> Mix:
         hook=rate(20, 100),
         meter=rate(10, 60),
         reprice=rate(20, 100),
+        emergency=rate(20, 60),
+        order=rate(30, 120),
+        reader=rate(20, 60),
+        keypad=rate(20, 60),
+        display=rate(20, 60),
     )
 
 
@@ -145,6 +158,15 @@ class FaultMaker:
         self.days = HostDays(self, self._later)
         self._host = fork(seed, "host")
         self.pumps = PumpFaults(station, self._later, fork(seed, "wire down"), fork(seed, "wire up"), station.tell)
+        self._site = fork(seed, "site")
+        self.site = SiteFaults(self, lambda low, high, act: self._later(low, high, act, self._site), fork(seed, "hands"))
+        self._at_site: tuple[tuple[int, Callable[[Random], None]], ...] = (
+            (self.mix.emergency, self.site.press),
+            (self.mix.order, self.site.order),
+            (self.mix.reader, self.site.reader),
+            (self.mix.keypad, self.site.keypad),
+            (self.mix.display, self.site.display),
+        )
         self._episodes: tuple[tuple[int, Callable[[Random], None]], ...] = (
             *((rate, self._cut(cut)) for cut, rate in self.mix.cut.items()),
             (self.mix.unreachable, self._unreachable),
@@ -176,6 +198,11 @@ class FaultMaker:
         """The station."""
         return self.station.forecourt
 
+    @property
+    def readers(self) -> Readers:
+        """Of the terminal's side."""
+        return self.station.readers
+
     def note_fault(self, subject: str, what: str, kind: str = "") -> None:
         """For the trace and the tally."""
         self.station.note_fault(subject, what, kind)
@@ -184,9 +211,10 @@ class FaultMaker:
         """From now on things go wrong."""
         self.on = True
         self.forecourt.host.fate = self._fate
-        for rate, episode in self._episodes:
-            if rate:
-                self._next(rate, episode)
+        for episodes, rng in ((self._episodes, self._rng), (self._at_site, self._site)):
+            for rate, episode in episodes:
+                if rate:
+                    self._next(rate, episode, rng)
 
     def off(self) -> None:
         """Everything whole, and nothing breaks any more."""
@@ -197,6 +225,7 @@ class FaultMaker:
         self.pumps.whole()
         court.terminal.set_full(False)
         self.days.whole()
+        self.site.whole()
         for named in self._denied:
             court.book.unblock(card=named.get("card"), customer=named.get("customer"))
         if isinstance(court.terminal.engine, CutEngine):
@@ -204,25 +233,26 @@ class FaultMaker:
 
     def started(self, engine: CutEngine) -> None:
         """The program starts; its start may not come to its end."""
+        self.site.started()
         if self.on and self._rng.randrange(100) < self.mix.cut_while_starting:
             engine.plan = Plan(self._rng.choice([Cut.WRITING, Cut.COMMITTED, Cut.SENDING]), self._rng.randint(1, 4))
 
     # --- when -----------------------------------------------------------------------------------------------------------------
 
-    def _next(self, per_hour: int, episode: Callable[[Random], None]) -> None:
+    def _next(self, per_hour: int, episode: Callable[[Random], None], rng: Random) -> None:
         def happen() -> None:
             if self.on:
-                episode(self._rng)
-                self._next(per_hour, episode)
+                episode(rng)
+                self._next(per_hour, episode, rng)
 
-        self.forecourt.heap.after(1 + int(self._rng.expovariate(per_hour / 3_600_000)), happen)
+        self.forecourt.heap.after(1 + int(rng.expovariate(per_hour / 3_600_000)), happen)
 
-    def _later(self, low_ms: int, high_ms: int, action: Callable[[], None]) -> None:
+    def _later(self, low_ms: int, high_ms: int, action: Callable[[], None], rng: Random | None = None) -> None:
         def act() -> None:
             if self.on:
                 action()
 
-        self.forecourt.heap.after(self._rng.randint(low_ms, high_ms), act)
+        self.forecourt.heap.after((rng or self._rng).randint(low_ms, high_ms), act)
 
     # --- the host -------------------------------------------------------------------------------------------------------------
 

@@ -13,9 +13,17 @@ import msgspec
 
 from hal_sim.dispensers.hydraulics import amount_of
 from terminal.core import records as r
+from terminal.core.faults import FaultCode
+from terminal.core.orders import OrderKind, OrderTaken
+from terminal.core.price_records import PriceSet, PricesPlanned
 from terminal.store import projection
 
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in projection.APPLY}
+
+
+def fact_of(kind: str, body: bytes) -> object:
+    """What a row of the journal says."""
+    return msgspec.json.decode(body, type=_KINDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +87,18 @@ class Facts:
     unattributed: dict[tuple[int, int], int] = field(default_factory=dict)
     quarantined: list[str] = field(default_factory=list)
     last_sequence: int = 0
+    emergency: bool = False  # the emergency stop of the site is on
+    starts: dict[int, int] = field(default_factory=dict)  # version of prices → when they may be in force
+    prices: dict[tuple[int, int], int] = field(default_factory=dict)  # fp, nozzle → version of its price
+    lists: tuple[str, int] = ("", 0)  # epoch and version of the newest list that went live
+    stopped: set[str | None] = field(default_factory=set)  # sales that a person has stopped
 
     @staticmethod
-    def read(db: sqlite3.Connection, known: dict[tuple[str, str | bytes], object] | None = None) -> Facts:
-        """From a ledger's journal, every row of it. ``known`` remembers what bytes mean, so that rows read again are not decoded again."""
-        facts, known = Facts(), {} if known is None else known
-        for row in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
-            fact = known.get(row)
-            if fact is None:
-                fact = known[row] = msgspec.json.decode(row[1], type=_KINDS[row[0]])
-            facts.add(fact)
+    def read(db: sqlite3.Connection) -> Facts:
+        """From a ledger's journal, every row of it."""
+        facts = Facts()
+        for kind, body in db.execute("SELECT kind, body FROM journal ORDER BY seq"):
+            facts.add(fact_of(kind, body))
         return facts
 
     def add(self, fact: object) -> None:
@@ -144,6 +154,33 @@ class Facts:
         if min(one.counted().quantity_ml, one.counted().value_minor) < 0:
             raise Broken("corrections", f"{fact.sale} counts less than nothing")
 
+    def _fault(self, fact: r.FaultRaised | r.FaultCleared) -> None:
+        if fact.code == FaultCode.EMERGENCY_STOP.value:
+            self.emergency = isinstance(fact, r.FaultRaised)
+
+    def _ordered(self, fact: OrderTaken) -> None:
+        if fact.order == OrderKind.STOP_POINT.value:
+            self.stopped |= {sale for sale, one in self.sales.items() if one.open and one.reserved.fp == fact.fuelling_point}
+
+    def _planned(self, fact: PricesPlanned) -> None:
+        self.starts[fact.version] = fact.starts_at
+
+    def _priced(self, fact: PriceSet) -> None:
+        early_ms = self.starts.get(fact.version, 0) - fact.effective_at
+        if early_ms > 0:
+            raise Broken("prices", f"version {fact.version} is in force {early_ms} ms before its start")
+        if fact.version < self.prices.get((fact.fp, fact.nozzle), 0):
+            raise Broken("prices", f"fp {fact.fp} goes back to version {fact.version}")
+        under = [sale for sale, one in self.sales.items() if one.open and one.reserved.fp == fact.fp]
+        if under:
+            raise Broken("prices", f"fp {fact.fp} has another price under {under[0]}")
+        self.prices[fact.fp, fact.nozzle] = fact.version
+
+    def _adopted(self, fact: r.ListsAdopted) -> None:
+        if fact.epoch == self.lists[0] and fact.version < self.lists[1]:
+            raise Broken("lists", f"version {fact.version} goes live after {self.lists[1]}")
+        self.lists = fact.epoch, fact.version
+
     def _of(self, fact: Any) -> SaleFacts:
         found = self.sales.get(fact.sale)
         if found is None:
@@ -197,4 +234,10 @@ _KEEP: dict[type, Callable[[Facts, Any], None]] = {
     r.Unattributed: Facts._unexplained,
     r.MessageQuarantined: Facts._refused,
     r.SaleCorrected: Facts._corrected,
+    r.FaultRaised: Facts._fault,
+    r.FaultCleared: Facts._fault,
+    OrderTaken: Facts._ordered,
+    PricesPlanned: Facts._planned,
+    PriceSet: Facts._priced,
+    r.ListsAdopted: Facts._adopted,
 }

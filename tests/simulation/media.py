@@ -24,6 +24,7 @@ from tests.drivers.issuer import secure_profile, signing_profile
 from tests.simulation.journal_facts import Broken
 from tests.virtual.badges import _Held, _Torn
 from tests.virtual.forecourt import SIDE
+from tests.virtual.heap import Look
 
 PAUSE_MS = 400
 NOTICE_MS = 300
@@ -37,7 +38,8 @@ _NEVER_READ = (wedge.SwipeFault.DROPPED, wedge.SwipeFault.ERROR, wedge.SwipeFaul
 
 _COPIES = ("clone", "relay", "foreign link", "classic")
 
-Act = Iterator[int]
+Act = Iterator[int | Look]
+"""What somebody does: milliseconds until he goes on, or what he waits to see."""
 Post = Callable[[object], None]
 Say = Callable[[str], None]
 
@@ -76,6 +78,18 @@ class Readers:
         """The terminal's program begins: its readers know nothing, and notice the card that is in."""
         self._stripe = StripeDecoder(SIDE, WedgeLayout.US)
         self._announced = False
+        card = self._slot
+        if card is not None:
+            self._after(NOTICE_MS, lambda: self._read(card))
+
+    def lost(self) -> None:
+        """The card reader is gone, and for all that it knows a card that it had told of is out."""
+        if self._announced:
+            self._announced = False
+            self._post(MediumRemoved(SIDE, MediumKind.SMART_CARD))
+
+    def found(self) -> None:
+        """The card reader is back, and notices the card that is in."""
         card = self._slot
         if card is not None:
             self._after(NOTICE_MS, lambda: self._read(card))

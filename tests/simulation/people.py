@@ -17,6 +17,7 @@ from terminal.core.texts import LANGUAGES, SCREENS
 from tests.simulation.media import Act, Medium, Readers
 from tests.simulation.workload import Manner, Visit
 from tests.virtual.forecourt import SIDE
+from tests.virtual.heap import Look
 
 LOOK_MS = 400
 QUEUE_MS = 2_000
@@ -91,8 +92,7 @@ class Driver:
     def run(self) -> Act:
         """From arriving to leaving."""
         place = self.place
-        while self.visit.fp in place.at_pump:
-            yield QUEUE_MS
+        yield Look(QUEUE_MS, lambda: self.visit.fp not in place.at_pump)
         place.at_pump[self.visit.fp] = self.number
         try:
             self._who_comes()
@@ -100,8 +100,7 @@ class Driver:
             place.tell(f"driver: {self.manner.value}")
             if self.manner is Manner.EARLY_LIFTER:
                 yield from self._lift(self._nozzle())
-            while place.at_terminal is not None:
-                yield QUEUE_MS
+            yield Look(QUEUE_MS, lambda: place.at_terminal is None)
             place.at_terminal = self.number
             try:
                 if self.rng.randrange(6):
@@ -221,16 +220,20 @@ class Driver:
     def _await_answer(self) -> Act:
         if self.manner is Manner.IMPATIENT and self.rng.randrange(3) == 0:
             yield from self._key(Key.CANCEL)
-        for _ in range(40):
-            if self._served():
-                break
-            if self.manner is Manner.OTHER_BADGE and self.rng.randrange(4) == 0:
-                yield from self._present(self.rng.choice(self.place.badges))
-                return
-            yield LOOK_MS
+        patience = Look(LOOK_MS, self._served, 40)
+        if self.manner is Manner.OTHER_BADGE:
+            for _ in range(patience.times or 0):
+                patience.seen = self._served()
+                if patience.seen:
+                    break
+                if self.rng.randrange(4) == 0:
+                    yield from self._present(self.rng.choice(self.place.badges))
+                    return
+                yield LOOK_MS
         else:
-            if self.rng.randrange(2):
-                yield from self._key(Key.CANCEL)
+            yield patience
+        if not patience.seen and self.rng.randrange(2):
+            yield from self._key(Key.CANCEL)
         if self.manner is Manner.IMPATIENT and self.rng.randrange(2):
             yield from self._key(Key.CANCEL)
 
@@ -309,7 +312,4 @@ class Driver:
             yield LOOK_MS if changes is None else min(max(LOOK_MS, changes - self.place.now), LONG_LOOK_MS)
 
     def _wait(self, until: Callable[[], bool], limit_ms: int) -> Act:
-        for _ in range(limit_ms // LOOK_MS):
-            if until():
-                return
-            yield LOOK_MS
+        yield Look(LOOK_MS, until, limit_ms // LOOK_MS)

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from random import Random
 
-from terminal.core.effects import Effect, Enqueue, Persist
+from terminal.core.effects import CancelDeadline, Effect, Enqueue, Persist, StartDeadline
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.engine import Engine, Outside
@@ -24,6 +24,8 @@ from tests.virtual.terminal import PowerLost
 SECTOR = 512
 WAL_HEADER = 32
 LEDGER, LOG = "ledger.db", "ledger.db-wal"
+UNSEEN = (StartDeadline, CancelDeadline)
+"""Effects that nobody outside sees."""
 
 
 class Cut(Enum):
@@ -121,7 +123,7 @@ class CutEngine(Engine):
         self.folder = folder
         self.rng = rng
         self.plan: Plan | None = None
-        self._act = {kind: self._watched(act) for kind, act in self._act.items()}
+        self._act = {kind: act if kind in UNSEEN else self._watched(act) for kind, act in self._act.items()}
 
     def _watched(self, act: Callable[[object, Instant], None]) -> Callable[[object, Instant], None]:
         def watched(effect: object, at: Instant) -> None:
@@ -158,8 +160,11 @@ class CutEngine(Engine):
     def dispatch(self, effects: list[Effect], at: Instant) -> None:
         """See ``Engine``; the power may go when some have left and others not."""
         plan = self.plan
+        if plan is None or plan.cut is not Cut.SENDING:
+            super().dispatch(effects, at)
+            return
         going: list[Effect] = [effect for effect in effects if not isinstance(effect, Persist | Enqueue)]
-        if plan is None or plan.cut is not Cut.SENDING or len(going) < 2:
+        if len(going) < 2:
             super().dispatch(effects, at)
             return
         plan.after -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from terminal.core.exposure import Exposure
+from terminal.core.faults import FaultCode
 from terminal.core.sale import SaleState
 from terminal.core.site import Recovered, Site
 from tests.simulation.journal_facts import Broken
@@ -34,8 +35,11 @@ def check_closed(site: Site) -> None:
 
 
 def check_rest(site: Site) -> None:
-    """At rest the host has answered everything and has opened everything."""
+    """At rest the host has answered everything and has opened everything, every device is there and nobody has to reset anything."""
     if len(site.desk.exposure):
         raise Broken("exposure", f"{len(site.desk.exposure)} sales still count as unanswered")
     if site.closings.closed:
         raise Broken("closings", f"{len(site.closings.closed)} places are still closed")
+    on = [f"{code.value} {about}" for code, about in site.desk.faults.active if code in (FaultCode.DEVICE_DOWN, FaultCode.EMERGENCY_STOP)]
+    if on:
+        raise Broken("faults end", f"{on[0]} is on, and everything is whole")

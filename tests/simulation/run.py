@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from drivers.commands import ShowLines
 from hal_sim.dispensers.head import Head, HeadOptions
-from terminal.core.effects import CancelDeadline, Effect, Persist, Send, StartDeadline
+from terminal.core.effects import Effect, Persist, Send
 from terminal.core.site import Site
 from terminal.core.units import Instant
 from terminal.runtime.engine import Outside
 from terminal.store.ledger import Ledger
 from tests.simulation import invariants as inv
 from tests.simulation.batches import check_batches, check_settled
+from tests.simulation.durable import Durable
+from tests.simulation.ears import Ears
 from tests.simulation.faults import FaultMaker, mix
 from tests.simulation.invariants import WatchedVault
 from tests.simulation.journal_facts import Broken, Facts
 from tests.simulation.limits import check_limits, taken
-from tests.simulation.media import Medium, Readers
+from tests.simulation.media import Act, Medium, Readers
 from tests.simulation.people import Driver
+from tests.simulation.permitted import check_authorized, check_permitted
 from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
 from tests.simulation.pump_books import PumpBooks
 from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
+from tests.simulation.secret_watch import SecretWatch
+from tests.simulation.stop_watch import StopWatch
 from tests.simulation.trace import LAST, Failure, Result, Trace, place_of, subject_of, words
 from tests.simulation.workload import Visit, draw, fork
 from tests.virtual.forecourt import KEYS, Forecourt
+from tests.virtual.heap import Look
 
 BOOKS_EVERY = 40
 OFF_MS = (500, 10_000)
@@ -59,21 +65,23 @@ class World(Watcher):
         self.heap = self.forecourt.heap
         self.heads: dict[int, Head] = self.forecourt.heads
         self.terminal = self.forecourt.terminal
-        self.facts = Facts()
+        self.durable = Durable()
+        self.facts = self.durable.facts
         self.vault = WatchedVault(*KEYS, self.forecourt.vault.pin_keys)
+        self.vault.facts = self.facts
         secure = any(badge.kind == "secure badge" for badge in self.badges)
         self.readers = Readers(lambda: self.now, self.post, self.heap.after, secure, self.tell)
         self.odometers: dict[str, int] = {}
-        self._secrets = [badge.number for badge in self.badges] + [badge.pin for badge in self.badges if badge.pin is not None]
+        self._secrets = SecretWatch([word for badge in self.badges for word in (badge.number, badge.pin) if word is not None])
         self.at_terminal: int | None = None
         self.at_pump: dict[int, int] = {}
         self.sent_away: Counter[str] = Counter()
         self.attempts = self.cuts = self.steps = self.busy = 0
         self.pumps = PumpBooks(self.heads, self.plan.overrun_ml, lambda: self.facts, lambda: self.now, self.trace_now)
+        self.ears = Ears(self.forecourt)
+        self.stops = StopWatch(self.heads, lambda: self.facts, lambda: self.now)
         self._disk: Disk | None = None
         self._boots = 0
-        self._read: dict[tuple[str, str | bytes], object] = {}
-        self._head_of_chain = (0, b"")
         self._shown = 0
         self._power, self._cut_rng = fork(seed, "power"), fork(seed, "cut")
         self.faults = FaultMaker(seed, self)
@@ -150,12 +158,14 @@ class World(Watcher):
         act = Driver(number, visit, self, Random(people.getrandbits(64))).run()
         self.heap.after(delay_ms, lambda: self._go_on(act))
 
-    def _go_on(self, act: Iterator[int]) -> None:
-        delay = next(act, None)
-        if delay is None:
+    def _go_on(self, act: Act) -> None:
+        rest = next(act, None)
+        if rest is None:
             self.busy -= 1
+        elif isinstance(rest, Look):
+            self.heap.look(rest, lambda: self._go_on(act))
         else:
-            self.heap.after(delay, lambda: self._go_on(act))
+            self.heap.after(rest, lambda: self._go_on(act))
 
     # --- the terminal's start and every step --------------------------------------------------------------------------------------
 
@@ -164,31 +174,18 @@ class World(Watcher):
 
     def _engine(self, site: Site, ledger: Ledger, outside: Outside) -> CutEngine:
         """A start: what was durable is still there, and nothing else than it could be."""
-        seq, link = self._head_of_chain
-        if seq:
-            row = ledger.connection.execute("SELECT hash FROM journal WHERE seq = ?", (seq,)).fetchone()
-            if row is None or row[0] != link:
-                raise Broken("durable", f"journal row {seq} was committed and is not there any more")
-        facts = Facts.read(ledger.connection, self._read)
-        lost = [sale for sale, one in self.facts.sales.items() if not one.open and facts.sales[sale].open]
-        if lost:
-            raise Broken("durable", f"{lost[0]} had ended and is open again")
-        self.facts = self.vault.facts = facts
-        self.vault.check(facts)
-        self._check_chain(ledger)
+        self.durable.check(ledger)
+        self.vault.check(self.facts)
+        inv.check_chain(ledger)
         self._boots += 1
         self.trace.add(self.now, "start", f"boot {self.terminal.boots}", f"rows={ledger.head[0]} head={ledger.head[1].hex()[:12]}")
         engine = CutEngine(site, ledger, outside, self, self.folder, self._cut_rng)
-        inv.check_books(site, ledger, facts)
+        inv.check_books(site, ledger, self.facts, site.recovered)
+        self.ears.disturbed("terminal")
+        self.stops.started()
         self.faults.started(engine)
         self.readers.started()
         return engine
-
-    @staticmethod
-    def _check_chain(ledger: Ledger) -> None:
-        (word,) = ledger.connection.execute("PRAGMA quick_check").fetchone()
-        if word != "ok":
-            raise Broken("ledger whole", str(word))
 
     def stepped(self, event: object) -> None:
         """See ``Watcher``."""
@@ -200,25 +197,28 @@ class World(Watcher):
         for effect in effects:
             if isinstance(effect, Persist):
                 self.trace.add(self.now, "fact", subject_of(effect.record), words(effect.record))
-                self.facts.add(effect.record)
+                self.durable.add(effect.record)
+                check_authorized(effect.record, self.facts, engine)
         if engine is not None:
-            self._head_of_chain = engine.ledger.head
+            self.durable.wrote(engine.ledger.head)
 
     def sending(self, effect: Effect) -> None:
         """See ``Watcher``."""
         inv.check_sending(effect, self.facts)
-        if isinstance(effect, Send):
-            if not isinstance(effect.command, ShowLines):
-                self.trace.add(self.now, "send", subject_of(effect.command), words(effect.command))
-        elif not isinstance(effect, StartDeadline | CancelDeadline):
+        self.stops.sending(effect)
+        self.faults.site.sending(effect)
+        if not isinstance(effect, Send):
             self.trace.add(self.now, "do", subject_of(effect), words(effect))
+        elif not isinstance(effect.command, ShowLines):
+            self.trace.add(self.now, "send", subject_of(effect.command), words(effect.command))
 
     def _after_step(self) -> None:
         if self._disk is not None:
             self._went_dark()
-        for screen in self.terminal.screens[self._shown :]:
-            self.trace.add(self.now, "screen", "side 1", " | ".join(line for line in screen.split("\n") if line.strip("* ")))
-        self._shown = len(self.terminal.screens)
+        if len(self.terminal.screens) > self._shown:
+            for screen in self.terminal.screens[self._shown :]:
+                self.trace.add(self.now, "screen", "side 1", " | ".join(line for line in screen.split("\n") if line.strip("* ")))
+            self._shown = len(self.terminal.screens)
         self.pumps.check_all()
         engine = self.terminal.engine
         if engine is None:
@@ -227,6 +227,8 @@ class World(Watcher):
         inv.check_memory(engine.site, engine.deadlines.running(), engine.deadlines.kept())
         inv.check_denied(engine.site)
         check_closed(engine.site)
+        self.stops.check(engine.site)
+        self.ears.check(engine.site)
         if self.steps % BOOKS_EVERY == 0:
             self._check_books()
 
@@ -263,7 +265,7 @@ class World(Watcher):
         assert self._disk is not None
         self._disk.put(self.folder)
         self._disk = None
-        inv.check_secrets(self.folder, self._secrets, ())
+        self._secrets.check_files(self.folder)
         self.cuts += 1
         delay = self._power.randint(*OFF_MS)
         again = self.terminal.start if killed else self.terminal.power_on
@@ -300,11 +302,12 @@ class World(Watcher):
     @property
     def screen(self) -> str:
         """What the display shows; dark without power."""
-        return self.terminal.screens[-1] if self.terminal.powered and self.terminal.screens else ""
+        return "" if self.faults.site.dark or not (self.terminal.powered and self.terminal.screens) else self.terminal.screens[-1]
 
     def post(self, event: object) -> None:
-        """From reader or keypad."""
-        self.terminal.post(event)
+        """From reader or keypad, if it is there."""
+        if self.faults.site.heard(event):
+            self.terminal.post(event)
 
     def trace_now(self, actor: str, subject: str, what: str) -> None:
         """One line of the trace."""
@@ -322,6 +325,7 @@ class World(Watcher):
         """See ``faults.Station``."""
         if kind:
             self.tally[kind] += 1
+        self.ears.disturbed(subject)
         self.trace.add(self.now, "fault", subject, what)
 
     # --- the end ------------------------------------------------------------------------------------------------------------------------
@@ -330,13 +334,7 @@ class World(Watcher):
         engine = self.terminal.engine
         if engine is None:
             return "the terminal does not run"
-        return inv.unsettled(engine.site, engine.ledger, len(self.forecourt.book.open_authorizations())) or self._untold()
-
-    def _untold(self) -> str:
-        """A word of the host that is not acknowledged yet: behind a start the stream comes back later than the pumps."""
-        book = self.forecourt.book
-        missing = [word.id for word in book.pushed() if word.id not in book.acks]
-        return f"event {missing[0]} is not acknowledged" if missing else ""
+        return inv.unsettled(engine.site, engine.ledger, self.forecourt.book)
 
     def _unbatched(self) -> str:
         """Records that the host lost and does not know of yet."""
@@ -356,12 +354,14 @@ class World(Watcher):
         check_rest(engine.site)
         check_settled(engine.site, self.forecourt.book, lost=bool(self.faults.days.lost))
         self.pumps.check(facts)
+        check_permitted(self.plan.scenario, self.forecourt.book.token_of, facts)
         if not self.faults.days.lost:  # a host that loses records gives their fuel away once more
             check_limits(self.plan.scenario, self.forecourt.book.token_of, taken(facts, self.plan.overrun_ml, self.pumps.excess(facts)))
             inv.check_counted(facts, self.forecourt.book)
         self.trace.add(self.now, "end", "ledger", f"rows={engine.ledger.head[0]} head={engine.ledger.head[1].hex()[:12]}")
         self.terminal.crash(engine.ledger)
-        inv.check_secrets(self.folder, self._secrets, [*self.terminal.screens, *self.trace.lines])
+        self._secrets.check_files(self.folder)
+        self._secrets.check_shown([*self.terminal.screens, *self.trace.lines])
         inv.check_verify(self.folder / "ledger.db")
 
 

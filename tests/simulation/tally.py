@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.simulation.trace import Result
 
-GROUPS = ("power", "host", "office", "clock", "line", "pump", "driver", "disk")
+GROUPS = ("power", "host", "office", "clock", "line", "pump", "driver", "disk", "site", "order")
 """In this order they are printed; a kind is ``group: what``."""
 
 

@@ -41,9 +41,6 @@ class Trace:
 
 def _told(kind: type) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
     """Of a class: whether it has a fuelling point, which of its fields say whom it concerns, and which explain a run."""
-    found = _TOLD.get(kind)
-    if found is not None:
-        return found
     fields = getattr(kind, "__dataclass_fields__", {})
 
     def has(name: str) -> bool:
@@ -56,7 +53,8 @@ def _told(kind: type) -> tuple[bool, tuple[str, ...], tuple[str, ...]]:
 
 def subject_of(value: Any) -> str:
     """Whom an event, record or command concerns: a fuelling point, a side, a sale, a message."""
-    at_point, subjects, _ = _told(type(value))
+    kind = type(value)
+    at_point, subjects, _ = _TOLD.get(kind) or _told(kind)
     if at_point and value.fp is not None:
         return f"fp {value.fp}"
     for name in subjects:
@@ -69,14 +67,15 @@ def subject_of(value: Any) -> str:
 
 def words(value: Any) -> str:
     """The class and the fields that explain a run; a key's name and a medium's number are not among them."""
-    at_point, subjects, fields = _told(type(value))
-    shown = [type(value).__name__]
+    kind = type(value)
+    at_point, subjects, fields = _TOLD.get(kind) or _told(kind)
+    shown = [kind.__name__]
     if at_point and value.fp is not None and "sale" in subjects and isinstance(value.sale, str):
         shown.append(value.sale)
     for name in fields:
         found = getattr(value, name)
         if found is not None and not callable(found):
-            shown.append(f"{name}={found.value if isinstance(found, Enum) else found}")
+            shown.append(f"{name}={found._value_ if isinstance(found, Enum) else found}")
     return " ".join(shown)
 
 

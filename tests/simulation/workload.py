@@ -108,6 +108,7 @@ def draw(seed: int, fuellings: int) -> Workload:
         ),
         "policy": _policy(station, fork(seed, "caps")),
         "batch_sales": fork(seed, "batches").choice([1, 2, 3, 500]),
+        "host_resets_emergency_stop": fork(seed, "orders").randrange(2) == 0,
         "fuelling_points": points,
         "customers": customers,
         "cards": cards,

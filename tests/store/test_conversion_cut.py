@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from terminal.store import conversion
-from terminal.store.backup import NEWEST, OLDER, backups_of, make
+from terminal.core.rollback_mark import LedgerPruned
+from terminal.store import conversion, retention
+from terminal.store.backup import NEWEST, OLDER, PART, backups_of, make
 from terminal.store.care import LedgerCare
 from terminal.store.conversion import convert
 from terminal.store.disk_room import DiskRoom
@@ -98,6 +99,32 @@ def test_what_a_cut_conversion_left_is_no_hindrance_to_the_next(tmp_path: Path) 
         (tmp_path / name).write_bytes(b"of an earlier one" * 100)
     convert(path, tmp_path / "backup", KEY, encrypt=False)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["backup", FILE]
+    ledger = opened(path)
+    assert content(ledger.connection) == was
+    ledger.close()
+
+
+def left_of_backups(folder: Path) -> None:
+    """What the backup's process leaves beside its backups: what may be pruned, and a part when it was killed."""
+    retention.write(retention.Proposal(LedgerPruned(7, "aa", "bb", ((1, 5),), ((1, 1),), 3), b"SaleDelivered"), folder)
+    for name in (PART, f"{PART}-wal", f"{PART}-journal"):
+        (folder / name).write_bytes(b"of the ledger as it was")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_beside_an_encrypted_ledger_nothing_stays_that_was_made_of_the_plain_one(tmp_path: Path, again: bool) -> None:
+    """Without a backup, too. ``again``: a second run ends what an earlier version left."""
+    path, was = station(tmp_path, encrypted=False)
+    backups = tmp_path / "backup"
+    if again:
+        convert(path, backups, KEY, encrypt=True)
+        keep_ledgers(None)
+    for one in backups.iterdir():
+        one.unlink()
+    left_of_backups(backups)
+    assert not is_encrypted(backups / retention.PROPOSAL)
+    assert convert(path, backups, KEY, encrypt=True).was_so is again
+    assert list(backups.iterdir()) == []
     ledger = opened(path)
     assert content(ledger.connection) == was
     ledger.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from terminal.core.events import RoomSeen
+from terminal.core.records import FaultRaised
+from terminal.store.care import ROOM_EVERY_MS, LedgerCare
 from terminal.store.disk_room import BALLAST, BALLAST_BYTES, DiskRoom
+from terminal.store.ledger import Ledger, Stamp, StorageFailed
+from tests.store.damage_kit import FILE, encode
 
 RESERVE = 4 << 20
 
@@ -32,6 +38,13 @@ def fill(disk: Path, leave: int) -> Path:
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     other.write_bytes(bytes(max(0, free - leave)))
     return other
+
+
+def eat(disk: Path) -> None:
+    """Another program goes on: whatever there is."""
+    with (disk / "hungry").open("ab", buffering=0) as other, contextlib.suppress(OSError):
+        while other.write(bytes(4096)) == 4096:
+            pass
 
 
 def test_the_ballast_is_made_given_up_on_a_full_disk_and_made_again(disk: Path) -> None:
@@ -64,6 +77,66 @@ def test_on_a_disk_that_is_full_to_the_last_the_refusal_can_be_written_down(disk
     fill(disk, 0)
     assert not room.ready()
     (disk / "refusal").write_bytes(bytes(100_000))
+
+
+def test_what_is_open_is_recorded_although_the_disk_goes_on_filling(disk: Path) -> None:
+    """Looks of the minute and of drivers between the filling and the fill's end give nothing away that could be eaten."""
+    room = DiskRoom(disk, RESERVE)
+    room.in_use = lambda: True
+    stamp = Stamp(1, "trusted")
+    ledger = Ledger(disk / FILE)
+    ledger.commit(stamp, [FaultRaised("A", "b", "c")], [])
+    assert room.ready()
+    for _ in range(3):
+        eat(disk)
+        assert not room.ready()
+        assert room.low()
+    fill = [FaultRaised("A", "b", "c" * 60_000)]
+    with pytest.raises(StorageFailed):
+        ledger.commit(stamp, fill, [])
+    ledger.close()
+    assert room.give()
+    again = Ledger(disk / FILE)
+    again.commit(stamp, fill, [])
+    assert again.connection.execute("SELECT count(*) FROM journal").fetchone() == (2,)
+    again.close()
+
+
+def test_the_fault_of_a_full_disk_waits_for_the_end_of_what_is_open(disk: Path) -> None:
+    """Its row would be the write that fails, and the ballast would go for it."""
+    care = LedgerCare(DiskRoom(disk, RESERVE), disk, disk / "backup", 3_600_000, encode)
+    is_open = True
+    care.room.in_use = lambda: is_open
+    ledger = care.open()
+    care.begin(ledger, 0)
+    assert care.look_at_room(0) == RoomSeen("")
+    eat(disk)
+    assert care.room.keeps()
+    at = ROOM_EVERY_MS
+    for _ in range(20):
+        assert care.look_at_room(at) is None
+        at += ROOM_EVERY_MS
+    assert (disk / BALLAST).exists()
+    is_open = False
+    assert not care.room.keeps()
+    seen = care.look_at_room(at)
+    assert seen is not None
+    assert "MiB free" in seen.why
+    assert not (disk / BALLAST).exists(), "given, so that this can be written down"
+    care.end()
+    ledger.close()
+
+
+def test_with_the_ballast_gone_nothing_more_is_kept(disk: Path) -> None:
+    room = DiskRoom(disk, RESERVE)
+    room.in_use = lambda: True
+    assert room.ready()
+    assert not room.keeps()
+    eat(disk)
+    assert room.keeps()
+    assert room.give()
+    eat(disk)
+    assert not room.keeps()
 
 
 def test_a_disk_without_room_for_the_ballast_is_not_ready(disk: Path) -> None:

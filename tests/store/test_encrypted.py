@@ -15,9 +15,8 @@ from random import Random
 
 import pytest
 
-from terminal.core.rollback_mark import LedgerPruned
-from terminal.store import conversion, retention
-from terminal.store.backup import NEWEST, PART, BackupKeeper, make
+from terminal.store import conversion
+from terminal.store.backup import NEWEST, BackupKeeper, make
 from terminal.store.conversion import convert
 from terminal.store.integrity import verify
 from terminal.store.ledger import Ledger, LedgerBusy, LedgerError
@@ -29,6 +28,7 @@ from terminal.store.sqlite_kind import PLAIN_NAME, connect, is_encrypted, keep_l
 from tests.ledger_kinds import KEY
 from tests.store.books import TERMINAL, Station, live
 from tests.store.damage_kit import FILE, Content, content, encode, flipped, opened
+from tests.store.test_conversion_cut import left_of_backups
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER = LedgerKey(bytes(32))
@@ -275,33 +275,6 @@ def test_there_and_back_the_ledger_stays_what_it_was(tmp_path: Path) -> None:
         assert content(ledger.connection) == was
         ledger.close()
         assert convert(path, tmp_path / "backup", KEY, encrypt=encrypt).was_so
-
-
-def left_of_backups(folder: Path) -> None:
-    """What the backup's process leaves beside its backups: what may be pruned, and a part when it was killed."""
-    sales = tuple((one, one + 1) for one in range(0, 40, 3))
-    retention.write(retention.Proposal(LedgerPruned(7, "aa", "bb", sales, sales, 3), b"SaleDelivered " * 9), folder)
-    for name in (PART, f"{PART}-wal", f"{PART}-journal"):
-        (folder / name).write_bytes(b"of the ledger as it was")
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_without_a_backup_nothing_else_of_the_old_kind_stays_beside_it(tmp_path: Path, again: bool) -> None:
-    """``again``: a second run ends what an earlier one of another version left."""
-    path, was, _ = plain_station(tmp_path)
-    backups = tmp_path / "backup"
-    if again:
-        convert(path, backups, KEY, encrypt=True)
-        keep_ledgers(None)
-    for one in backups.iterdir():
-        one.unlink()
-    left_of_backups(backups)
-    assert b"SaleDelivered" in (backups / retention.PROPOSAL).read_bytes() or b"U2FsZ" in (backups / retention.PROPOSAL).read_bytes()
-    assert convert(path, backups, KEY, encrypt=True).was_so is again
-    assert list(backups.iterdir()) == []
-    ledger = opened(path)
-    assert content(ledger.connection) == was
-    ledger.close()
 
 
 def test_a_running_terminal_s_ledger_is_left_alone(tmp_path: Path) -> None:

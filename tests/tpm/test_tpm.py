@@ -174,7 +174,7 @@ def test_the_core_does_not_wait_for_a_program_that_never_lets_go(tmp_path: Path)
         began = time.monotonic()
         with pytest.raises(TpmError, match="held by another program"):
             second_layer(Tpm.of_the_core(device), [V1])
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         vault = KeyVault(bytes(32), bytes(32), bytes(32), tpm=Tpm.of_the_core(device))
         assert vault.pin_matches(PinRule("opin1-tpm", 1, "00" * 16, 3), "00" * 16, PinEntry()) is None
 
@@ -185,6 +185,6 @@ def test_a_chip_that_does_not_answer_costs_the_core_little(tmp_path: Path) -> No
     began = time.monotonic()
     with pytest.raises(TpmError, match="gives no answer"):
         Tpm.of_the_core(Path(os.ttyname(slave))).counter()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     os.close(master)
     os.close(slave)

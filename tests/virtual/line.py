@@ -81,6 +81,8 @@ class VirtualLine:
         self._heap = heap
         self._noticed = False
         self._asleep = False
+        self._due_known = False  # nothing has been done to it since its next business was reckoned
+        self._due: int | None = None
         self._wakes: int | None = None  # an idle line's next business of its own
         self._period = 0
         self._mark: list[object] = []  # how the pumps' ends were when it fell asleep
@@ -91,13 +93,14 @@ class VirtualLine:
         for address, position in bus.positions.items():
             self._positions.setdefault(position, []).append(address)
         self._eot = False  # the answer of the last turn is the EOT to a poll
+        self._azt = [position for position in self._positions if isinstance(position, AztPosition)]
         for position in self._positions:
             position.head.listeners.append(self._notice)
 
     def power_on(self, post: Post) -> None:
         """A fresh master, as after a start of the program."""
         self._post = post
-        self._asleep = False
+        self._asleep = self._due_known = False
         self.master = self._make()
 
     def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
@@ -105,14 +108,16 @@ class VirtualLine:
         if self.master is not None:
             self.master.remember(settled, self._heap.now)
             self.master.survey_first(running)
+            self._due_known = False
 
     def power_off(self) -> None:
         """Nobody polls any more; the pumps live on."""
-        self._asleep = False
+        self._asleep = self._due_known = False
         self.master = None
 
     def submit(self, command: PumpCommand, now: int) -> None:
         """A command from the terminal."""
+        self._due_known = False
         self._wake(now)
         if self.master is not None:
             self.master.submit(command, now)
@@ -122,6 +127,12 @@ class VirtualLine:
         """See ``heap.Actor``."""
         if self._asleep:
             return self._wakes
+        if not self._due_known:
+            self._due = self._reckon(now)
+            self._due_known = True
+        return self._due
+
+    def _reckon(self, now: int) -> int | None:
         own = None if self.master is None else self.master.next_wakeup()
         if own is not None and self.leap and self._falls_asleep(now, own):
             return self._wakes
@@ -132,7 +143,9 @@ class VirtualLine:
 
     def look(self, now: int) -> None:
         """See ``heap.Actor``: drops, wires and flows change without a word."""
-        if self._asleep and self._marks() != self._mark:
+        if not self._asleep:
+            self._due_known = False
+        elif self._marks() != self._mark:
             self._wake(now)
 
     # --- asleep ---------------------------------------------------------------------------------------------------------------
@@ -140,10 +153,9 @@ class VirtualLine:
     def _marks(self) -> list[object]:
         marks: list[object] = [self.wire.disturbed, self.bus.lead_in]
         for position in self._positions:
-            marks.append(position.connected)
-            marks.append(position.head.next_change())
-            if isinstance(position, AztPosition):
-                marks.append(position.can_next)
+            marks += position.connected, position.head.next_change()
+        for position in self._azt:
+            marks.append(position.can_next)
         return marks
 
     def _falls_asleep(self, now: int, own: int) -> bool:
@@ -183,7 +195,7 @@ class VirtualLine:
         master = self.master
         if not self._asleep or master is None:
             return
-        self._asleep = False
+        self._asleep = self._due_known = False
         rounds = (now - (master.next_wakeup() or now)) // self._period
         if rounds > 0:
             master.skip(rounds)
@@ -198,6 +210,7 @@ class VirtualLine:
     def run(self, now: int, horizon: int) -> None:
         """See ``heap.Actor``. Exchanges that the terminal hears nothing of and that change no pump follow each other without the heap."""
         self._wake(now)
+        self._due_known = False
         arrived = self._arrivals(now)
         while True:
             answer = self._turn(arrived, now, horizon)
@@ -211,8 +224,9 @@ class VirtualLine:
                     if now >= horizon:
                         return
                 continue
-            due = self.next_due(self._heap.now)
+            due = self._wakes if self._asleep else self._reckon(self._heap.now)
             if due is None or due >= horizon:
+                self._due, self._due_known = due, not self._asleep
                 return
             self._heap.now = now = max(self._heap.now, due)
             self._wake(now)
@@ -253,9 +267,10 @@ class VirtualLine:
         self._eot = False
         if master is None:
             return None
-        for at, data in arrived:
-            master.receive(data, at)
-        self._collect()
+        if arrived:
+            for at, data in arrived:
+                master.receive(data, at)
+            self._collect()
         # A reaction of the terminal may have taken its power.
         sending = None if self.master is None else self.master.next_transmission(now)
         if sending is None:
@@ -285,4 +300,4 @@ class VirtualLine:
     def _notice(self, change: object, at: int) -> None:
         """A pump has changed: whoever waits for it must be asked."""
         self._wake(self._heap.now)
-        self._noticed = True
+        self._noticed, self._due_known = True, False

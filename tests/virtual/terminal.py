@@ -14,6 +14,7 @@ from terminal.core.card_lists import ListDelta, ListMark
 from terminal.core.events import ChangesApplied, ListsRefused
 from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
+from terminal.core.rest import a_sale_is_open
 from terminal.core.rollback import CountedUp
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site, SiteConfig
@@ -45,29 +46,32 @@ class Space:
     def __init__(self) -> None:
         self.full = False
         self.ballast = True
+        self.eaten = False
+        self.in_use: Callable[[], bool] = lambda: False
         self.given: Callable[[], None] = lambda: None
 
     @property
     def takes_nothing(self) -> bool:
-        """Full, and the ballast is still there."""
-        return self.full and self.ballast
+        """Full, and the ballast is still there, or another program has taken what it gave."""
+        return self.full and (self.ballast or self.eaten)
 
     def ready(self) -> bool:
         """See ``core.ports.Storage`` and ``terminal.store.disk_room``, which this stands for."""
-        if self.full:
+        if self.full and not self.in_use():
             self.give()
         return not self.full
 
     def give(self) -> bool:
         """See ``terminal.store.disk_room.DiskRoom.give``."""
-        if not self.takes_nothing:
+        if not (self.full and self.ballast):
             return False
         self.ballast = False
         self.given()
         return True
 
     def set_full(self, full: bool) -> None:
-        """The disk is full, or has room again, and then the ballast is made anew."""
+        """The disk is full, or has room again, and then the ballast is made anew. What was given is gone when it is full once more."""
+        self.eaten = full and self.full and not self.ballast
         self.full, self.ballast = full, self.ballast or not full
 
 
@@ -127,6 +131,7 @@ class VirtualTerminal:
             known = recover(ledger, self.config.rules.terminal, boot)
             refused = self._open_cards(lists, cards_file(ledger), known.list_mark)
             site = Site(self.config, known, boot=boot, lists=lists, vault=self.vault, storage=self.space)
+            self.space.in_use = lambda: a_sale_is_open(site)
             self.engine = self.engine_made(site, ledger, self)
             self.host.connect(self.post)
             for line in set(self.lines.values()):
