@@ -7,6 +7,7 @@ only in ``firmware_notes/azt.frames.toml``. All characters are 7 bits wide; noth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 DEL: Final = 0x7F
@@ -65,8 +66,9 @@ def request(address: int | None, command: int, data: bytes = b"") -> bytes:
     return bytes((DEL, start)) + _paired(normal) + bytes((ETX, ETX, _checksum(normal)))
 
 
+@lru_cache(maxsize=1024)
 def answer(data: bytes) -> bytes:
-    """A long answer on the wire."""
+    """A long answer on the wire. Kept: an idle head answers the same all day."""
     return bytes((DEL, STX)) + _paired(data) + bytes((ETX, ETX, _checksum(data)))
 
 
@@ -117,6 +119,11 @@ class RequestReader:
         if buffer and now - self._last_byte_ms > QUIET_MS:
             self._drop()
         self._last_byte_ms = now
+        whole = None if buffer else _whole(data)
+        return self._cut(data) if whole is None else [whole]
+
+    def _cut(self, data: bytes) -> list[Request]:
+        buffer = self._buffer
         found: list[Request] = []
         for each in data:
             byte = _seven_bits(each)
@@ -141,6 +148,14 @@ class RequestReader:
     def _drop(self) -> None:
         self._buffer.clear()
         self.rejected += 1
+
+
+@lru_cache(maxsize=1024)
+def _whole(data: bytes) -> Request | None:
+    """The request, where these bytes are one good request and nothing else: a master asks the same all day."""
+    reader = RequestReader()
+    found = reader._cut(data)
+    return found[0] if len(found) == 1 and reader.idle and not reader.rejected else None
 
 
 def _parsed(wire: bytes | bytearray) -> Request | None:

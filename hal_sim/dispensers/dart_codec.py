@@ -7,6 +7,7 @@ Written from ``firmware_notes/dart.md`` (framing, escaping, CRC) without a look 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 ETX: Final = 0x03
@@ -66,6 +67,7 @@ class Frame:
         return self.control & 0x0F
 
 
+@lru_cache(maxsize=2048)
 def encode(address: int, control: int, data: bytes = b"") -> bytes:
     """The frame as it goes on the wire: escaped, with CRC, where it is a DATA frame; three bytes otherwise."""
     if control & 0xF0 != DATA:
@@ -131,6 +133,10 @@ class FrameReader:
             buffer.clear()
             self.rejected += 1
         self._last_byte_ms = now
+        whole = None if buffer else _whole(data, self.accept_unescaped)
+        return self._cut(data) if whole is None else [whole]
+
+    def _cut(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
         for byte in data:
             self._push(byte, frames)
@@ -181,6 +187,14 @@ class FrameReader:
         elif not self.accept_unescaped or buffer[-2] == ETX:
             buffer.clear()
             self.rejected += 1
+
+
+@lru_cache(maxsize=2048)
+def _whole(data: bytes, accept_unescaped: bool) -> Frame | None:
+    """The frame, where these bytes are one good frame and nothing else: a master says the same few things all day."""
+    reader = FrameReader(accept_unescaped)
+    found = reader._cut(data)
+    return found[0] if len(found) == 1 and reader.idle and not reader.rejected else None
 
 
 def _is_control(byte: int) -> bool:

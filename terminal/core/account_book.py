@@ -146,7 +146,11 @@ class _Account:
 
     def add(self, use: SaleUse) -> None:
         if use.state is UseState.DELIVERED:
-            self.hours.setdefault(use.authorized_at // _HOUR_MS, _Hour()).add(use)
+            number = use.authorized_at // _HOUR_MS
+            hour = self.hours.get(number)
+            if hour is None:
+                hour = self.hours[number] = _Hour()
+            hour.add(use)
         else:
             self.open[use.sale] = use
 
@@ -273,21 +277,24 @@ class AccountBook:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _sums(self) -> dict[tuple[Subject, int, _Concern], Sums]:
-        found = {
-            (subject, number, concern): adder.sums()
+    def _sums(self) -> dict[tuple[Subject, int, _Concern], tuple[int, int, int]]:
+        return {
+            (subject, number, concern): (adder.quantity_ml, adder.value_minor, adder.count)
             for subject, account in self._accounts.items()
             for number, hour in account.hours.items()
             for concern, adder in hour.sums.items()
+            if adder.quantity_ml or adder.value_minor or adder.count
         }
-        return {key: sums for key, sums in found.items() if sums != Sums()}
 
     def _put(self, use: SaleUse) -> None:
         if use.state is UseState.DELIVERED and use.quantity_ml == 0 and use.value_minor == 0:
             return  # took nothing: no use, so that a freed hold and an empty delivery leave the same book
         self._sales[use.sale] = use
         for subject in _subjects(use):
-            self._accounts.setdefault(subject, _Account()).add(use)
+            account = self._accounts.get(subject)
+            if account is None:
+                account = self._accounts[subject] = _Account()
+            account.add(use)
 
     def _take(self, sale: str) -> SaleUse:
         use = self._sales.pop(sale, None)

@@ -9,6 +9,7 @@ import queue
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def context_of(folder: Path, pair: str = "server") -> ssl.SSLContext:
     context.load_cert_chain(folder / f"{pair}.crt", folder / f"{pair}.key")
     context.load_verify_locations(folder / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def old_context_of(folder: Path) -> ssl.SSLContext:
+    """A server that speaks TLS 1.1 alone."""
+    context = context_of(folder)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context
 
 

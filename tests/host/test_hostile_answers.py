@@ -16,7 +16,7 @@ from terminal.core.events import HostTrouble, UploadFailed
 from terminal.core.ids import MessageKey
 from terminal.host.client import ANSWER_CAP, Answer, Trouble
 from terminal.host.workers import upload_result
-from tests.host.calls import ASK, LONG_MS, body_of, in_short, silence, told, trouble
+from tests.host.calls import ASK, LONG_MS, body_of, in_short, in_time, silence, told, trouble
 from tests.host.hostile import Conduct, answer, context_of, host_with, request_of
 from tests.host.kit import LANE, client_of
 
@@ -102,7 +102,7 @@ def test_half_the_headers_are_no_booking(pki: Path) -> None:
     )
 
 
-def _endless(*headers: str, status: str = "200 OK") -> Conduct:
+def endless(*headers: str, status: str = "200 OK") -> Conduct:
     def serve(connection: ssl.SSLSocket) -> None:
         connection.sendall("\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode())
         while True:
@@ -114,8 +114,8 @@ def _endless(*headers: str, status: str = "200 OK") -> Conduct:
 @pytest.mark.parametrize("headers", [(), ("Content-Length: 999999999999",)])
 def test_an_endless_body_is_cut_at_the_cap(pki: Path, headers: tuple[str, ...]) -> None:
     """With and without a length."""
-    with host_with(context_of(pki), _endless(*headers)) as host:
-        came = client_of(pki, host.url).call(ASK, LONG_MS)
+    with host_with(context_of(pki), endless(*headers)) as host:
+        came = in_time(client_of(pki, host.url))
     assert came == Trouble(HostTrouble.TECHNICAL, "the answer is larger than allowed", too_large=True)
 
 
@@ -151,9 +151,10 @@ def test_a_redirect_is_an_answer_and_not_followed(pki: Path, status: str) -> Non
 
         def elsewhere(connection: ssl.SSLSocket) -> None:
             connection.sendall(answer(b"", f"Location: {other.url}/v1/authorizations", status=status))
+            silence(connection)
 
         with host_with(context_of(pki), told(elsewhere)) as host:
-            came = client_of(pki, host.url).call(ASK, LONG_MS)
+            came = in_time(client_of(pki, host.url))
     assert isinstance(came, Answer)
     assert came.status == int(status[:3])
     assert asked == []
@@ -162,8 +163,8 @@ def test_a_redirect_is_an_answer_and_not_followed(pki: Path, status: str) -> Non
 @pytest.mark.parametrize("location", ["/", "https://[::1", "\x7f", ""])
 def test_a_redirect_with_an_endless_body_is_capped_too(pki: Path, location: str) -> None:
     """The library would read it whole before it does not follow it."""
-    with host_with(context_of(pki), _endless(f"Location: {location}", status="302 Found")) as host:
-        assert trouble(client_of(pki, host.url).call(ASK, LONG_MS)) is HostTrouble.TECHNICAL
+    with host_with(context_of(pki), endless(f"Location: {location}", status="302 Found")) as host:
+        assert trouble(in_time(client_of(pki, host.url))) is HostTrouble.TECHNICAL
 
 
 def test_nothing_of_the_host_is_kept(pki: Path) -> None:

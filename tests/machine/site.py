@@ -89,7 +89,7 @@ class Site:
         machine.run("systemctl is-system-running --wait || systemctl --failed --no-legend")
         self._configure(machine)
         # So that the first start does not wait for the disk.
-        machine.run("/opt/forecourt-terminal/bin/python -m terminal check-config --config /etc/forecourt-terminal/terminal.toml; true", 120)
+        machine.run("/opt/forecourt-terminal/bin/python -m terminal check-config --config /etc/forecourt-terminal/terminal.toml; true")
         user, group = machine.run("id -u forecourt-terminal; id -g forecourt-terminal").split()
         with self.data.open("wb") as file:
             file.truncate(DATA_MIB << 20)

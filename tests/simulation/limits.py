@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.simulation.journal_facts import Broken, Facts
+from tests.simulation.journal_facts import Broken, Facts, SaleFacts
 
 PULSE_ML = 10
 
@@ -73,6 +73,36 @@ def check_limits(scenario: Mapping[str, Any], token_of: Callable[[str], str], sa
             _check(row, row["period"] + window, mine, most, scenario["decimals"])
     for row in scenario["balances"]:
         _check(row, row["kind"], list(_of(row, token_of, sales)), row["amount"], scenario["decimals"])
+
+
+def check_promised(scenario: Mapping[str, Any], token_of: Callable[[str], str], facts: Facts, sale: str) -> None:
+    """A sale that is decided here may take what is left: what was taken, what open sales may still take and its own part are no more than
+    each limit. Strictly: what heads overran is taken, and leaves less.
+    """
+    sales = [one for each in facts.sales.values() for one in _promised(each)]
+    for row in scenario["limits"]:
+        most = row["amount"] - sum(each["amount"] for each in scenario.get("shares", []) if _same(each, row) and "terminal" in each)
+        for window, mine in _windows(row["period"], _of(row, token_of, sales), _zone(row, scenario)):
+            largest: dict[str, int] = {}  # of one that may still take this or that product, once
+            for one in mine:
+                largest[one.sale] = max(largest.get(one.sale, 0), one.amount(row["measure"]))
+            if sale in largest and sum(largest.values()) > most + (len(largest) if row["measure"] == "VALUE" else 0):
+                told = ", ".join(f"{name} {amount}" for name, amount in largest.items())
+                raise Broken("promised", f"{next(iter(row['subject']))} {row['period']}{window} {row['measure']}: {most} and {told}")
+
+
+def _promised(one: SaleFacts) -> Iterator[Taken]:
+    """What a sale took, or may take of each product."""
+    r = one.reserved
+    if one.delivered is not None and one.released is not None:
+        counted = one.counted()
+        if counted.quantity_ml:
+            amounts = (counted.quantity_ml, counted.value_minor, one.released.price)
+            yield Taken(r.sale, counted.account, counted.customer, one.released.product, *amounts, r.authorized_at, 0, False)
+    elif one.open and one.granted is not None:
+        for part in one.granted.allowed:
+            if one.released is None or one.released.product == part.product:
+                yield Taken(r.sale, r.account, r.customer, part.product, part.quantity_ml, part.value_minor, 0, r.authorized_at, 0, False)
 
 
 def _same(share: Mapping[str, Any], limit: Mapping[str, Any]) -> bool:

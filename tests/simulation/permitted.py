@@ -13,14 +13,18 @@ from terminal.core.sale import SaleState
 from terminal.core.site import Site
 from terminal.runtime.engine import Engine
 from tests.simulation.journal_facts import Broken, Facts
+from tests.simulation.limits import check_promised
 
 
-def check_authorized(fact: object, facts: Facts, engine: Engine | None) -> None:
+def check_authorized(
+    fact: object, facts: Facts, engine: Engine | None, scenario: Mapping[str, Any], token_of: Callable[[str], str]
+) -> None:
     """What is decided here needs a card and a customer that are active in the live list, at this moment."""
     if not isinstance(fact, r.SaleAuthorized) or fact.decided_by != "offline" or engine is None:
         return
     site = engine.site
     _check_in_use(site)
+    check_promised(scenario, token_of, facts, fact.sale)
     reserved = facts.sales[fact.sale].reserved
     card = site.lists.card(reserved.card.token)
     customer = None if card is None or card.customer is None else site.lists.customer(card.customer)

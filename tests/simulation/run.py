@@ -198,7 +198,7 @@ class World(Watcher):
             if isinstance(effect, Persist):
                 self.trace.add(self.now, "fact", subject_of(effect.record), words(effect.record))
                 self.durable.add(effect.record)
-                check_authorized(effect.record, self.facts, engine)
+                check_authorized(effect.record, self.facts, engine, self.plan.scenario, self.forecourt.book.token_of)
         if engine is not None:
             self.durable.wrote(engine.ledger.head)
 

@@ -103,13 +103,14 @@ class Heap:
         if due is None or due > limit:
             self.now = limit
             return False
+        late = due < self.now
         self.now = max(self.now, due)
         self.steps += 1
         if chosen is None:
             heapq.heappop(self._actions)[3]()
             self._look()
         else:
-            self._run(chosen, horizon)
+            self._run(chosen, horizon, late)
         return True
 
     def _next(self, limit: int) -> tuple[int | None, Actor | None, int]:
@@ -126,16 +127,19 @@ class Heap:
                 horizon = at
         return due, chosen, horizon
 
-    def _run(self, actor: Actor, horizon: int) -> None:
+    def _run(self, actor: Actor, horizon: int, late: bool) -> None:
+        """``late``: it should have acted already, and does so before whoever looks within this instant."""
+        began = self.now
         for one in self._looking:
             if one.at < horizon:
                 sees = one.sees()
                 if sees is not None and sees < horizon:
                     horizon = sees
-        actor.run(self.now, horizon)
+        actor.run(began, horizon)
+        passed = self.now - 1 if late and self.now == began else self.now
         for one in self._looking:
-            if one.at <= self.now:
-                one.skip(self.now + 1)
+            if one.at <= passed:
+                one.skip(passed + 1)
 
     def _somebody_sees(self, until: int, action: bool) -> bool:
         """Let one go on who sees what he waits for, or has lost patience, before ``until``, when an ``action`` or something else is due."""
