@@ -52,7 +52,7 @@ class Returning(Recording):
                 "last": self._journal.heard(terminal, epoch),
                 "more": more,
                 "sales": [self._returned(entry) for entry in page],
-                "holds": [] if more else self._held(terminal, epoch, after),
+                "holds": [] if more else self._held(terminal, epoch),
             }
         )
 
@@ -76,11 +76,11 @@ class Returning(Recording):
         told = self.acks.get(event)
         return told is None or told.refused is None
 
-    def _held(self, terminal: str, epoch: int, after: int) -> list[dict[str, Any]]:
+    def _held(self, terminal: str, epoch: int) -> list[dict[str, Any]]:
         holds: list[dict[str, Any]] = []
         for hold in self._open.values():
             request, _ = self._answers[f"{hold.sale}/authorize"]
-            if hold.terminal == terminal and request["epoch"] == epoch and request["sequence"] > after:
+            if hold.terminal == terminal and request["epoch"] == epoch:
                 holds.append(
                     {
                         "request": {name: value for name, value in request.items() if name not in _PIN},

@@ -18,7 +18,7 @@ from terminal.core.internal_events import EndCause, FillRecorded, NothingDeliver
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import SaleCorrected
 from terminal.core.returned_sales import LostSales, NothingLost
-from terminal.core.sale import OPEN_STATES, SaleState
+from terminal.core.sale import OPEN_STATES, Sale, SaleState
 from terminal.core.step import Desk
 from terminal.core.units import Instant
 
@@ -107,6 +107,13 @@ def _why_not_settle(asked: CorrectionPushed, state: SaleState | None) -> str | N
     return "money for no fuel" if asked.quantity_ml == 0 and asked.value_minor > 0 else None
 
 
+def _why_no_fuel(asked: CorrectionPushed, sale: Sale | None) -> str | None:
+    """Of a sale that a loss of rows left open before its release (core/left_open.py) nobody knows what was taken from where."""
+    if asked.kind is not CorrectionKind.SETTLE or sale is None or sale.nozzle is not None or not asked.quantity_ml:
+        return None
+    return "at which nozzle is not known here: it can be settled with 0 only"
+
+
 class CorrectionDesk:
     """Hears corrections, writes them down and lets them count."""
 
@@ -124,7 +131,7 @@ class CorrectionDesk:
             return
         sale = self.desk.sales.get(SaleId(event.sale))
         use = self.desk.book.get(event.sale) or self.past.use(event.sale)
-        why = why_not(event, None if sale is None else sale.state, use)
+        why = why_not(event, None if sale is None else sale.state, use) or _why_no_fuel(event, sale)
         if why is not None:
             self.push.passed(event.event, f"correction {event.correction}: {why}", now, refused=True)
             return

@@ -177,7 +177,7 @@ class ReversalDue:
 
 @dataclass(frozen=True, slots=True)
 class SaleDoubted:
-    """Fuelling point → sale: the pump cannot tell what flowed."""
+    """Fuelling point → sale: the pump cannot tell what flowed. Ledger's head → sale: rows are lost in which it may have ended."""
 
     sale: SaleId
     why: str

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from terminal.core.corrections import PRUNED
 from terminal.core.faults import FaultCode
 from terminal.core.ids import Minting
+from terminal.core.internal_events import SaleDoubted
 from terminal.core.restored import SUBJECT
-from terminal.core.returned_record import first_of
+from terminal.core.returned_record import LEFT_OPEN, first_of
 from terminal.core.rollback_mark import LedgerRestored
 
 if TYPE_CHECKING:
@@ -35,5 +36,7 @@ def compare(site: Site, known: tuple[int, str] | None) -> None:
     site.desk.persist(LedgerRestored(why, 0, True, epoch, first))
     teller.minting = Minting(teller.minting.terminal, epoch, first)
     site.batches.begin_epoch(epoch, first)
+    for one in site.recovered.open_sales:
+        site.desk.tell(SaleDoubted(one.id, LEFT_OPEN))
     site.desk.raise_fault(FaultCode.STORAGE_DAMAGED, SUBJECT, why)
     site.state.returning.begin()

@@ -130,7 +130,7 @@ class SaleEnded:
 
 @dataclass(frozen=True, slots=True)
 class SaleInDoubt:
-    """The pump cannot say what flowed; the hold stays."""
+    """Nobody here can say what flowed, the pump or a ledger that has lost rows; the hold stays."""
 
     sale: SaleId
     why: str

@@ -1,10 +1,11 @@
 """Fetches back from the host what this ledger has lost: the sales that the host has booked, and what it still holds.
 
-After a loss (core/restored.py) the host is asked page by page for the sales of the old epoch behind the last number that is here, until it
-has no more. Each becomes a fact of its own and counts from then on like every sale; nothing of it is sent again. How far it has come is
-never remembered here: it is read from the ledger before each question, so a power cut only asks for the page again. At the end each
-authorization that the host still holds is settled by what its pump's totalisers say, or named for people. That the host decides alone until
-its people have confirmed the ledger stays as it is. (features.md F57; firmware_notes/host-api.md, "Sales that the terminal lost".)
+After a loss (core/restored.py) the host is asked page by page for the sales of the old epoch behind the last number that is here, or from
+the first one on that was open here (core/left_open.py), until it has no more. Each becomes a fact of its own and counts from then on like
+every sale; nothing of it is sent again. Where to begin is read from the ledger, so a power cut only asks for some pages again. At the end
+each sale that was left open, and each authorization that the host still holds, is settled by what the pump's totalisers prove, or named for
+people. That the host decides alone until its people have confirmed the ledger stays as it is. (features.md F57;
+firmware_notes/host-api.md, "Sales that the terminal lost".)
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from terminal.core import left_open
 from terminal.core.account_book import SaleUse, UseState
 from terminal.core.corrections import corrected
 from terminal.core.effects import FetchSales
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import CorrectionKind, ReturnDue
 from terminal.core.ids import MessageKind, SaleId
+from terminal.core.internal_events import EndCause, NothingDelivered
 from terminal.core.messages import Booking
 from terminal.core.point_config import PointState
 from terminal.core.records import FaultRaised
 from terminal.core.restored import SUBJECT
 from terminal.core.returned_record import ROOM, ReturnSettled, SaleReturned
 from terminal.core.returned_sales import BackHold, BackSale, Missing, Outcome, SalesBack, SalesBackFailed
+from terminal.core.sale import SaleState
 from terminal.core.units import Instant, UtcMs, cost_of
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class ReturnDesk:
         self.in_flight = False
         self._spoke = spoke
         self._last: SalesBack | None = None  # the last page of an epoch, which is settled next
+        self._behind = (0, 0)  # the epoch of the pages that have come, and the number that the last of them ended with
         self._looks = 0
         self._refused: list[str] = []
 
@@ -59,12 +64,13 @@ class ReturnDesk:
 
     def begin(self) -> None:
         """At start, and when a loss has come out: soon."""
+        self._last, self._behind, self._refused = None, (0, 0), []
         self.desk.start(ReturnDue(), BEGIN_MS)
 
     # --- asking -----------------------------------------------------------------------------------------------------------------
 
     def _due(self, event: ReturnDue, at: Instant) -> None:
-        missing = None if self.in_flight else self.past.missing()
+        missing = None if self.in_flight else self._missing()
         if missing is None:
             return
         if self._last is not None and self._last.epoch == missing.epoch:
@@ -73,8 +79,16 @@ class ReturnDesk:
             self.desk.start(ReturnDue(), RETRY_MS)
         else:
             self.in_flight = True
+            # Should people end one of these before the host has told of it: it may have the record that is lost here.
+            self.site.uploads.resent.update(one.sequence for one in left_open.doubtful(self.site, missing))
             self._say(f"the host is asked for the sales behind number {missing.after} of epoch {missing.epoch}")
             self.desk.do(FetchSales(missing.epoch, missing.after))
+
+    def _missing(self) -> Missing | None:
+        """The next question, behind the pages that have come."""
+        missing = self.past.missing()
+        epoch, after = self._behind
+        return replace(missing, after=max(missing.after, after)) if missing is not None and missing.epoch == epoch else missing
 
     def _failed(self, event: SalesBackFailed, at: Instant) -> None:
         self.in_flight = False
@@ -86,37 +100,45 @@ class ReturnDesk:
     def _page(self, event: SalesBack, at: Instant) -> None:
         self.in_flight = False
         self._spoke(event.host_time, at)
-        missing = self.past.missing()
+        missing = self._missing()
         if missing is None or (event.epoch, event.after) != (missing.epoch, missing.after):
             self.desk.start(ReturnDue(), RETRY_MS)
             return
-        taken = [self._take(one, missing, at) for one in event.sales]
-        if not event.more or not any(taken):  # where nothing of a page can be taken, the next one would be the same
+        for one in event.sales:
+            self._take(one, missing, at)
+        if event.more and event.sales:
+            self._behind = (missing.epoch, event.sales[-1].fact.sequence)  # also where nothing of it can be taken
+        else:
             self._last, self._looks = event, 0
         self.desk.start(ReturnDue(), 0)  # behind the commit, so that the ledger tells how far it has come
 
-    def _take(self, one: BackSale, missing: Missing, at: Instant) -> bool:
+    def _take(self, one: BackSale, missing: Missing, at: Instant) -> None:
         fact = one.fact
         why = self._why_not(fact, missing)
         if why is not None:
             if why:
                 self._refused.append(f"{fact.sale} {why}")
-            return False
+            return
+        settles = [each for each in one.corrections if each.kind == CorrectionKind.SETTLE.value]  # their amounts are in the record
+        if self._is_open(fact.sale):
+            for each in settles:
+                if not self.past.has_correction(each.correction):
+                    self.desk.persist(replace(each, effective_at=self.desk.utc(at)))
+            left_open.take_out(self.site, fact.sale)
         self.desk.persist(fact)
         self._total(fact)
         use = _use(fact)
         for correction in one.corrections:
-            if correction.kind == CorrectionKind.SETTLE.value:
-                continue  # its amounts are in the record
-            if not self.past.has_correction(correction.correction):
+            if correction not in settles and not self.past.has_correction(correction.correction):
                 made = replace(correction, effective_at=self.desk.utc(at))
                 self.desk.persist(made)
                 use = corrected(use, made)
         self._count(use)
-        return True
 
     def _why_not(self, fact: SaleReturned, missing: Missing) -> str | None:
         """Why a sale that the host gives back is not taken, nothing where it is here as it comes; None when it is taken."""
+        if self._is_open(fact.sale):
+            return None
         here = self.past.use(fact.sale)
         if here is not None or fact.sale in self.desk.sales:
             same = here is not None and (here.quantity_ml, here.value_minor) == (fact.quantity_ml, fact.value_minor)
@@ -124,6 +146,11 @@ class ReturnDesk:
         if fact.sequence >= missing.first:
             return "has a number of the new epoch"
         return "has the number of another sale that is here" if self.past.number_taken(fact.sequence) else None
+
+    def _is_open(self, sale: SaleId) -> bool:
+        """The ledger has its beginning, and nobody knows its end."""
+        one = self.desk.sales.get(sale)
+        return one is not None and one.state is SaleState.IN_DOUBT
 
     def _total(self, fact: SaleReturned) -> None:
         """A nozzle that the ledger never heard of begins where the sale found it (store/replay.py)."""
@@ -139,19 +166,24 @@ class ReturnDesk:
     # --- settling ---------------------------------------------------------------------------------------------------------------
 
     def _settle(self, missing: Missing, page: SalesBack, at: Instant) -> None:
-        """Everything that the host has booked is here: what it only holds, and what nobody has."""
+        """Everything that the host has booked is here: what it only holds, what was left open here, and what nobody has."""
         holds = [one for one in page.holds if self._why_not(one.fact, missing) is None]
-        if any(self._unread(one.fact.fp) for one in holds) and self._looks < MOST_LOOKS:
+        doubtful = left_open.doubtful(self.site, missing)
+        if any(self._unread(fp) for fp in {one.fact.fp for one in holds} | {one.fp for one in doubtful}) and self._looks < MOST_LOOKS:
             self._looks += 1
             self.desk.start(ReturnDue(), LOOK_MS)
             return
         outcome = self.past.outcome(missing)
         unknown, first_unknown = _gaps(missing, outcome, page.last, [one.fact.sequence for one in holds])
         left = dict(outcome.unexplained)
+        ended = [one for one in doubtful if not self._unread(one.fp) and left_open.took_nothing(one, outcome, left)]
+        nobody_else = not unknown and not left_open.decides_alone(self.site.config.rules.policy)
+        crowded = left_open.crowded(holds, doubtful)
         held: list[SaleId] = []
         for one in holds:
-            alone = not unknown and sum(other.fact.fp == one.fact.fp for other in holds) == 1
+            alone = nobody_else and one.fact.fp not in crowded
             certain = outcome.exact and not self._unread(one.fact.fp)
+            certain = certain and (one.fact.sale in outcome.left_open or not self._is_open(one.fact.sale))
             found = None if not certain else self._found(one, outcome, left, at, alone=alone)
             if found is None:
                 held.append(one.fact.sale)
@@ -159,6 +191,9 @@ class ReturnDesk:
             self._complete(found)
             if found.nozzle is not None:
                 left[found.fp, found.nozzle] -= found.moved_ml
+        stay = [one.id for one in doubtful if self._is_open(one.id) and (one not in ended or one.id in held)]
+        for sale in [one.id for one in ended if self._is_open(one.id) and one.id not in held]:
+            self.desk.tell(NothingDelivered(sale, EndCause.POWER))
         for (fp, nozzle), volume_ml in left.items():
             subject = f"fp {fp} nozzle {nozzle}"
             if subject in outcome.raised and not volume_ml:
@@ -172,6 +207,7 @@ class ReturnDesk:
             first_unknown,
             tuple(held),
             len(self._refused),
+            tuple(stay),
         )
         self.desk.persist(settled)
         self._say(_words(settled, self._refused))
@@ -187,7 +223,7 @@ class ReturnDesk:
         """The sale as its pump tells it; None when that cannot be said beyond doubt.
 
         Where no nozzle of its point has fuel without a sale, nothing was taken. Where one has, it is this sale's if nothing else that is
-        not known can have been there, and if the host allowed it.
+        not known can have been there, and if the host allowed it. A terminal that decides alone may have served others whom nobody knows.
         """
         fact, now = one.fact, self.desk.utc(at)
         if any((fact.fp, ref.nozzle) in outcome.unsure for ref in one.nozzles):
@@ -218,6 +254,7 @@ class ReturnDesk:
         )
 
     def _complete(self, fact: SaleReturned) -> None:
+        left_open.take_out(self.site, fact.sale)
         self.desk.persist(fact)
         self.desk.enqueue(booking_of(fact))
         self._count(_use(fact))
@@ -291,6 +328,9 @@ def _words(settled: ReturnSettled, refused: list[str]) -> str:
         text += f"; {settled.unknown} numbers from {settled.first_unknown} on are unknown there too"
     if settled.held:
         text += f"; {len(settled.held)} still held there, first {settled.held[0]}"
+    here = [sale for sale in settled.doubtful if sale not in settled.held]
+    if here:
+        text += f"; {len(here)} in doubt here, first {here[0]}"
     if refused:
         text += f"; {len(refused)} not taken: {refused[0]}"
     return text

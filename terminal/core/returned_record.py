@@ -13,6 +13,8 @@ from terminal.core.ids import SaleId
 ROOM = 1_000_000
 """Numbers of an epoch begin at a multiple of it, plus 1. What the epoch before had lost keeps its own numbers, and whoever compares two
 numbers of this terminal knows which sale was first: watermarks stay right."""
+LEFT_OPEN = "open where the ledger lost rows"
+"""Why a sale is in doubt that may have ended in the lost rows."""
 LEAST_ROOM = 100_000
 """So many sales may have been lost behind the last number that is known."""
 
@@ -29,7 +31,7 @@ def may_begin(sequence: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SaleReturned:
-    """A sale that this ledger had lost, as the host has it. Nothing of it is sent again.
+    """A sale that this ledger had lost, or has only the beginning of, as the host has it. Nothing of it is sent again.
 
     ``found``: the host only held an authorization; what was taken was found at the pump, and its completion is stored by the same commit.
     Volumes in millilitres, money in minor units, the price in 1/10000 of the major unit per litre, instants UTC milliseconds.
@@ -80,7 +82,8 @@ class ReturnSettled:
 
     ``returned`` sales came back, of ``quantity_ml`` together; of ``unknown`` numbers the host has nothing either, the first is
     ``first_unknown``; ``held``: authorizations that the host still holds and of which nobody here can say what was taken; ``refused``:
-    what the host said and this ledger does not take.
+    what the host said and this ledger does not take; ``doubtful``: sales that were open in what the loss has left, which the host has not
+    booked and whose fuel nobody here can tell.
     """
 
     epoch: int
@@ -91,6 +94,7 @@ class ReturnSettled:
     first_unknown: int
     held: tuple[SaleId, ...]
     refused: int
+    doubtful: tuple[SaleId, ...] = ()
 
 
 ReturnRecord = SaleReturned | ReturnSettled

@@ -66,7 +66,8 @@ class Outcome:
 
     ``exact``: it is certain which row the loss begins behind. ``unexplained``: by nozzle, millilitres without a sale less what came back;
     ``ends``: where those totalisers stood last; ``raised``: subjects of the faults of such fuel since; ``unsure``: nozzles whose
-    totaliser cannot tell what was taken, because it was read for the first time, or went back.
+    totaliser cannot tell what was taken, because it was read for the first time, or went back; ``left_open``: sales that are in doubt
+    because of this loss.
     """
 
     kept: int
@@ -77,6 +78,7 @@ class Outcome:
     ends: dict[Nozzle, int] = field(default_factory=dict)
     raised: frozenset[str] = frozenset()
     unsure: frozenset[Nozzle] = frozenset()
+    left_open: frozenset[str] = frozenset()
 
 
 class LostSales(Protocol):

@@ -329,7 +329,7 @@ TABLE: tuple[Rule[SaleState], ...] = (
     Rule(SaleGranted, (_S.RESERVED,), _S.AUTHORIZED, Sale._grant),
     Rule(ReversalDue, (_S.RESERVED,), None, Sale._reverse),
     Rule(NozzleTaken, (_S.AUTHORIZED,), _S.DELIVERING, Sale._release),
-    Rule(SaleDoubted, (_S.DELIVERING,), _S.IN_DOUBT, Sale._doubt),
+    Rule(SaleDoubted, (_S.RESERVED, _S.AUTHORIZED, _S.DELIVERING), _S.IN_DOUBT, Sale._doubt),
     Rule(FillRecorded, (_S.DELIVERING, _S.IN_DOUBT), _S.DELIVERED, Sale._deliver),
     Rule(NothingDelivered, OPEN_STATES, _S.REVERSED, Sale._end_empty, guard=Sale._to_reversed),
     Rule(NothingDelivered, OPEN_STATES, _S.ZERO, Sale._end_empty),
@@ -349,7 +349,6 @@ IGNORED: tuple[Ignored[SaleState], ...] = (
     Ignored((NozzleTaken,), (_S.RESERVED,), "nothing is released before a decision"),
     Ignored((NozzleTaken,), (_S.DELIVERING, _S.IN_DOUBT), "released once is released; never again after a stop"),
     Ignored((NozzleTaken,), _OVER, "the sale is over"),
-    Ignored((SaleDoubted,), (_S.RESERVED, _S.AUTHORIZED), "nothing was released, so nothing can be in doubt"),
     Ignored((SaleDoubted,), (_S.IN_DOUBT,), "already in doubt"),
     Ignored((SaleDoubted,), _OVER, "the pump's record was read before"),
     Ignored(

@@ -187,7 +187,7 @@ def page(lane: Lane, body: bytes, epoch: int, after: int) -> SalesBack:
     sales = tuple(_sale(lane, one) for one in found.sales)
     holds = tuple(_hold(lane, one) for one in found.holds)
     _rising(after, (one.fact for one in sales), epoch)
-    _rising(after, (one.fact for one in holds), epoch)
+    _rising(0, (one.fact for one in holds), epoch)
     booked = {one.fact.sale for one in sales}
     _demand(not any(one.fact.sale in booked for one in holds), "a sale that is booked and held")
     _demand(not found.more or (bool(sales) and not holds), "more is to come behind a page that cannot be the first")

@@ -21,6 +21,7 @@ import msgspec
 
 from terminal.core.returned_record import may_begin
 from terminal.core.rollback_mark import LedgerRestored
+from terminal.store import returned
 from terminal.store.anchor import AnchorError, Start, kept_rows_wrong, start_of
 from terminal.store.at_rest import reading
 from terminal.store.ledger import LedgerError, chain_hash, chained_body
@@ -337,6 +338,8 @@ class _Examination:
             self._error("sums", f"totaliser, sales and unattributed fuel differ by {_litres(missing)} l", where)
         for sale, volume, moved in journal.mismatches:
             self._warn(f"the pump's record says {_litres(volume)} l, its totaliser moved {_litres(moved)} l", f"sale {sale}, {where}")
+        if journal.unattributed_ml < 0 and returned.missing(self.db) is None:
+            self._warn(f"sales have {_litres(-journal.unattributed_ml)} l more than its totaliser moved, as far as it was read", where)
         if journal.went_back_ml:
             self._warn(f"the totaliser went back by {_litres(journal.went_back_ml)} l: meter exchanged or rolled over", where)
         return book

@@ -18,8 +18,8 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from terminal.core.faults import FaultCode
-from terminal.core.records import FaultRaised, Record
-from terminal.core.returned_record import first_of
+from terminal.core.records import FaultRaised, Record, SaleInDoubt
+from terminal.core.returned_record import LEFT_OPEN, first_of
 from terminal.core.rollback_mark import LedgerRestored
 from terminal.store.backup import NEWEST, OLDER, backups_of
 from terminal.store.backup_folder import is_there, unsearchable
@@ -33,6 +33,8 @@ from terminal.store.start_check import damage, schema_at, schema_of
 
 LOG = logging.getLogger("terminal")
 SUBJECT = "ledger"
+_OPEN = "SELECT id FROM sale WHERE state IN ('reserved', 'authorized', 'delivering') ORDER BY sequence"
+"""Sales that may have ended in the rows that are lost: what became of them the host must say (core/return_desk.py)."""
 
 
 class _Damaged(Exception):
@@ -259,6 +261,7 @@ def _told(fresh: Path, found: Salvaged, why: str, marked: int) -> int:
         if found.messages_lost:
             detail += f"; {len(found.messages_lost)} messages to the host are gone, the first is {found.messages_lost[0]}"
         records: list[Record] = [LedgerRestored(why, found.rows, found.lost, epoch, first, found.messages_lost)]
+        records += [SaleInDoubt(sale, LEFT_OPEN) for (sale,) in db.execute(_OPEN)] if found.lost else []
         active = {code for (code,) in db.execute("SELECT code FROM fault WHERE subject = ?", (SUBJECT,))}
         if code.value not in active:
             records.append(FaultRaised(code.value, SUBJECT, detail))

@@ -33,7 +33,7 @@ _MOVES: dict[type, tuple[tuple[str, ...], str | None]] = {
     r.SaleReleased: (("authorized",), "delivering"),
     r.SaleDelivered: (("delivering", "in doubt"), "delivered"),
     r.SaleEnded: (("reserved", "authorized", "delivering", "in doubt"), "ended"),
-    r.SaleInDoubt: (("delivering",), "in doubt"),
+    r.SaleInDoubt: (("reserved", "authorized", "delivering"), "in doubt"),
     r.ReversalQueued: (("reserved",), None),
 }
 """Fact → the states in which a sale can have it, and the state that follows (core/sale.py, TABLE)."""
@@ -144,11 +144,17 @@ class Replay:
         self._lives[fact.sale] = Life(fact.fp)
 
     def _returned(self, fact: SaleReturned, where: str) -> None:
-        """A sale that is whole at once. Its fuel moved the totaliser long ago: what was written down without a sale there is less by it."""
+        """A sale that is whole at once. Its fuel moved the totaliser long ago: what was written down without a sale there is less by it.
+
+        One that was open in what the loss has left is ended by it.
+        """
         if not fact.sale.endswith(f"-{fact.epoch}-{fact.sequence}"):
             self._report(f"sale {fact.sale} has the epoch {fact.epoch} and the sequence {fact.sequence}", where)
-        if fact.sale in self._lives:
+        life = self._lives.get(fact.sale)
+        if life is not None and life.state != "in doubt":
             self._report(f"sale {fact.sale} came back and was never lost", where)
+        elif life is not None and life.nozzle is not None:
+            self._released[life.fp, life.nozzle].pop(fact.sale, None)
         self._lives[fact.sale] = Life(fact.fp, "delivered" if fact.quantity_ml else "ended", fact.decided_by, fact.nozzle)
         if fact.found:
             self._queue(f"{fact.sale}/complete")

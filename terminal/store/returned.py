@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 
 from terminal.core.faults import FaultCode
-from terminal.core.records import FaultRaised, TotalRead, Unattributed
-from terminal.core.returned_record import ReturnSettled, SaleReturned
+from terminal.core.records import FaultRaised, SaleInDoubt, TotalRead, Unattributed
+from terminal.core.returned_record import LEFT_OPEN, ReturnSettled, SaleReturned
 from terminal.core.returned_sales import Missing, Outcome
 from terminal.core.rollback_mark import LedgerRestored
 
 Execute = Callable[[str, Sequence[Any]], Any]
 
 _SINCE = (
-    "SELECT seq, kind, body FROM journal WHERE seq > ? AND kind IN ('SaleReturned', 'Unattributed', 'TotalRead', 'FaultRaised') "
+    "SELECT seq, kind, body FROM journal WHERE seq > ? AND kind IN ('SaleReturned', 'Unattributed', 'TotalRead', 'FaultRaised', "
+    "'SaleInDoubt') "
     "ORDER BY seq"
 )
 
@@ -29,17 +30,26 @@ _SINCE = (
 
 
 def returned(execute: Execute, fact: SaleReturned, seq: int, utc: int) -> None:
-    """One row that is whole at once. A nozzle that the ledger never heard of begins where this sale ended."""
+    """One row that is whole at once, or the end of a sale that was left open. A nozzle of which nothing is known begins where it ended."""
     empty = fact.quantity_ml == 0
     state = "zero" if empty else "delivered" if fact.found else "booked"
-    execute(
-        "INSERT INTO sale (sequence, epoch, id, state, fp, nozzle, account, customer, product, quantity_ml, value_minor, authorized_at, "
-        "reversal, reserved_row, decided_by, ended_row, second) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
-        (
-            fact.sequence, fact.epoch, fact.sale, state, fact.fp, fact.nozzle, fact.account, fact.customer, fact.product, fact.quantity_ml,
-            fact.value_minor, fact.authorized_at, seq, fact.decided_by, seq, fact.extra.second_account,
-        ),
+    told = (
+        state, fact.fp, fact.nozzle, fact.account, fact.customer, fact.product, fact.quantity_ml, fact.value_minor, fact.authorized_at,
+        fact.decided_by, seq, fact.extra.second_account,
     )  # fmt: skip
+    left_open = execute("SELECT 1 FROM sale WHERE sequence = ? AND id = ? AND state = 'in doubt'", (fact.sequence, fact.sale)).fetchone()
+    if left_open is not None:
+        execute(
+            "UPDATE sale SET state = ?, fp = ?, nozzle = ?, account = ?, customer = ?, product = ?, quantity_ml = ?, value_minor = ?, "
+            "authorized_at = ?, decided_by = ?, ended_row = ?, second = ? WHERE sequence = ?",
+            (*told, fact.sequence),
+        )
+    else:
+        execute(
+            "INSERT INTO sale (state, fp, nozzle, account, customer, product, quantity_ml, value_minor, authorized_at, decided_by, "
+            "ended_row, second, reversal, reserved_row, sequence, epoch, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            (*told, seq, fact.sequence, fact.epoch, fact.sale),
+        )
     if fact.nozzle is not None and not empty:
         execute("INSERT INTO total VALUES (?, ?, ?) ON CONFLICT (fp, nozzle) DO NOTHING", (fact.fp, fact.nozzle, fact.end_ml))
 
@@ -61,7 +71,10 @@ def epoch_begins(db: sqlite3.Connection) -> int:
 
 
 def missing(db: sqlite3.Connection) -> Missing | None:
-    """The epoch that is to be asked of the host next, and behind which number; None when nothing was lost, or all of it was asked."""
+    """The epoch that is to be asked of the host next, and behind which number; None when nothing was lost, or all of it was asked.
+
+    A sale that was left open may have ended in the rows that are lost, so the question begins with the first of these.
+    """
     meta: dict[str, str] = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('epoch', 'epoch_first', 'returned')"))
     if "epoch_first" not in meta:
         return None
@@ -69,8 +82,11 @@ def missing(db: sqlite3.Connection) -> Missing | None:
     epoch = int(meta.get("returned", "0 0").partition(" ")[2]) + 1
     if epoch >= now:
         return None
-    (after,) = db.execute("SELECT coalesce(max(sequence), 0) FROM sale WHERE sequence < ? AND epoch = ?", (first, epoch)).fetchone()
-    return Missing(epoch, after, now, first)
+    (after, lowest) = db.execute(
+        "SELECT coalesce(max(sequence), 0), min(sequence) FILTER (WHERE state = 'in doubt') FROM sale WHERE sequence < ? AND epoch = ?",
+        (first, epoch),
+    ).fetchone()
+    return Missing(epoch, after if lowest is None else lowest - 1, now, first)
 
 
 def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
@@ -79,13 +95,14 @@ def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
         "SELECT coalesce(max(sequence), 0) FROM sale WHERE epoch = ? AND sequence < ? AND reserved_row IS NOT ended_row",
         (asked.epoch, asked.first),
     ).fetchone()
-    since, exact = _since(db)
+    since, exact = _since(db, asked.epoch)
     numbers: list[int] = []
     quantity_ml = 0
     left: dict[tuple[int, int], int] = {}
     ends: dict[tuple[int, int], int] = {}
     unsure: set[tuple[int, int]] = set()
     raised: set[str] = set()
+    left_open: set[str] = set()
     for _, kind, body in db.execute(_SINCE, (since,)):
         if kind == SaleReturned.__name__:
             sale = msgspec.json.decode(body, type=SaleReturned)
@@ -104,25 +121,32 @@ def outcome(db: sqlite3.Connection, asked: Missing) -> Outcome:
             total = msgspec.json.decode(body, type=TotalRead)
             if ends.get((total.fp, total.nozzle)) != total.volume_ml:
                 unsure.add((total.fp, total.nozzle))
+        elif kind == SaleInDoubt.__name__:
+            doubt = msgspec.json.decode(body, type=SaleInDoubt)
+            left_open |= {doubt.sale} if doubt.why == LEFT_OPEN else set()
         else:
             fault = msgspec.json.decode(body, type=FaultRaised)
             if fault.code == FaultCode.UNATTRIBUTED_DELIVERY.value:
                 raised.add(fault.subject)
-    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(raised), frozenset(unsure))
+    return Outcome(kept, tuple(numbers), quantity_ml, exact, left, ends, frozenset(raised), frozenset(unsure), frozenset(left_open))
 
 
-def _since(db: sqlite3.Connection) -> tuple[int, bool]:
-    """Behind which row everything was written without what is lost, and whether that is certain.
+def _since(db: sqlite3.Connection, epoch: int) -> tuple[int, bool]:
+    """Behind which row everything was written without what is lost of this epoch, and whether that is certain.
 
-    It is where the damage was found here. Where the host found it (core/ledger_head.py), it is some start of the program before: the last
-    one, most likely.
+    It is where the damage was found here, the first time that any of it was lost. Where the host found it (core/ledger_head.py), it is some
+    start of the program before: the last one, most likely.
     """
-    rows = db.execute("SELECT seq, body FROM journal WHERE kind = 'LedgerRestored' ORDER BY seq DESC")
-    for seq, body in rows:
+    since, exact = 0, False
+    for seq, body in db.execute("SELECT seq, body FROM journal WHERE kind = 'LedgerRestored' ORDER BY seq DESC"):
         fact = msgspec.json.decode(body, type=LedgerRestored)
-        if fact.lost and fact.rows:
-            return int(seq), True
-        if fact.lost:
-            (start,) = db.execute("SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'TerminalStarted' AND seq < ?", (seq,)).fetchone()
-            return int(start), False
-    return 0, False
+        if not fact.lost:
+            continue
+        if fact.epoch <= epoch:
+            break
+        exact = bool(fact.rows) and (exact or not since)
+        since = int(seq)
+        if not fact.rows:
+            query = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'TerminalStarted' AND seq < ?"
+            (since,) = db.execute(query, (seq,)).fetchone()
+    return since, exact

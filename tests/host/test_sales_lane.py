@@ -67,6 +67,14 @@ def test_a_record_comes_back_as_it_went() -> None:
     validator("Completion").validate(json.loads(LANE.encode(booking_of(hold.fact))))
 
 
+def test_a_hold_may_be_of_before_what_was_asked_for() -> None:
+    """All holds of the epoch come with the last page: a sale that was left open has a number below."""
+    answer = json.loads(encoded())
+    answer["holds"][0]["request"].update(sequence=7, sale="OPT1-1-7", key="OPT1-1-7/authorize")
+    (hold,) = page(LANE, json.dumps(answer).encode(), 1, 41).holds
+    assert hold.fact.sequence == 7
+
+
 def record_of(answer: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = answer["sales"][0]["record"]
     return found

@@ -13,6 +13,7 @@ from terminal.core.effects import AckEvent, Effect, Persist
 from terminal.core.events import AckFailed, HostTrouble, PushUp
 from terminal.core.host_events import CorrectionKind, CorrectionPushed, EventUnusable
 from terminal.core.ids import Minting, SaleId
+from terminal.core.internal_events import SaleDoubted
 from terminal.core.records import EventPassed, SaleCorrected, SaleDelivered, SaleEnded
 from terminal.core.sale import SaleState
 from terminal.core.site import Recovered
@@ -210,6 +211,17 @@ def test_a_doubt_is_not_ended_by_half_a_word(bench: Bench, asked: CorrectionPush
     (passed,) = records(bench.do(replace(asked, sale=sale)), EventPassed)
     assert why in passed.why
     assert bench.sale(sale).state is SaleState.IN_DOUBT
+
+
+def test_fuel_of_a_sale_that_was_left_open_before_its_release_is_refused_and_nothing_is_not(bench: Bench) -> None:
+    """A loss of rows has left it (core/left_open.py): a record of fuel without its nozzle would be refused by the host."""
+    sale = bench.arm("A")
+    bench.do(SaleDoubted(sale, "rows are lost"))
+    assert bench.sale(sale).state is SaleState.IN_DOUBT
+    (passed,) = records(bench.do(correction(sale, "settle", quantity_ml=12_500, value_minor=2_161)), EventPassed)
+    assert "at which nozzle is not known here" in passed.why
+    effects = bench.do(correction(sale, "settle", 2, "K2", quantity_ml=0, value_minor=0))
+    assert [fact.sale for fact in records(effects, SaleEnded)] == [sale]
 
 
 # --- the past -----------------------------------------------------------------------------------------------------------------------

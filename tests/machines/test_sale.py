@@ -74,6 +74,8 @@ def after(*events: object) -> tuple[Sale, list[str]]:
         ((GRANT, TAKEN, FILL, NOTHING), SaleState.DELIVERED, []),
         ((GRANT, TAKEN, TAKEN), SaleState.DELIVERING, []),
         ((GRANT, GRANT), SaleState.AUTHORIZED, []),
+        ((DOUBT,), SaleState.IN_DOUBT, ["SaleInDoubt"]),
+        ((GRANT, DOUBT), SaleState.IN_DOUBT, ["SaleInDoubt"]),
         ((TAKEN,), SaleState.RESERVED, []),
         ((FILL,), SaleState.RESERVED, []),
         ((BOOKED,), SaleState.RESERVED, []),

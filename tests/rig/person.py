@@ -16,6 +16,8 @@ TOUCH_MS = 700
 """A person's touch of a badge to a reader that shows nothing."""
 READ_MS = 350
 """Nobody is quicker than this, and the reader needs half of it."""
+UNASKED_MS = 900
+"""So long he holds it to a display that has changed and asks nothing: that may have been another's picture."""
 HOLD_MS = 6_000
 """So long somebody holds a badge to a terminal that does not look."""
 LOOKS = 5
@@ -80,7 +82,8 @@ class Person:
         def seen() -> bool:
             held_ms = (time.monotonic() - start) * 1000
             if len(self.pictures) > before:
-                return held_ms >= READ_MS  # the new picture may have been another's: a notice that was over just now
+                # The new picture may have been another's: a notice that was over just now. A question is an answer to this badge.
+                return held_ms >= (READ_MS if self.asked() else UNASKED_MS)
             return held_ms >= TOUCH_MS and (not self._terminal.powered or self._looks() - looks >= LOOKS)
 
         self._wait(seen, HOLD_MS)

@@ -17,6 +17,8 @@ from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, Stamp, StorageFailed
 from tests.store.damage_kit import FILE, encode
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 HOUR_MS = 3_600_000
 WAIT_S = 180.0
 PLENTY = 1 << 60

@@ -1,5 +1,4 @@
-"""Batches and power cuts at every commit, the host's own book behind the lane (F43, F45). On a plain ledger: the encrypted one's cuts are
-in tests/powercut."""
+"""Batches and power cuts at every commit, the host's own book behind the lane (F43, F45)."""
 
 from __future__ import annotations
 
@@ -23,6 +22,8 @@ from terminal.store.rebooking import read_batch
 from terminal.store.recovery import recover
 from tests.hal_sim.host_kit import CARD_KEY, PIN_KEY, TOKEN_KEY, scenario
 from tests.machines.site_kit import MIDNIGHT, Bench, KitVault
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 LANE = Lane("T", "S1", "EUR")
 

@@ -12,6 +12,8 @@ from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, LedgerBusy
 from tests.store.damage_kit import FILE, encode
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 HOUR_MS = 3_600_000
 PLENTY = 1 << 60
 

@@ -17,6 +17,8 @@ from terminal.store.disk_room import BALLAST, BALLAST_BYTES, DiskRoom
 from terminal.store.ledger import Ledger, Stamp, StorageFailed
 from tests.store.damage_kit import FILE, encode
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 RESERVE = 4 << 20
 
 

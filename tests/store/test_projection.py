@@ -13,6 +13,8 @@ from terminal.core.ids import MessageKey, SaleId
 from terminal.store import projection
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 SALE = SaleId("OPT-1-1-1")
 CARD = r.MediumRef("a1" * 16, "0123", "badge", "number", "c2VhbGVk")
 RESERVED = r.SaleReserved(

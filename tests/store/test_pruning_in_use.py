@@ -32,6 +32,8 @@ from tests.machines.site_kit import Bench, records
 from tests.store.damage_kit import encode
 from tests.store.years import KEEP, ROUNDS, Years, finish, newest_stamp, proposed, pruned, pruner_of
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 WAIT_S = 180.0
 
 

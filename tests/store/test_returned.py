@@ -27,12 +27,14 @@ from terminal.core.returned_sales import Missing
 from terminal.core.rollback_mark import LedgerRestored
 from terminal.core.units import UtcMs
 from terminal.store import returned
-from terminal.store.integrity import NozzleBook, Report, verify
+from terminal.store.integrity import NozzleBook, Report, Severity, verify
 from terminal.store.ledger import Ledger, QueuedMessage, Stamp
 from terminal.store.past import NotFound, by_sale
 from terminal.store.past_sales import LedgerPast
 from terminal.store.rebooking import rebooked
 from terminal.store.recovery import recover
+
+pytestmark = pytest.mark.usefixtures("ledger_kind")
 
 FIRST = 1_000_001
 NOW = UtcMs(1_774_750_000_000)
@@ -198,9 +200,12 @@ def test_the_search_goes_on_where_the_ledger_is(book: Book) -> None:
     assert returned.missing(db) == Missing(2, 0, 3, 2_000_001)
     book.write(sale(1_000_003, epoch=2, sale=SaleId("OPT1-2-1000003"), start_ml=110_000))
     assert returned.missing(db) == Missing(2, 1_000_003, 3, 2_000_001)
+    assert book.report().findings == (), "more may come, and the pump be read"
     book.write(ReturnSettled(2, 3, 1, 10_000, 0, 0, (), 0))
-    assert returned.missing(db) is None
-    assert book.report().findings == ()
+    assert returned.missing(book.ledger.connection) is None
+    (warning,) = book.report().findings
+    assert warning.severity is Severity.WARNING
+    assert warning.what == "sales have 10.000 l more than its totaliser moved, as far as it was read"
     book.write(replace(LOST, epoch=4, first=3_000_001))
     assert returned.missing(book.ledger.connection) == Missing(3, 0, 4, 3_000_001), "lost once more"
 

@@ -12,6 +12,8 @@ from terminal.store.start_check import damage
 from tests.store.books import Station, live
 from tests.store.damage_kit import FILE
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 CHANGES = (
     "UPDATE sale SET value_minor = value_minor + 1 WHERE sequence = 1",
     "UPDATE total SET volume_ml = volume_ml - 1 WHERE (fp, nozzle) = (SELECT fp, nozzle FROM total LIMIT 1)",

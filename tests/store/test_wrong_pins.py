@@ -13,6 +13,8 @@ from terminal.core.records import Refused, TotalRead
 from terminal.store.ledger import Ledger, Stamp
 from terminal.store.recovery import recover
 
+pytestmark = pytest.mark.usefixtures("ledger_kind")
+
 NOW = 1_790_000_000_000
 
 

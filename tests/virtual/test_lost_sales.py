@@ -7,6 +7,7 @@ the terminal's books, the host's and the totalisers are compared, and ``terminal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +40,15 @@ AWAY = HostConduct(reachable=False)
 @pytest.fixture
 def world() -> Iterator[VirtualWorld]:
     world = VirtualWorld(SETUP)
+    world.pass_time(5_000)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def online() -> Iterator[VirtualWorld]:
+    """A station that never decides alone, so that nothing can have been sold of which the host never heard."""
+    world = VirtualWorld(replace(SETUP, policy={"exposure_terminal_count": 0}))
     world.pass_time(5_000)
     yield world
     world.close()
@@ -213,7 +223,8 @@ def test_corrections_that_the_host_made_come_with_their_sale(world: VirtualWorld
     assert verify(ledger(world)).sound
 
 
-def test_a_sale_that_ran_when_the_disk_went_is_found_at_its_pump_and_booked_once(world: VirtualWorld) -> None:
+def test_a_sale_that_ran_when_the_disk_went_is_found_at_its_pump_and_booked_once(online: VirtualWorld) -> None:
+    world = online
     fuel(world, 1, CARDS[0], 10_000)
     back_up(world)
     fuel(world, 1, CARDS[0], 2_000)
