@@ -7,6 +7,7 @@ to begin later is not, because then it is our clock that is behind. (Reference: 
 
 The terminal's own pair comes with commissioning, read-only, from the service manager's credentials. Its successors are made here:
 ``state_dir/tls/N/`` holds one pair each, and the file ``tls/use`` names the one in use. A pair is complete and synced before it is named.
+Their private keys lie there sealed (sealed_key.py); one that an earlier version left in clear is sealed when it is found.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,9 +27,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import NameOID
 
+from terminal.host.sealed_key import KeySeal, in_memory, path_of
+
 SKEW_MS = 5 * 60_000
 """A certificate made a moment ago by a host whose clock is a little ahead of ours."""
-CERTIFICATE, KEY, USE = "client.crt", "client.key", "use"
+CERTIFICATE, SEALED, USE = "client.crt", "client.key.sealed", "use"
+CLEAR = "client.key"
+"""Of an earlier version."""
 
 
 class PairError(ValueError):
@@ -108,11 +114,11 @@ def _ms(when: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two files. ``number`` 0 is the pair of commissioning."""
+    """Two files. ``number`` 0 is the pair of commissioning; the key of any other is in this process's memory only."""
 
     number: int
     certificate: Path
-    key: Path
+    key: Path = field(compare=False)
 
 
 class PairShelf:
@@ -122,46 +128,69 @@ class PairShelf:
         """``folder`` is made with the first successor. A pair that is named but not there, or older than commissioning's, is not used."""
         self._folder = folder
         self._commissioned = commissioned
+        self._held: dict[int, weakref.finalize[[int], PairShelf]] = {}
         self.current = self._named() or commissioned
 
     def _named(self) -> Pair | None:
         try:
             number = int((self._folder / USE).read_text(encoding="ascii"))
-            pair = self._pair(number)
-            if read_validity(pair.certificate).begins < read_validity(self._commissioned.certificate).begins:
+            if read_validity(self._folder / str(number) / CERTIFICATE).begins < read_validity(self._commissioned.certificate).begins:
                 return None  # somebody commissioned this terminal anew
+            pair = self._opened(number)
             return pair if fits(pair) else None
         except (OSError, ValueError):
             return None
 
-    def _pair(self, number: int) -> Pair:
+    def _opened(self, number: int) -> Pair:
+        """This pair, its key where the TLS library can read it. Raises ``OSError`` and ``ValueError``."""
         place = self._folder / str(number)
-        return Pair(number, place / CERTIFICATE, place / KEY)
+        seal = KeySeal(self._commissioned.key.read_bytes())
+        if (place / SEALED).exists():
+            key = seal.opened((place / SEALED).read_bytes())
+            with contextlib.suppress(OSError):
+                (place / CLEAR).unlink(missing_ok=True)  # the power went before it had gone
+        else:
+            key = (place / CLEAR).read_bytes()
+            with contextlib.suppress(OSError):  # a disk that takes nothing now does so at another start
+                _seal_at_last(place, seal.closed(key))
+        self._release(number)
+        handle = in_memory(key)
+        self._held[number] = weakref.finalize(self, os.close, handle)
+        return Pair(number, place / CERTIFICATE, path_of(handle))
+
+    def _release(self, number: int) -> None:
+        """Of a pair that nobody uses: its key leaves the memory too."""
+        close = self._held.pop(number, None)
+        if close is not None:
+            close()
 
     def following(self) -> Pair | None:
         """A successor that was fetched and never used yet. What is no younger is none: a commissioning came after it, and it goes away."""
-        pair = self._pair(self.current.number + 1)
-        try:
-            younger = read_validity(pair.certificate).begins > read_validity(self.current.certificate).begins
-        except PairError:
-            younger = False
-        if younger and fits(pair):
-            return pair
-        self.drop(pair)
+        number = self.current.number + 1
+        with contextlib.suppress(OSError, ValueError):
+            if read_validity(self._folder / str(number) / CERTIFICATE).begins > read_validity(self.current.certificate).begins:
+                pair = self._opened(number)
+                if fits(pair):
+                    return pair
+        self._drop(number)
         return None
 
     def put(self, certificate: bytes, key: bytes) -> Pair:
-        """Keep this pair (PEM) as the successor of the current one, whole and synced. Raises OSError."""
-        pair = self._pair(self.current.number + 1)
-        place = pair.certificate.parent
+        """Keep this pair (PEM) as the successor of the current one, whole, sealed and synced. Raises OSError and PairError."""
+        number = self.current.number + 1
+        place = self._folder / str(number)
+        try:
+            sealed = KeySeal(self._commissioned.key.read_bytes()).closed(key)
+        except ValueError as error:
+            raise PairError(str(error)) from error
         self._folder.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
-        _write(pair.key, key)
-        _write(pair.certificate, certificate)
+        _write(place / SEALED, sealed)
+        _write(place / CERTIFICATE, certificate)
         _sync(place)
         _sync(self._folder)
-        return pair
+        return self._opened(number)
 
     def use(self, pair: Pair) -> None:
         """It has worked: from now on this one, and all others of ours go away. Raises OSError."""
@@ -176,7 +205,23 @@ class PairShelf:
 
     def drop(self, pair: Pair) -> None:
         """It does not work: away with it."""
-        shutil.rmtree(pair.certificate.parent, ignore_errors=True)
+        self._drop(pair.number)
+
+    def _drop(self, number: int) -> None:
+        self._release(number)
+        shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+
+def _seal_at_last(place: Path, sealed: bytes) -> None:
+    """In the place of a key in clear, for whom that was. Raises ``OSError``; the clear one is there then."""
+    partial = place / f"{SEALED}.part"
+    _write(partial, sealed)
+    status = (place / CLEAR).stat()
+    os.chown(partial, status.st_uid, status.st_gid)
+    partial.replace(place / SEALED)
+    _sync(place)
+    (place / CLEAR).unlink()
+    _sync(place)
 
 
 def fits(pair: Pair) -> bool:

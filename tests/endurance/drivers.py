@@ -56,13 +56,15 @@ class Crowd:
     _hang_at: dict[int, float] = field(default_factory=dict)
 
     def serve(self, *, more: bool = True) -> bool:
-        """One look and whatever is to be done; ``more``: new drivers may come. Gives whether anything is still under way at a pump."""
+        """One look and whatever is to be done; ``more``: new drivers may come. Gives whether anybody is still at a pump or on
+        his way to one.
+        """
         now = time.monotonic()
         busy = self._pumps(now)
         self._badge(now, more)
         if self.world.asked() == "FUELLING POINT":
             self._choose(busy)
-        return bool(busy)
+        return bool(busy or self._wanted or self._holding)
 
     def _pumps(self, now: float) -> set[int]:
         busy: set[int] = set()

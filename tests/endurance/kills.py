@@ -144,6 +144,7 @@ def _under_way(world: EnduranceWorld) -> str:
         running = [row[0] for row in db.execute("SELECT id FROM sale WHERE ended_row IS NULL")]
     return "; ".join(
         [*(f"fuelling point {point['fp']} {point['state']}" for point in points)]
+        + [f"somebody at side {side['side']}: {side['state']}" for side in status["sides"] if side["state"] != "idle"]
         + [f"sale {sale} has not ended" for sale in running]
         + ([f"{open_at_host} authorizations held at the host"] if open_at_host else [])
         + ([f"{status['unsent']} unsent"] if status["unsent"] else [])

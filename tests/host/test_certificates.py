@@ -17,7 +17,7 @@ from hal_sim.host import HostServer
 from hal_sim.host.pki import Authority
 from terminal.core.events import HostTrouble
 from terminal.core.host_events import CertificateSeen
-from terminal.host.certificates import SKEW_MS, KnownTime, Pair, PairError, PairShelf, judge, known_time, read_validity
+from terminal.host.certificates import SEALED, SKEW_MS, KnownTime, Pair, PairError, PairShelf, judge, known_time, read_validity
 from terminal.host.client import Answer, Endpoint, HostClient, Trouble
 from terminal.host.json_lane import Call
 from terminal.host.renewal import AGAIN_MS, LOOK_MS, Renewal
@@ -175,7 +175,8 @@ def test_an_old_certificate_gets_a_successor_that_is_used_from_then_on_and_after
     assert site.server.book.calls["certificate"] == 1
     again = PairShelf(tmp_path / "tls", Pair(0, site.endpoint.certificate, site.endpoint.key))
     assert again.current == site.shelf.current
-    assert (again.current.key.stat().st_mode & 0o777, again.current.key.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    sealed = tmp_path / "tls" / "1" / SEALED
+    assert (sealed.stat().st_mode & 0o777, sealed.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_the_next_successor_takes_the_place_of_the_first(made: Callable[..., Site], tmp_path: Path) -> None:
@@ -237,9 +238,10 @@ def test_a_key_with_a_flipped_bit_falls_back_to_the_pair_of_commissioning_and_is
 ) -> None:
     site = made(244)
     site.look()
-    key = bytearray(site.shelf.current.key.read_bytes())
+    sealed = tmp_path / "tls" / "1" / SEALED
+    key = bytearray(sealed.read_bytes())
     key[place] ^= 1
-    site.shelf.current.key.write_bytes(key)
+    sealed.write_bytes(key)
     commissioned = Pair(0, site.endpoint.certificate, site.endpoint.key)
     site.shelf = PairShelf(tmp_path / "tls", commissioned)
     assert site.shelf.current == commissioned

@@ -32,13 +32,15 @@ from tests.service.station import CREDENTIALS, RUNTIME_DIR, STATE_DIR
 
 BADGE, CHIP, STRIPE = "04A1B2C3D4E5F6", "7002000000000000016", "7001231234567890123"
 SLOW_MS = 60_000
+LIFT_MS = 20_000
 AGAIN_S = 20.0
+AWAY_S = 5.0
 SETUP = Setup(
     fuelling_points=(NozzleRow(1, "dart", 1, "GAZOLE", 17290), NozzleRow(2, "dart", 1, "GAZOLE", 17290)),
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGE, BADGE, "badge", "C1"), CardRow(CHIP, CHIP, "smart card", "C1"), CardRow(STRIPE, STRIPE, "stripe", "C1")),
     # Software emulation beside other work is slow: nobody is given up because of it.
-    policy={"lift_timeout_ms": SLOW_MS, "host_timeout_ms": SLOW_MS},
+    policy={"lift_timeout_ms": LIFT_MS, "host_timeout_ms": SLOW_MS},
 )
 ML_PER_MIN = 120_000
 """A fast pump: some seconds of flow."""
@@ -267,6 +269,7 @@ class Site:
                 return
             assert time.monotonic() < end, (self.status(), self.logged())
             assert self.idle(), (self.status(), self.logged())
+            time.sleep(AWAY_S)  # or the reader takes it for the one that never left
 
     def idle(self) -> bool:
         """Nobody stands at the terminal any more."""

@@ -97,12 +97,23 @@ ANYBODY = (
     "be scheduled before all",
 )
 """What a user without rights is refused on any machine."""
+
+
+def read_key_in_memory() -> None:
+    """As the TLS library reads a renewed key. Raises OSError."""
+    handle = os.memfd_create("key")
+    os.write(handle, b"x")
+    if Path(f"/proc/self/fd/{handle}").read_bytes() != b"x":
+        raise OSError("not what was written")
+
+
 NEEDED: dict[str, Callable[[], object]] = {
     "write its state": write("x"),
     "write its status": write("/run/forecourt-terminal/x"),
     "write to its own /tmp": write("/tmp/x"),
     "read its configuration": lambda: Path("/etc/forecourt-terminal/terminal.toml").read_text(),
     "read its keys": lambda: Path(os.environ["CREDENTIALS_DIRECTORY"], "pin.key").read_text(),
+    "read a key in its own memory": read_key_in_memory,
     "open a pump line": lambda: os.close(os.open("/dev/forecourt/pump-line-1", os.O_RDWR | os.O_NOCTTY)),
     "talk over IP": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
 }

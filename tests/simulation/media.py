@@ -30,13 +30,17 @@ PAUSE_MS = 400
 NOTICE_MS = 300
 EXCHANGE_MS = 40
 BADLY = 15
-"""One presentation in so many goes wrong."""
+"""One presentation in so many goes wrong,"""
+BADLY_SECURE = 4
+"""and one in so many of badges that prove themselves: they are few, and most of what is badly shown are copies of them."""
 PREFIX = "70"
 EXPIRY = "2912"
 _NEVER_READ = (wedge.SwipeFault.DROPPED, wedge.SwipeFault.ERROR, wedge.SwipeFault.DOUBLE)
 """What comes of such a swipe may be any card."""
 
 _COPIES = ("clone", "relay", "foreign link", "classic")
+_FORGERIES = ("clone",)
+"""Says that it can prove itself and cannot: it has no number at all, not even a badge's that proves nothing."""
 
 Act = Iterator[int | Look]
 """What somebody does: milliseconds until he goes on, or what he waits to see."""
@@ -96,7 +100,7 @@ class Readers:
 
     def present(self, medium: Medium, rng: Random, say: Say) -> Act:
         """Hold it out, draw it through or put it in."""
-        badly = rng.randrange(BADLY) == 0
+        badly = rng.randrange(BADLY_SECURE if medium.make else BADLY) == 0
         self._tell(f"driver: {medium.kind} shown" + (" badly" if badly else ""))
         if medium.kind == "stripe":
             yield from self._swipe(medium, rng, badly, say)
@@ -140,7 +144,7 @@ class Readers:
             return MediumUnreadable(SIDE, MediumKind.BADGE, "taken away too early")
         except BadgeRefused as refusal:
             return MediumUnreadable(SIDE, MediumKind.BADGE, str(refusal), isinstance(refusal, NotGenuine))
-        if make in _COPIES and found.trust is not Trust.T0:
+        if make in _FORGERIES or (make in _COPIES and found.trust is not Trust.T0):
             raise Broken("medium", f"a badge was believed that is a {make}")
         kind = MediumKind.BADGE if found.trust is Trust.T0 else MediumKind.SECURE_BADGE
         return MediumPresented(SIDE, kind, found.number, found.trust, counter=found.counter)

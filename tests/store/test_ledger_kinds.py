@@ -8,13 +8,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 OWN = {"test_encrypted.py", "test_conversion_cut.py"}
 """These set the kind themselves, and have both."""
-OPENERS = {"Ledger", "open_ledger", "Station", "Years", "opened", "Rig"}
+OPENERS = {
+    "terminal.store.ledger": {"Ledger"},
+    "terminal.store.opening": {"open_ledger"},
+    "terminal.store.care": {"LedgerCare"},
+    "tests.store.books": {"Station"},
+    "tests.store.damage_kit": {"opened", "ruin"},
+    "tests.store.years": {"Years"},
+}
 
 
 def opens_ledgers(tree: ast.Module) -> bool:
-    """A name that makes or opens one is called here."""
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    return bool(called & OPENERS)
+    """Something that makes or opens one is imported here."""
+    named = ((node.module or "", one.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for one in node.names)
+    return any(name in OPENERS.get(module, ()) for module, name in named)
 
 
 def uses_kinds(tree: ast.Module) -> bool:
