@@ -12,7 +12,7 @@ from enum import Enum
 from terminal.core.card_data import HostAnswer
 from terminal.core.card_lists import ListDelta, ListOffer
 from terminal.core.deny_subject import DenySubject
-from terminal.core.host_events import AppliedDue, ReturnDue, StateDue
+from terminal.core.host_events import AppliedDue, HeadOverdue, ReturnDue, StateDue
 from terminal.core.ids import MessageKey, SaleId
 from terminal.core.point_deadlines import FlowOverdue as FlowOverdue
 from terminal.core.point_deadlines import LiftOverdue as LiftOverdue
@@ -297,6 +297,7 @@ Deadline = (
     | StateDue
     | AppliedDue
     | ReturnDue
+    | HeadOverdue
 )
 
 

@@ -93,6 +93,11 @@ class ReturnDue:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadOverdue:
+    """Deadline: what the host knows of our ledger is not waited for any longer."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateAnswered:
     """The host has our state. ``ledger``: row and hash (hex) of the ledger's newest row that it knew before; None: it knew of none."""
 

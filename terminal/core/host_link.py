@@ -24,7 +24,10 @@ SUBJECT = "host"
 
 @dataclass(frozen=True, slots=True)
 class HostTimes:
-    """How long the host is waited for and how often it is asked. All milliseconds."""
+    """How long the host is waited for and how often it is asked. All milliseconds.
+
+    ``head_ms``: at a start with open sales, until the host has said what it knows of the ledger; 0: it is not waited for.
+    """
 
     authorize_ms: int = 8_000
     probe_ms: int = 5_000
@@ -32,6 +35,7 @@ class HostTimes:
     retry_first_ms: int = 1_000
     retry_cap_ms: int = 300_000
     state_ms: int = 60_000
+    head_ms: int = 10_000
 
 
 class HostLink:

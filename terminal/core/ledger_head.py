@@ -10,19 +10,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from terminal.core.corrections import PRUNED
+from terminal.core.events import LiftOverdue
 from terminal.core.faults import FaultCode
 from terminal.core.ids import Minting
 from terminal.core.internal_events import SaleDoubted
 from terminal.core.restored import SUBJECT
 from terminal.core.returned_record import LEFT_OPEN, first_of
 from terminal.core.rollback_mark import LedgerRestored
+from terminal.core.sale import GRID, OPEN_STATES, Sale
+from terminal.core.units import Instant
 
 if TYPE_CHECKING:
     from terminal.core.site import Site
 
 
-def compare(site: Site, known: tuple[int, str] | None) -> None:
-    """``known``: row and hash (hex) that the host had; None where it had none."""
+def compare(site: Site, known: tuple[int, str] | None, at: Instant) -> None:
+    """``known``: row and hash (hex) that the host had; None where it had none. Behind it the open sales of the start go on."""
+    _compare(site, known, at)
+    site.resuming.go_on(at)
+
+
+def _compare(site: Site, known: tuple[int, str] | None, at: Instant) -> None:
     if known is None or (FaultCode.STORAGE_DAMAGED, SUBJECT) in site.desk.faults.active:
         return
     row, link = known
@@ -37,6 +45,16 @@ def compare(site: Site, known: tuple[int, str] | None) -> None:
     teller.minting = Minting(teller.minting.terminal, epoch, first)
     site.batches.begin_epoch(epoch, first)
     for one in site.recovered.open_sales:
-        site.desk.tell(SaleDoubted(one.id, LEFT_OPEN))
+        if one.state in OPEN_STATES:
+            _doubt(site, one, at)
     site.desk.raise_fault(FaultCode.STORAGE_DAMAGED, SUBJECT, why)
     site.state.returning.begin()
+
+
+def _doubt(site: Site, one: Sale, at: Instant) -> None:
+    """It may have ended in the rows that are lost; should it have been taken up again since, its point lets go of it."""
+    GRID.fire(one, SaleDoubted(one.id, LEFT_OPEN), at)
+    point = site.points.get(one.fp)
+    if point is not None and point.sale == one.id:
+        point.sale = None
+        site.desk.cancel(LiftOverdue(point.number))

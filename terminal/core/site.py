@@ -39,7 +39,7 @@ from terminal.core.faults import FaultBook, FaultCode
 from terminal.core.fuelling_point import FuellingPoint
 from terminal.core.genuine import Genuineness
 from terminal.core.host_answers import HostAnswers
-from terminal.core.host_events import ClosingPushed, CorrectionPushed, LedgerConfirmed
+from terminal.core.host_events import ClosingPushed, CorrectionPushed, HeadOverdue, LedgerConfirmed
 from terminal.core.host_link import HostLink, HostTimes
 from terminal.core.ids import Minting
 from terminal.core.list_desk import ListDesk
@@ -56,8 +56,9 @@ from terminal.core.prompts import PromptDesk
 from terminal.core.push_desk import PushDesk
 from terminal.core.records import SaleDelivered, TerminalStarted
 from terminal.core.refusals import at_nozzle
+from terminal.core.resuming import Resuming
 from terminal.core.rollback import CountedUp, CounterFound, RollbackGuard
-from terminal.core.sale import Sale, SaleState
+from terminal.core.sale import Sale
 from terminal.core.screens import Screen, code_text
 from terminal.core.session import CustomerSession, SessionState, SessionTimes
 from terminal.core.state_report import StateDesk
@@ -192,6 +193,7 @@ class Site:
         self.prices = PriceDesk(self, recovered.prices)
         self.state = StateDesk(self, self.answers.host_spoke)
         self.answers.on_return = self.state.host_is_back
+        self.resuming = Resuming(self, self._again)
         self.in_service = True
         self._counted = 0
         self._routes = self._build_routes()
@@ -211,8 +213,7 @@ class Site:
         self.desk.persist(TerminalStarted(self.boot_id, self.config.version))
         self.rollback.begin()
         self.prices.begin(at)
-        for one in list(known.open_sales):
-            self._resume(one, at)
+        self.resuming.begin(at)
         self._drain(at)
         self.emergency.begin()
         self._drain(at)
@@ -230,25 +231,6 @@ class Site:
         self._route(event, at)
         self._drain(at)
         return self._finish(at)
-
-    # --- start ------------------------------------------------------------------------------------------------------------------
-
-    def _resume(self, one: Sale, at: Instant) -> None:
-        point = self.points.get(one.fp)
-        if one.state is SaleState.RESERVED:
-            if one.asked_host and not one.reversal:
-                self.desk.tell(inner.ReversalDue(one.id, "POWER"))
-            self.desk.tell(inner.NothingDelivered(one.id, inner.EndCause.POWER))
-        elif one.state is SaleState.AUTHORIZED:
-            left = one.authorized_at + self.config.point_times.lift_ms - self.desk.utc(at)
-            if self.recovered.same_boot and point is not None and left > 0:
-                point.sale = one.id
-                self.desk.start(ev.LiftOverdue(point.number), left)
-            else:
-                self.desk.tell(inner.NothingDelivered(one.id, inner.EndCause.POWER))
-        elif one.state is SaleState.DELIVERING and point is not None:
-            point.sale = one.id
-            point.end = inner.EndCause.NOZZLE
 
     # --- routing ----------------------------------------------------------------------------------------------------------------
 
@@ -270,6 +252,7 @@ class Site:
             OrderAsked: self.orders.asked,
             SiteInputChanged: self.emergency.input_changed,
             ev.ListsInUse: self._lists_in_use,
+            HeadOverdue: self.resuming.overdue,
             inner.NozzleRefused: self._nozzle_refused,
             inner.RecordSetAside: self.batches.set_aside,
         }
@@ -286,6 +269,11 @@ class Site:
     def _route(self, event: object, at: Instant) -> None:
         self._routes[type(event)](event, at)
 
+    def _again(self, event: object, at: Instant) -> None:
+        """An event that was kept back."""
+        self._drain(at)
+        self._route(event, at)
+
     def _drain(self, at: Instant) -> None:
         waiting = self.desk.inner
         for _ in range(INNER_BOUND):
@@ -296,7 +284,7 @@ class Site:
 
     def _to_point(self, event: Any, at: Instant) -> None:
         point = self.points.get(event.fp)
-        if point is not None:
+        if point is not None and not self.resuming.keeps_back(event, at):
             fuelling_point_table.GRID.fire(point, event, at)
             self.push.point_heard(point, event)
             self.emergency.point_heard(point, event)

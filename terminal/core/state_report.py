@@ -152,7 +152,7 @@ class StateDesk:
 
     def _answered(self, event: StateAnswered, at: Instant) -> None:
         self._spoke(event.host_time, at)
-        compare(self.site, event.ledger)
+        compare(self.site, event.ledger, at)
         self._note_head(event.ledger)
 
     def _note_head(self, known: tuple[int, str] | None) -> None:

@@ -45,6 +45,7 @@ from terminal.core.card_data import (
 )
 from terminal.core.deny_book import OnDeny
 from terminal.core.events import Deadline, HostAnswered, HostFailed, HostTrouble, ProbeAnswered
+from terminal.core.host_link import HostTimes
 from terminal.core.ids import Minting, SaleId
 from terminal.core.point_config import PointConfig
 from terminal.core.sale import Sale
@@ -95,10 +96,12 @@ class Bench:
     answers_prices: bool = True
     bank_cards: bool = False
     vault: KitVault = field(default_factory=KitVault)
+    head_ms: int = 0
 
     def __post_init__(self) -> None:
         rules = SiteRules("T", "S1", "Europe/Paris", "EUR", 2, self.policy, self.on_deny, self.batch_sales, bank_cards=self.bank_cards)
-        config = SiteConfig(rules, tuple(PointConfig(number, self.products) for number in self.points), self.sides, "en")
+        points = tuple(PointConfig(number, self.products) for number in self.points)
+        config = SiteConfig(rules, points, self.sides, "en", host_times=HostTimes(head_ms=self.head_ms))
         self.site = Site(config, self.recovered, boot=self.boot_id, lists=self.lists, vault=self.vault, storage=self.storage)
         self.due: dict[Deadline, Instant] = {}
         self.steps: list[list[fx.Effect]] = []

@@ -254,6 +254,51 @@ def test_one_that_still_flows_is_stopped_and_stays_in_doubt(world: VirtualWorld,
     in_doubt(world, "OPT1-1-1", 4_000)
 
 
+def keep(world: VirtualWorld, folder: Path) -> None:
+    """A copy of the two files, while the program goes on."""
+    for name in ("ledger.db", "ledger.db-wal"):
+        shutil.copyfile(world.station.folder / name, folder / f"kept-{name}")
+
+
+def put_back(world: VirtualWorld, folder: Path) -> None:
+    """An older copy in the ledger's place."""
+    world.cut_power()
+    for name in ("ledger.db", "ledger.db-wal"):
+        shutil.copyfile(folder / f"kept-{name}", world.station.folder / name)
+
+
+def test_an_older_copy_waits_for_the_hosts_word_before_it_ends_anything(world: VirtualWorld, tmp_path: Path) -> None:
+    fuel(world, 1, CARDS[0], 10_000)
+    start(world, 1, CARDS[0], 5_000)
+    keep(world, tmp_path)
+    hang_up(world)
+    fuel(world, 1, CARDS[1], 3_000)
+    world.pass_time(70_000)  # longer than it takes to say how it is
+    put_back(world, tmp_path)
+    world.return_power()
+    assert settled(world).returned == 2
+    agree(world, 10_000, 5_000, 3_000)
+    no_quarrel(world)
+
+
+def test_an_older_copy_gives_nobody_the_next_drivers_fuel(world: VirtualWorld, tmp_path: Path) -> None:
+    """The host is away from before the end of that sale until the copy is there; behind a copy no totaliser proves anything."""
+    arm(world)
+    lift(world)
+    keep(world, tmp_path)
+    world.cut_power()
+    world.return_power()
+    world.pass_time(5_000)  # the host hears of the start
+    world.set_host(AWAY)
+    hang_up(world)
+    fuel(world, 1, CARDS[1], 3_000)
+    put_back(world, tmp_path)
+    world.set_host(HostConduct())
+    world.return_power()
+    in_doubt(world, "OPT1-1-1", 3_000)
+    assert world.host_open_authorizations() == 1
+
+
 def test_a_power_cut_behind_every_step_of_it_changes_nothing(world: VirtualWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sales_lane, "PAGE", 1)
     fuel(world, 1, CARDS[0], 10_000)
@@ -315,18 +360,29 @@ class Day:
         for step in range(loss):
             if step == backup:
                 back_up_running(self.world, self.folder)
+                keep(self.world, self.folder)
                 self.kept = newest(self.world)
             self.random.choice((self._arrive, self._arrive, self._go_on, self._go_on, self._go_on, self._host))()
-        if self.random.random() < 0.7 or newest(self.world) == self.kept:
-            lose(self.world)
-        else:
-            overwrite(self.world, self.kept)
+        self._lose()
         for fp in self.out:
             self.world.hang_up(fp)  # whoever stands there leaves
         self.world.set_host(HostConduct())
         self.world.return_power()
         settled(self.world)
         self.world.pass_time(300_000)
+
+    def _lose(self) -> None:
+        kind = self.random.random()
+        if kind < 0.3:
+            self.world.cut_power()
+            self.world.set_host(HostConduct())
+            self.world.return_power()
+            self.world.pass_time(70_000)  # the host hears of a row behind the copy, which is a ledger like another else
+            put_back(self.world, self.folder)
+        elif kind < 0.8 or newest(self.world) == self.kept:
+            lose(self.world)
+        else:
+            overwrite(self.world, self.kept)
 
     def _arrive(self) -> None:
         free = [fp for fp in (1, 2) if fp not in self.at]
