@@ -46,6 +46,11 @@ class Resuming:
             self._waiting, self._points = found, frozenset(one.fp for one in found)
             self.desk.start(HeadOverdue(), wait_ms)
 
+    @property
+    def waits(self) -> bool:
+        """For the host's word, which is better asked for at once."""
+        return bool(self._waiting)
+
     def keeps_back(self, event: Any, at: Instant) -> bool:
         """Is this event for a point whose sale waits? It comes again."""
         if not self._waiting or event.fp not in self._points:

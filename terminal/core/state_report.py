@@ -78,9 +78,9 @@ class StateDesk:
     # --- when -------------------------------------------------------------------------------------------------------------------
 
     def begin(self, at: Instant) -> None:
-        """At start: soon, when the first answers are in, and which list is in use."""
+        """At start: soon, when the first answers are in, or at once where a sale waits for the answer; and which list is in use."""
         self._soon = True
-        self.desk.start(StateDue(), SOON_MS)
+        self.desk.start(StateDue(), 0 if self.site.resuming.waits else SOON_MS)
         self.in_use(at)
         self.returning.begin()
 

@@ -8,6 +8,7 @@ from drivers.commands import ReadTotal, StopFuellingPoint
 from drivers.events import EMERGENCY_STOP, PumpStatus, PumpSurveyed, SiteInputChanged
 from terminal.core.account_book import UseState
 from terminal.core.corrections import NoPast
+from terminal.core.effects import ReportState
 from terminal.core.events import HostTrouble, ProbeFailed
 from terminal.core.faults import FaultCode
 from terminal.core.host_events import StateAnswered
@@ -49,6 +50,10 @@ def test_it_goes_on_once_the_host_has_said_that_the_ledger_is_the_newest(row: in
     effects = bench.read(1, bench.do(said(bench, row)), totals={1: 130_000, 2: 100_000}, fill=(30_000, 5_187))
     assert [fact.volume_ml for fact in records(effects, SaleDelivered)] == [30_000]
     assert messages(effects) == ["T-1-5/advice"]
+
+
+def test_it_is_asked_for_its_word_at_once() -> None:
+    assert any(isinstance(effect, ReportState) for effect in waiting(SaleState.DELIVERING).wait(0))
 
 
 def test_the_host_is_not_waited_for_longer_than_that() -> None:
