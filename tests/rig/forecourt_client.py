@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -37,6 +39,7 @@ class ForecourtClient:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"},
             )
         try:
             self.ready = self._answer(START_S)
@@ -82,11 +85,21 @@ class ForecourtClient:
     def _answer(self, timeout_s: float) -> dict[str, Any]:
         out = self.process.stdout
         readable = [] if out is None else select.select([out], [], [], timeout_s)[0]
-        line = readable[0].readline() if readable else ""
+        if not readable:
+            self.process.send_signal(signal.SIGABRT)  # it says in its log where each of its threads stands
+            self._ended()
+            raise ForecourtFailed(f"the forecourt does not answer within {timeout_s:.0f} s: {self._last_words()}")
+        line = readable[0].readline()
         if not line:
-            raise ForecourtFailed(f"the forecourt does not answer: {self._last_words()}")
+            raise ForecourtFailed(f"the forecourt ended with {self._ended()}: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def _ended(self) -> int | None:
+        try:
+            return self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return None
+
     def _last_words(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")[-2000:].strip() or "it said nothing"
+        return self._log.read_text(encoding="utf-8", errors="replace")[-6000:].strip() or "it said nothing"
