@@ -101,7 +101,7 @@ def _promised(one: SaleFacts) -> Iterator[Taken]:
             yield Taken(r.sale, counted.account, counted.customer, one.released.product, *amounts, r.authorized_at, 0, False)
     elif one.open and one.granted is not None:
         for part in one.granted.allowed:
-            if one.released is None or one.released.product == part.product:
+            if part.quantity_ml and (one.released is None or one.released.product == part.product):
                 yield Taken(r.sale, r.account, r.customer, part.product, part.quantity_ml, part.value_minor, 0, r.authorized_at, 0, False)
 
 
