@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,16 +88,27 @@ def test_a_forecourt_that_cannot_start_is_said_in_words(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def place() -> Iterator[Path]:
+    """A folder with a short name: the devices' sockets lie below it, and such a path has 108 characters at most (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="d-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def demo(place: Path) -> Iterator[subprocess.Popen[str]]:
     """The program, until the terminal is up."""
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(place)}
     program = subprocess.Popen(
         [sys.executable, "-m", "tests.demo"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert program.stdout is not None
+    said = []
     for line in program.stdout:
+        said.append(line)
         if "The terminal is up" in line:
             break
+    else:
+        raise AssertionError(f"the terminal does not come up: {''.join(said)}")
     yield program
     program.kill()
     program.wait()
@@ -118,28 +130,26 @@ def _living(folder: Path) -> list[int]:
 
 @pytest.mark.rig
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_in_the_middle_it_ends_at_once_and_leaves_nothing(
-    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
-) -> None:
-    assert len(_living(tmp_path)) == 2
+def test_stopped_in_the_middle_it_ends_at_once_and_leaves_nothing(demo: subprocess.Popen[str], place: Path, number: signal.Signals) -> None:
+    assert len(_living(place)) == 2
     demo.send_signal(number)
     rest, _ = demo.communicate(timeout=90)
     assert demo.returncode == 130
     assert "Traceback" not in rest
     assert "Stopped." in rest
-    assert _living(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
+    assert _living(place) == []
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.rig
-def test_a_terminal_that_dies_is_said_in_words(demo: subprocess.Popen[str], tmp_path: Path) -> None:
-    terminal = next(pid for pid in _living(tmp_path) if b"terminal\0run" in Path(f"/proc/{pid}/cmdline").read_bytes())
+def test_a_terminal_that_dies_is_said_in_words(demo: subprocess.Popen[str], place: Path) -> None:
+    terminal = next(pid for pid in _living(place) if b"terminal\0run" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(terminal, signal.SIGKILL)
     rest, _ = demo.communicate(timeout=90)
     assert demo.returncode == 2
     assert "Traceback" not in rest
     assert "the terminal has ended by itself" in rest
     until = time.monotonic() + 30
-    while _living(tmp_path) and time.monotonic() < until:
+    while _living(place) and time.monotonic() < until:
         time.sleep(0.05)
-    assert _living(tmp_path) == []
+    assert _living(place) == []
