@@ -251,7 +251,8 @@ class Teller:
         self.desk.exposure.drop(sale.id)
         policy = self._policy(point)
         unaware = sale.host_unaware or host_unaware(self.desk, sale.account, sale.customer)
-        decision, facts = self._decide(request, host, at, policy, unaware=unaware)
+        # By the time of its hold, in whose day and month it counts for good: midnight may have passed while the host was asked.
+        decision, facts = self._decide(request, host, at, policy, unaware=unaware, now_utc=UtcMs(sale.authorized_at))
         self.desk.book.hold(sale.held())
         if host is not None and host.decision is not HostDecision.DECLINED:
             # The host holds something now: whatever we make of it, the end is its authorization's completion.
@@ -280,7 +281,14 @@ class Teller:
     # --- inside ---------------------------------------------------------------------------------------------------------------
 
     def _decide(
-        self, request: Request, host: HostAnswer | None, at: Instant, policy: Policy, *, unaware: bool = False
+        self,
+        request: Request,
+        host: HostAnswer | None,
+        at: Instant,
+        policy: Policy,
+        *,
+        unaware: bool = False,
+        now_utc: UtcMs | None = None,
     ) -> tuple[Decision, Facts]:
         rules = self.rules
         facts = gather(
@@ -292,7 +300,7 @@ class Teller:
             site=rules.site,
             zone=rules.zone,
             decimals=rules.decimals,
-            now_utc=self.desk.clock.utc(at),
+            now_utc=self.desk.clock.utc(at) if now_utc is None else now_utc,
             clock_state=self.desk.clock.state(at),
             lists_checked_utc=self.lists_checked,
             policy=policy,
