@@ -15,8 +15,25 @@ import pytest
 from terminal.core.returned_record import ReturnSettled
 from terminal.store.integrity import verify
 from tests.behaviour.setup import HostConduct
-from tests.virtual.test_lost_open_sales import arm, back_up_running, hang_up, keep, lift, newest, overwrite, put_back
-from tests.virtual.test_lost_sales import AWAY, CARDS, SETUP, facts, ledger, lose, settled, told, waiting
+from tests.virtual.lost_station import (
+    AWAY,
+    CARDS,
+    arm,
+    back_up_running,
+    facts,
+    hang_up,
+    keep,
+    ledger,
+    lift,
+    lose,
+    newest,
+    overwrite,
+    put_back,
+    settled,
+    station,
+    told,
+    waiting,
+)
 from tests.virtual.world import VirtualWorld
 
 SEEDS = int(os.environ.get("LOST_SEEDS", "24"))
@@ -24,10 +41,7 @@ SEEDS = int(os.environ.get("LOST_SEEDS", "24"))
 
 @pytest.fixture
 def world() -> Iterator[VirtualWorld]:
-    world = VirtualWorld(SETUP)
-    world.pass_time(5_000)
-    yield world
-    world.close()
+    yield from station()
 
 
 class Day:

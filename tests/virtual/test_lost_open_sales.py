@@ -7,10 +7,7 @@ and looks at the three books: every fuelling is once in all of them and with its
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,76 +15,36 @@ import pytest
 from terminal.core.records import SaleInDoubt
 from terminal.core.returned_record import LEFT_OPEN, ReturnSettled, SaleReturned
 from terminal.host import sales_lane
-from terminal.store.backup import make
-from terminal.store.integrity import Severity, verify
 from tests.behaviour.setup import HostConduct
-from tests.virtual.test_lost_sales import AWAY, CARDS, SETUP, agree, facts, fuel, ledger, lose, settled, start, told
+from tests.virtual.lost_station import (
+    AWAY,
+    CARDS,
+    agree,
+    arm,
+    back_up_running,
+    by_driver,
+    facts,
+    fuel,
+    hang_up,
+    in_doubt,
+    keep,
+    lift,
+    lose,
+    newest,
+    no_quarrel,
+    overwrite,
+    put_back,
+    settled,
+    start,
+    station,
+    told,
+)
 from tests.virtual.world import VirtualWorld
 
 
 @pytest.fixture
 def world() -> Iterator[VirtualWorld]:
-    world = VirtualWorld(SETUP)
-    world.pass_time(5_000)
-    yield world
-    world.close()
-
-
-def arm(world: VirtualWorld, card: str = CARDS[0], fp: int = 1) -> None:
-    """A driver to the point at which he may take the nozzle."""
-    world.present_badge(card)
-    world.pass_time(1_000)
-    world.choose(fp)
-    world.pass_time(3_000)
-
-
-def lift(world: VirtualWorld, fp: int = 1) -> None:
-    world.lift(fp, 1)
-    world.pass_time(3_000)
-
-
-def hang_up(world: VirtualWorld, fp: int = 1) -> None:
-    world.hang_up(fp)
-    world.pass_time(20_000)
-
-
-def back_up_running(world: VirtualWorld, folder: Path) -> None:
-    """As the hourly process does it: a copy of the two files while the program goes on."""
-    for name in ("ledger.db", "ledger.db-wal"):
-        (folder / name).unlink(missing_ok=True)
-        if (world.station.folder / name).exists():
-            shutil.copyfile(world.station.folder / name, folder / name)
-    assert make(folder / "ledger.db", world.station.folder / "backup") is None
-
-
-def overwrite(world: VirtualWorld, behind: int) -> None:
-    """The rows behind this one of the live ledger are ruined, beyond mending."""
-    world.cut_power()
-    with closing(sqlite3.connect(ledger(world))) as db:
-        db.execute("UPDATE journal SET body = zeroblob(40), hash = zeroblob(32) WHERE seq > ?", (behind,))
-        db.commit()
-
-
-def newest(world: VirtualWorld) -> int:
-    with world.terminal.reading() as db:
-        (row,) = db.execute("SELECT max(seq) FROM journal").fetchone()
-    return int(row)
-
-
-def no_quarrel(world: VirtualWorld) -> None:
-    """The host contradicts nothing, and no nozzle has less than nothing without a sale."""
-    assert "MESSAGE_QUARANTINED" not in world.faults()
-    world.cut_power()
-    report = verify(ledger(world))
-    world.return_power()
-    assert report.sound, report.lines()
-    assert all(nozzle.unattributed_ml >= 0 for nozzle in report.nozzles)
-    assert not [finding for finding in report.findings if finding.severity is Severity.WARNING]
-
-
-def by_driver(world: VirtualWorld) -> list[tuple[str, int]]:
-    """What the host has booked, by the end of the card's number."""
-    return sorted((sale["card"]["last4"], sale["quantity_ml"]) for sale in world.station.book.sales() if sale["quantity_ml"])
+    yield from station()
 
 
 def test_one_that_ended_behind_the_backup_is_ended_by_the_hosts_record(world: VirtualWorld, tmp_path: Path) -> None:
@@ -190,20 +147,6 @@ def test_one_that_nobody_knows_the_end_of_took_nothing_where_no_fuel_is_missing(
     no_quarrel(world)
 
 
-def in_doubt(world: VirtualWorld, sale: str, fuel_ml: int) -> None:
-    """It is the one sale in doubt, people are told of it, and the fuel is nobody's."""
-    found = settled(world)
-    assert {*found.doubtful, *found.held} == {sale}
-    assert sale in told(world)
-    assert "UNATTRIBUTED_DELIVERY" in world.faults()
-    assert "MESSAGE_QUARANTINED" not in world.faults()
-    assert world.station.book.sales() == []
-    world.cut_power()
-    report = verify(ledger(world))
-    world.return_power()
-    assert (report.sound, report.open_sales, sum(nozzle.unattributed_ml for nozzle in report.nozzles)) == (True, 1, fuel_ml)
-
-
 @pytest.mark.parametrize("lifted", [False, True])
 def test_fuel_that_may_be_the_next_drivers_is_not_put_on_the_card_that_was_open(world: VirtualWorld, tmp_path: Path, lifted: bool) -> None:
     """The host holds it and heard of nothing since: it may have taken nothing, and somebody else this fuel, offline."""
@@ -247,19 +190,6 @@ def test_one_that_still_flows_is_stopped_and_stays_in_doubt(world: VirtualWorld,
     world.pass_time(20_000)
     hang_up(world)
     in_doubt(world, "OPT1-1-1", 4_000)
-
-
-def keep(world: VirtualWorld, folder: Path) -> None:
-    """A copy of the two files, while the program goes on."""
-    for name in ("ledger.db", "ledger.db-wal"):
-        shutil.copyfile(world.station.folder / name, folder / f"kept-{name}")
-
-
-def put_back(world: VirtualWorld, folder: Path) -> None:
-    """An older copy in the ledger's place."""
-    world.cut_power()
-    for name in ("ledger.db", "ledger.db-wal"):
-        shutil.copyfile(folder / f"kept-{name}", world.station.folder / name)
 
 
 def test_an_older_copy_waits_for_the_hosts_word_before_it_ends_anything(world: VirtualWorld, tmp_path: Path) -> None:

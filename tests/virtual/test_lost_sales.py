@@ -6,139 +6,44 @@ the terminal's books, the host's and the totalisers are compared, and ``terminal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Iterator
 
-import msgspec
 import pytest
 
-from terminal.core.account_book import AccountBook
 from terminal.core.records import SaleCorrected
 from terminal.core.returned_record import ReturnSettled, SaleReturned
 from terminal.host import sales_lane
-from terminal.store.backup import make
 from terminal.store.integrity import verify
-from terminal.store.recovery import recover
-from tests.behaviour.setup import CardRow, CustomerRow, HostConduct, LimitRow, NozzleRow, Setup, Subject, SubjectKind
-from tests.virtual.world import VirtualWorld
-
-T = TypeVar("T")
-CARDS = ("04A1B2C3D4E5F6", "04FFFFFFFFFF01")
-CUSTOMER = Subject(SubjectKind.CUSTOMER, "C1")
-MONTH_ML = 500_000
-SETUP = Setup(
-    fuelling_points=tuple(NozzleRow(fp, "dart", nozzle, name, 17_290) for fp in (1, 2) for nozzle, name in ((1, "GAZOLE"), (2, "SP95"))),
-    customers=(CustomerRow("C1"),),
-    cards=tuple(CardRow(each, each, "badge", "C1") for each in CARDS),
-    limits=(LimitRow(CUSTOMER, "MONTH", "QUANTITY", MONTH_ML),),
+from tests.behaviour.setup import HostConduct
+from tests.virtual.lost_station import (
+    AWAY,
+    CARDS,
+    CUSTOMER,
+    MONTH_ML,
+    agree,
+    back_up,
+    came_back,
+    facts,
+    fuel,
+    ledger,
+    lose,
+    settled,
+    start,
+    station,
+    told,
 )
-AWAY = HostConduct(reachable=False)
+from tests.virtual.world import VirtualWorld
 
 
 @pytest.fixture
 def world() -> Iterator[VirtualWorld]:
-    world = VirtualWorld(SETUP)
-    world.pass_time(5_000)
-    yield world
-    world.close()
+    yield from station()
 
 
 @pytest.fixture
 def online() -> Iterator[VirtualWorld]:
     """A station that never decides alone, so that nothing can have been sold of which the host never heard."""
-    world = VirtualWorld(replace(SETUP, policy={"exposure_terminal_count": 0}))
-    world.pass_time(5_000)
-    yield world
-    world.close()
-
-
-def start(world: VirtualWorld, fp: int, card: str, volume_ml: int, nozzle: int = 1) -> None:
-    """A driver to the middle of his fuelling."""
-    world.present_badge(card)
-    world.pass_time(1_000)
-    world.choose(fp)
-    world.pass_time(3_000)
-    world.lift(fp, nozzle)
-    world.pass_time(3_000)
-    assert world.station.heads[fp].valve_open
-    world.flow(fp, volume_ml)
-    world.pass_time(1_000)
-
-
-def fuel(world: VirtualWorld, fp: int, card: str, volume_ml: int, nozzle: int = 1) -> None:
-    """A whole fuelling."""
-    start(world, fp, card, volume_ml, nozzle)
-    world.hang_up(fp)
-    world.pass_time(10_000)
-
-
-def ledger(world: VirtualWorld) -> Path:
-    return world.station.folder / "ledger.db"
-
-
-def back_up(world: VirtualWorld) -> None:
-    """A backup as the program makes it; the station starts again."""
-    world.cut_power()
-    assert make(ledger(world), world.station.folder / "backup") is None
-    world.return_power()
-
-
-def lose(world: VirtualWorld) -> None:
-    """The disk has nothing of the ledger any more but the backup."""
-    world.cut_power()
-    for name in ("ledger.db", "ledger.db-wal"):
-        (world.station.folder / name).unlink(missing_ok=True)
-
-
-def facts(world: VirtualWorld, kind: type[T]) -> list[T]:
-    with world.terminal.reading() as db:
-        rows = db.execute("SELECT body FROM journal WHERE kind = ? ORDER BY seq", (kind.__name__,)).fetchall()
-    return [msgspec.json.decode(body, type=kind) for (body,) in rows]
-
-
-def settled(world: VirtualWorld) -> ReturnSettled:
-    """How the newest return ended, once it has."""
-    assert world.wait(lambda: bool(facts(world, ReturnSettled)), 600_000)
-    world.pass_time(10_000)
-    return facts(world, ReturnSettled)[-1]
-
-
-def waiting(world: VirtualWorld) -> int:
-    """Messages that the host has not answered yet."""
-    engine = world.terminal.engine
-    return -1 if engine is None else engine.site.uploads.waiting
-
-
-def agree(world: VirtualWorld, *volumes_ml: int) -> None:
-    """Every fuelling is once in the terminal's books, in the host's and in the totalisers; memory is what the ledger says."""
-    assert world.wait(lambda: bool(world.settled()) and not waiting(world), 600_000)
-    books = world.books()
-    assert sorted(books.ledger_sales) == sorted(books.host_sales)
-    assert books.ledger == books.host == books.pumps
-    assert books.ledger_minor == books.host_minor
-    assert sorted(sale.volume_ml for sale in world.ledger_sales()) == sorted(volumes_ml)
-    engine = world.terminal.engine
-    assert engine is not None
-    assert engine.site.desk.book == AccountBook(recover(engine.ledger, engine.site.config.rules.terminal, engine.site.boot_id).uses)
-    taken = sum(volumes_ml)
-    assert world.remaining(CUSTOMER, "MONTH", "QUANTITY", None) == MONTH_ML - taken
-    world.cut_power()
-    report = verify(ledger(world))
-    world.return_power()
-    assert report.sound, report.lines()
-    for nozzle in report.nozzles:
-        assert nozzle.now_ml + nozzle.went_back_ml - nozzle.first_ml == nozzle.sold_ml + nozzle.unattributed_ml
-        assert nozzle.unattributed_ml == 0
-
-
-def told(world: VirtualWorld) -> str:
-    """What the host has heard of the loss."""
-    world.pass_time(5_000)
-    state = world.station.book.terminal_state
-    assert state is not None
-    return next((fault["detail"] for fault in state["faults"] if fault["code"] == "STORAGE_DAMAGED"), "")
+    yield from station({"exposure_terminal_count": 0})
 
 
 def test_what_the_disk_lost_comes_back_and_every_book_agrees(world: VirtualWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,10 +107,6 @@ def test_a_return_that_the_power_cuts_goes_on_where_it_was(world: VirtualWorld, 
     sales = [fact.sale for fact in facts(world, SaleReturned)]
     assert len(sales) == len(set(sales)) == 4
     agree(world, 10_000, 2_000, 3_000, 4_000, 5_000)
-
-
-def came_back(world: VirtualWorld, number: int) -> Callable[[], bool]:
-    return lambda: len(facts(world, SaleReturned)) >= number
 
 
 def test_corrections_that_the_host_made_come_with_their_sale(world: VirtualWorld) -> None:
