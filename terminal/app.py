@@ -25,7 +25,7 @@ from terminal.core.messages import Authorize, SaleMessage
 from terminal.core.reasons import Reason
 from terminal.core.records import Record
 from terminal.core.rest import a_sale_is_open
-from terminal.core.rollback import CountedUp, CounterFound
+from terminal.core.rollback import CountedUp
 from terminal.core.screens import Screen, reason_text, render
 from terminal.core.site import Site
 from terminal.core.terminal_state import TerminalState
@@ -55,7 +55,6 @@ from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
 from terminal.store.recovery import cards_file, recover
 from terminal.store.sqlite_kind import keep_ledgers
-from terminal.store.tpm import TpmError
 
 LOG = logging.getLogger("terminal")
 RETRY_STORAGE_MS = 2_000
@@ -107,6 +106,7 @@ class Terminal:
         self.host = HostDesk(self.lane, connect, inbox.post, sync, config.host.authorize_ms, config.host.upload_ms, renewal, inbox.room)
         self.devices = Devices(config, inbox.post, clock.instant, lambda: self._utc_ms, self.vault.token)
         self.orders = OrderSocket(Path(config.terminal.runtime_dir), inbox.post)
+        self._started = False
 
     def _saw_host(self, valid: tuple[int, int]) -> None:
         """From any of the host's threads, before the host has said anything over that connection."""
@@ -118,26 +118,34 @@ class Terminal:
 
     # --- running ----------------------------------------------------------------------------------------------------------
 
-    def start_devices(self) -> None:
-        """Start every thread."""
-        for device in self.devices.threads:
-            device.start()
+    def start(self) -> None:
+        """Start every thread that ``open`` has not started."""
+        self.devices.start()
         self.host.start()
         self.orders.start()
+        self._started = True
 
-    def stop_devices(self) -> None:
+    def stop(self) -> None:
         """End every thread; what a pump does goes on and is read at the next start."""
-        for device in self.devices.threads:
-            device.stop(2_000)
+        self.devices.stop(2_000)
         self.orders.stop()
         self.importing.stop()
-        self.host.stop()
+        if self._started:
+            self.host.stop()
         self.lists.close()
+
+    def open(self) -> Ledger:
+        """The ledger, whole. While it is examined the pumps are asked how they are: with many rows both take a second.
+
+        Raises ``LedgerError`` and ``StorageFailed``. Before any device is touched it is known that no other terminal runs: that one must
+        not be disturbed at its ports.
+        """
+        return self.care.open(self.devices.start_lines)
 
     def serve(self, ledger: Ledger, boot: str, notifier: Notifier, status: StatusFile) -> None:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
-        known.counter = self._counter()
+        known.counter = self.vault.counter()
         self.devices.remember(known.settled, {sale.fp for sale in known.open_sales})
         file = cards_file(ledger)
         if file is not None:
@@ -188,6 +196,8 @@ class Terminal:
     def wait_for_storage(self, why: str, notifier: Notifier, status: StatusFile) -> bool:
         """Nobody can be served: say so, refuse whoever comes, until a write succeeds. False when asked to stop instead."""
         LOG.error("event=StorageFailed why=%r", why)
+        if not self._started:
+            self.start()
         notifier.silent = lambda now: silent_ones(self.devices.threads, None, now)
         notifier.ready("waiting for the ledger's disk")
         status.write(
@@ -276,22 +286,7 @@ class Terminal:
 
     def count_up(self) -> CountedUp:
         """See ``runtime.engine.Outside``."""
-        tpm = self.vault.tpm
-        if tpm is None:
-            return CountedUp(None, "there is no TPM")
-        try:
-            return CountedUp(tpm.count_up())
-        except TpmError as error:
-            return CountedUp(None, str(error))
-
-    def _counter(self) -> CounterFound | None:
-        """Where the TPM's counter stands; None without one."""
-        if self.vault.tpm is None:
-            return None
-        try:
-            return CounterFound(self.vault.tpm.counter())
-        except TpmError as error:
-            return CounterFound(None, str(error))
+        return self.vault.count_up()
 
     def encode(self, message: SaleMessage) -> bytes:
         """See ``runtime.engine.Outside``."""
@@ -312,8 +307,6 @@ def run(config: Config) -> None:
     for directory in (config.terminal.state_dir, config.terminal.runtime_dir):
         _make(Path(directory))
     status = StatusFile(Path(config.terminal.runtime_dir), version())
-    with while_working(notifier):
-        examined = _look_at_ledger(config)
     gc.freeze()  # what is loaded stays for good: a full collection would walk all of it in the middle of a driver's step
     stop = _Stop()
     suspected = set[str]()  # outlives the terminals below: what the examination does not share must not end one after the other
@@ -321,25 +314,19 @@ def run(config: Config) -> None:
         inbox = Inbox(clock)
         stop.post = inbox.post
         terminal = _build(config, clock, inbox, suspected)
-        terminal.start_devices()
         try:
-            _serve_once(terminal, boot, notifier, status, examined=examined)
+            _serve_once(terminal, boot, notifier, status, stop)
             stop.asked = True
         except StorageFailed as error:
-            why, examined = str(error), False
+            stop.listen()
             if terminal.care.room.give():
-                LOG.error("event=BallastGiven why=%r", why)  # what runs is recorded in its place, nothing new is sold
+                LOG.error("event=BallastGiven why=%r", error)  # what runs is recorded in its place, nothing new is sold
             else:
-                stop.asked = stop.asked or not terminal.wait_for_storage(why, notifier, status)
+                stop.asked = stop.asked or not terminal.wait_for_storage(str(error), notifier, status)
         finally:
             if stop.asked:
                 notifier.stopping()
-            terminal.stop_devices()
-
-
-def _look_at_ledger(config: Config) -> bool:
-    """Refuse what a person must mend before any device is touched: a terminal that runs already must not be disturbed at its ports."""
-    return _care(config, Lane(config.terminal.id, config.terminal.site, config.terminal.currency).encode, set()).examine()
+            terminal.stop()
 
 
 def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set[str]) -> LedgerCare:
@@ -351,10 +338,12 @@ def _care(config: Config, encode: Callable[[SaleMessage], bytes], suspected: set
     return care
 
 
-def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, *, examined: bool) -> None:
+def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: StatusFile, stop: _Stop) -> None:
     with while_working(notifier):
-        ledger = terminal.care.open(examined=examined)
+        ledger = terminal.open()
     try:
+        stop.listen()
+        terminal.start()
         ledger.probe()
         terminal.serve(ledger, boot, notifier, status)
     finally:
@@ -362,11 +351,13 @@ def _serve_once(terminal: Terminal, boot: str, notifier: Notifier, status: Statu
 
 
 class _Stop:
-    """SIGTERM and SIGINT become an event like any other."""
+    """SIGTERM and SIGINT become an event like any other, once ``listen`` was called: a first long examination they may end at once."""
 
     def __init__(self) -> None:
         self.asked = False
         self.post: Callable[[object], None] = lambda event: None
+
+    def listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from drivers.badge.reader_thread import BadgeReader
@@ -58,6 +58,7 @@ class Devices:
         self.displays: dict[int, Display] = {}
         self.lines: dict[int, LineThread] = {}
         self.threads: list[DeviceThread] = []
+        self._started: set[DeviceThread] = set()
         self._chip_key = _chip_key(config.keys)
         self._chip_ca = _chip_ca(config.keys)
         self._utc_ms = utc_ms
@@ -69,6 +70,25 @@ class Devices:
         button = config.emergency_stop
         if button is not None:
             self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
+
+    def start_lines(self) -> None:
+        """The threads of the pump lines."""
+        self._start(dict.fromkeys(self.lines.values()))
+
+    def start(self) -> None:
+        """All threads that were not started yet."""
+        self._start(self.threads)
+
+    def _start(self, threads: Iterable[DeviceThread]) -> None:
+        for thread in threads:
+            if thread not in self._started:
+                self._started.add(thread)
+                thread.start()
+
+    def stop(self, limit_ms: int) -> None:
+        """End all threads, waiting so long for each."""
+        for thread in self.threads:
+            thread.stop(limit_ms)
 
     def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
         """For the lines, before any command to them: what the ledger knows of the heads' own counts, and at which points a sale has not
@@ -149,6 +169,7 @@ class PumpLines:
         threading.Event().wait(REOPEN_S)
         for thread in self._threads:
             thread.start()
+            thread.remember({})  # there is no ledger: a head's own word is believed
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -109,6 +109,7 @@ class Engine:
         self.deadlines = Deadlines()
         self.committed: Callable[[list[Record]], object] = lambda records: None
         self._next: deque[object] = deque()
+        self._booted = Instant(0)
         self._act: dict[type, Callable[[object, Instant], None]] = {
             Send: lambda effect, at: outside.send(effect.command),  # type: ignore[attr-defined]
             AskHost: self._ask_host,
@@ -131,10 +132,15 @@ class Engine:
 
     def boot(self, at: Instant) -> None:
         """The first step. Raises ``StorageFailed``."""
+        self._booted = at
         self._finish(self.site.boot(at), at)
 
     def step(self, event: object, at: Instant) -> None:
-        """Handle one event to its end, with what must follow its commit. Raises ``StorageFailed``."""
+        """Handle one event to its end, with what must follow its commit; ``at``: when it was heard, or the boot if that was later.
+
+        Raises ``StorageFailed``.
+        """
+        at = max(at, self._booted)
         self._finish(self.site.handle(event, at), at)
         while self._next:
             self._finish(self.site.handle(self._next.popleft(), at), at)

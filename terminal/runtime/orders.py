@@ -91,14 +91,16 @@ class OrderSocket:
                 waiting.put(refused)
 
     def _run(self) -> None:
+        made = self.path.with_name(f"{NAME}.new")
         try:
-            self.path.unlink(missing_ok=True)
+            made.unlink(missing_ok=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-                listener.bind(str(self.path))
-                own = self.path.stat()
+                listener.bind(str(made))
+                os.chmod(made, 0o600)
+                listener.listen(2)
+                own = made.stat()
+                made.rename(self.path)  # whoever finds it is let in, or is not allowed to come in
                 try:
-                    os.chmod(self.path, 0o600)
-                    listener.listen(2)
                     while True:
                         ready, _, _ = select.select([listener.fileno(), self._wake_read], [], [])
                         if self._wake_read in ready:

@@ -49,26 +49,21 @@ class LedgerCare:
         self._room_due = 0
         self._low: bool | None = None
 
-    def open(self, *, examined: bool = False) -> Ledger:
-        """The ledger, examined and whole; ``examined``: it was a moment ago. Raises ``LedgerError`` and ``StorageFailed``."""
-        missing = self.room.missing()
-        if missing is not None:
-            raise StorageFailed(missing)
-        return Ledger(self._path) if examined else open_ledger(self._path, self._backups, self._encode)
+    def open(self, held: Callable[[], None] = lambda: None) -> Ledger:
+        """The ledger, examined and whole; ``held``: see ``open_ledger``. Raises ``LedgerError`` and ``StorageFailed``.
 
-    def examine(self) -> bool:
-        """At the program's start: is there a whole ledger? Raises ``LedgerError``.
-
-        What a power cut or a kill left half made beside it is swept away, for nobody makes such files yet.
+        What a power cut or a kill left half made beside it is swept away: nobody makes such files yet, and the disk may be full of them.
         """
-        found = True
         try:
-            self.open().close()
-        except StorageFailed as error:
-            LOG.warning("event=StorageFailed why=%r", str(error))  # the terminal comes up all the same, says so and waits
-            found = False
+            missing = self.room.missing()
+            if missing is not None:
+                raise StorageFailed(missing)
+            ledger = open_ledger(self._path, self._backups, self._encode, held)
+        except StorageFailed:
+            self._sweep()
+            raise
         self._sweep()
-        return found
+        return ledger
 
     def _sweep(self) -> None:
         for one in (found for pattern in LEFT for found in self._directory.glob(pattern)):

@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -46,14 +46,17 @@ class _Damaged(Exception):
         self.kept = kept
 
 
-def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
+def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[], None] = lambda: None) -> Ledger:
     """The ledger, whole. ``backups``: the folder of its backups; ``encode``: a record for the host as bytes.
+
+    ``held`` is called once the ledger is ours and before it is examined: no other program has it, and it is of a kind that we can use. Of
+    one that is damaged already where it is opened it is not called.
 
     Raises ``LedgerError`` (a person must act; ``LedgerBusy``: another program has it) and ``StorageFailed`` (the disk does not let us).
     """
     try:
         _look(path, backups)
-        return _examined(path, backups)
+        return _examined(path, backups, held)
     except _Damaged as trouble:
         why = str(trouble)
         _refuse_other_backups(path, backups, trouble)
@@ -69,7 +72,7 @@ def open_ledger(path: Path, backups: Path, encode: Encode) -> Ledger:
         return Ledger(path)
 
 
-def _examined(path: Path, backups: Path) -> Ledger:
+def _examined(path: Path, backups: Path, held: Callable[[], None]) -> Ledger:
     kept: list[Path] = []
     try:
         ledger = Ledger(path, on_damage=lambda: kept.append(keep(path)))
@@ -81,6 +84,7 @@ def _examined(path: Path, backups: Path) -> Ledger:
         raise
     with ExitStack() as unless_whole:
         unless_whole.callback(ledger.close)
+        held()
         with _base(backups) as base:
             found = damage(ledger.connection, base)
             if found is not None and base is not None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from terminal.core.card_data import PinRule
 from terminal.core.ids import SaleId
 from terminal.core.pin import PinBlock, PinEntry, opin1
+from terminal.core.rollback import CountedUp, CounterFound
 from terminal.store.pin_keys import PinKeys
 from terminal.store.tpm import SCHEME, TPM_SCHEME, Tpm, TpmError, second_layer
 
@@ -89,6 +90,24 @@ class KeyVault:
                 LOG.error("event=PinKeyUnavailable why=%r", str(error))
                 return None
         return hmac.compare_digest(made, _hex(rule.verifier)) and rule.scheme == (SCHEME if self.tpm is None else TPM_SCHEME)
+
+    def counter(self) -> CounterFound | None:
+        """Where the TPM's counter stands; None without a TPM."""
+        if self.tpm is None:
+            return None
+        try:
+            return CounterFound(self.tpm.counter())
+        except TpmError as error:
+            return CounterFound(None, str(error))
+
+    def count_up(self) -> CountedUp:
+        """Count it up by one."""
+        if self.tpm is None:
+            return CountedUp(None, "there is no TPM")
+        try:
+            return CountedUp(self.tpm.count_up())
+        except TpmError as error:
+            return CountedUp(None, str(error))
 
 
 def _hex(text: str) -> bytes:

@@ -129,7 +129,8 @@ def import_once(job: Job) -> Imported:
         peak = max(peak, _peak_kib(child.pid))
         time.sleep(0.005)
     took = time.perf_counter() - start
-    answer = child.stdout.read()
+    with child.stdout:
+        answer = child.stdout.read()
     if child.returncode or msgspec.json.decode(answer) != {"refused": None}:
         raise RuntimeError(f"the import failed: {child.returncode} {answer!r}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

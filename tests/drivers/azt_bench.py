@@ -5,7 +5,9 @@ It follows the notes (firmware_notes/azt.md) only as far as they need, and has i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from drivers.commands import AuthorizeFuellingPoint
 from drivers.dispenser.azt.line import AztLine
@@ -167,13 +169,21 @@ class Bench(LineBench):
     """An AZT line master before such hoses."""
 
     def __init__(
-        self, *hoses: Hose, line: LineProfile | None = None, positions: list[PositionProfile] | None = None, start: int = 1_000
+        self,
+        *hoses: Hose,
+        line: LineProfile | None = None,
+        positions: list[PositionProfile] | None = None,
+        start: int = 1_000,
+        known: Mapping[tuple[int, int], int] | None = MappingProxyType({}),
     ) -> None:
+        """``known``: what the ledger knows of the heads' counts; None: that is not told yet."""
         self.hoses = hoses
         profiles = positions or [PositionProfile(fp=number, address=hose.address) for number, hose in enumerate(hoses, start=1)]
         self.line = AztLine("line-1", profiles, line)
         self.profile = line or LineProfile()
         super().__init__(self.line, self.profile, start)
+        if known is not None:
+            self.line.remember(known, start)
         self.bare = False  # the lead-in is lost when the line turns round
         self.echo = False
         self.settled: list[int] = []

@@ -200,6 +200,7 @@ def azt_line(data: bytes) -> bool:
     """An AZT line with two hoses that do."""
     hoses = (Hose(1), Hose(2))
     line = AztLine("line-1", [AztPosition(fp=1, address=1), AztPosition(fp=2, address=2)])
+    line.remember({}, 0)
 
     def right(wire: bytes) -> bytes | None:
         address, command, said = request_of(wire)

@@ -184,6 +184,15 @@ def test_a_mistake_of_ours_is_no_failure_of_the_disk(bench: Bench) -> None:
     assert (bench.journal, len(bench.outside.left)) == ([], 1)
 
 
+def test_what_was_heard_before_the_boot_is_handled_at_the_boots_instant(bench: Bench) -> None:
+    """Pumps are asked while the ledger is still examined; no row of theirs is older than the boot's."""
+    bench.engine.boot(AT)
+    bench.site.script = {"event": [StartDeadline(ProbeDue(), 500), Persist(fault("a"))]}
+    bench.engine.step("event", Instant(AT - 900))
+    assert bench.engine.deadlines.next_due() == AT + 500
+    assert bench.site.handled[-1] == ("event", AT)
+
+
 def test_due_deadlines_one_by_one(bench: Bench) -> None:
     """In order, each in a step of its own, at the instant of now; a cancelled one never."""
     starts: list[Effect] = [StartDeadline(FlowOverdue(2), 20), StartDeadline(LiftOverdue(1), 10), StartDeadline(ProbeDue(), 15)]

@@ -9,7 +9,7 @@ import pytest
 from terminal.core.events import RoomSeen
 from terminal.store.care import ROOM_AGAIN_MS, ROOM_EVERY_MS, LedgerCare
 from terminal.store.disk_room import DiskRoom
-from terminal.store.ledger import Ledger, LedgerBusy
+from terminal.store.ledger import Ledger, LedgerBusy, StorageFailed
 from tests.store.damage_kit import FILE, encode
 
 pytestmark = pytest.mark.usefixtures("ledger_kind")
@@ -81,16 +81,42 @@ def laid(folder: Path) -> None:
 def test_what_was_left_half_made_is_swept_away_at_the_start(tmp_path: Path) -> None:
     Ledger(tmp_path / FILE).close()
     laid(tmp_path)
-    assert care_of(tmp_path).examine()
+    care_of(tmp_path).open().close()
     assert [name for name in LEFT_BEHIND if (tmp_path / name).parent.exists() and (tmp_path / name).exists()] == []
     assert not (tmp_path / ".look-abc").exists()
     assert all((tmp_path / name).exists() for name in (*OURS, FILE))
 
 
+def test_while_a_ledger_is_examined_nobody_else_has_it(tmp_path: Path) -> None:
+    Ledger(tmp_path / FILE).close()
+    refused: list[str] = []
+
+    def held() -> None:
+        try:
+            care_of(tmp_path).open().close()
+        except LedgerBusy as error:
+            refused.append(str(error))
+
+    care_of(tmp_path).open(held).close()
+    assert len(refused) == 1
+
+
+def test_of_a_disk_that_cannot_be_written_it_is_swept_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be full of what was left there."""
+    laid(tmp_path)
+    care = care_of(tmp_path)
+    monkeypatch.setattr(care.room, "missing", lambda: "its disk is not there")
+    with pytest.raises(StorageFailed):
+        care.open()
+    assert not (tmp_path / LEFT_BEHIND[0]).exists()
+
+
 def test_nothing_is_swept_away_while_another_program_has_the_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / FILE)
     laid(tmp_path)
+    held: list[str] = []
     with pytest.raises(LedgerBusy):
-        care_of(tmp_path).examine()
+        care_of(tmp_path).open(lambda: held.append("pumps asked"))
     ledger.close()
+    assert not held, "it would disturb the other one at its ports"
     assert all((tmp_path / name).exists() for name in (*LEFT_BEHIND, *OURS))

@@ -78,7 +78,7 @@ def test_a_killed_decryption_leaves_no_plain_copy(tmp_path: Path, monkeypatch: p
     for name in (f"{CONVERTED}-wal", f"{CONVERTED}-journal", f"other.{CONVERTED}"):
         (tmp_path / name).write_bytes(b"of it")
     care = LedgerCare(DiskRoom(tmp_path, 1), tmp_path, tmp_path / "backup", 3_600_000, encode)
-    assert care.examine()
+    care.open().close()
     assert sorted(one.name for one in tmp_path.iterdir() if CONVERTED in one.name) == [f"other.{CONVERTED}"], "another's is not ours"
     ledger = opened(path)
     assert content(ledger.connection) == was

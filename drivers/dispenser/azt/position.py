@@ -201,6 +201,8 @@ class Position(LinePosition):
     # --- what the head says ---
 
     def _survey_done(self, now: int) -> None:
+        if not self._anchor.remembered:
+            return  # asked again: what is told of a head at rest depends on what the ledger knows of its count
         self.surveyed = True
         self._told_lost = False
         state = self.picture.state
@@ -260,14 +262,10 @@ class Position(LinePosition):
     def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
         """A number other than the ledger's: a fill or a price change that nobody of ours has read. (Reference dispenser-protocols 3.8.)"""
         anchor, number = self._anchor, settled.get((self.fp, self.profile.nozzle))
-        if number is None or anchor.remembered:
-            return
-        anchor.remembered = True
-        if anchor.transaction is None:
+        if number is not None and not anchor.remembered:
+            anchor.unconfirmed |= anchor.transaction not in (None, number)
             anchor.transaction = number  # the survey compares
-        elif anchor.transaction != number:
-            anchor.unconfirmed = True
-            self._retell()
+        anchor.remembered = True
 
     def _tell_settled(self) -> None:
         """At rest with everything read: from here on another number is news."""
