@@ -133,7 +133,8 @@ def starts(cards: int, rows: int, starts: int) -> None:
 
 def _of_starts(report: starting.Report, found: Campaign) -> None:
     ready, empty, safe = (percentile(some, 0.95) for some in (report.ready_ms, report.empty_ms, report.safe_ms))
-    for name, took, bar in (("ready p95", ready, READY_MS), ("safe p95", safe, SAFE_MS)):
+    full = percentile(report.full_safe_ms, 0.95)
+    for name, took, bar in (("ready p95", ready, READY_MS), ("safe p95", safe, SAFE_MS), ("safe p95, full ledger", full, SAFE_MS)):
         if took > bar:
             found.amiss(f"{name}: {took:.0f} ms, bar {bar}")
     if report.peak_mib > PEAK_MIB:
@@ -145,7 +146,7 @@ def _of_starts(report: starting.Report, found: Campaign) -> None:
         "exec to READY, p95 (bar 3,000 ms)": f"{ready:.0f} ms",
         "the same on an empty folder, p95 (floor)": f"{empty:.0f} ms",
         "death to a released pump taken over or withdrawn, small ledger, p95 (bar 2,000 ms)": f"{safe:.0f} ms",
-        "the same with the full list and ledger, reckoned: longer by what READY is": f"{safe + ready - empty:.0f} ms",
+        "the same with the full ledger, p95 (bar 2,000 ms)": f"{full:.0f} ms",
         "of these the service manager waits (RestartSec)": f"{report.restart_ms:.0f} ms",
         f"most memory of a start (bar {PEAK_MIB} MiB, MemoryMax is 256)": f"{report.peak_mib} MiB",
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import random
+import shutil
 import signal
 import socket
 import time
@@ -40,6 +41,7 @@ POINTS = Setup(
     customers=(CustomerRow("C1"),),
     cards=(CardRow(BADGES[0], BADGES[0], "badge", "C1"),),
 )
+UNSENT_S = 600
 
 
 @dataclass
@@ -51,22 +53,24 @@ class Report:
     ready_ms: list[float] = field(default_factory=list)
     empty_ms: list[float] = field(default_factory=list)
     safe_ms: list[float] = field(default_factory=list)
+    full_safe_ms: list[float] = field(default_factory=list)
+    """The same with the full ledger, which is examined meanwhile, but the rig's own card list: a driver's badge is in no other."""
     restart_ms: float = 0.0
     peak_mib: int = 0
     """The most memory that one of the starts with the full ledger had in use."""
 
 
-def fill(state: Path, cards: int, rows: int) -> int:
+def fill(state: Path, cards: int, rows: int, epoch: str = "e1") -> int:
     """A ledger with at least so many rows and a live list of so many cards in this folder. Gives the rows it has."""
     shelf = Shelf(state.parent / "shelf")
     job = shelf.job(cards)
-    target = state / "cards-e1-1.db"
+    target = state / f"cards-{epoch}-1.db"
     import_once(msgspec.structs.replace(job, target=str(target), version=1))
     known = [f"{token:032x}" for token in tokens(cards)]
     lists = LiveLists(state)
     lists.use(target.name)
     till = unsent(state, "ledger.db", lists, known, rows // ROWS_A_SALE + 1)
-    _adopt(till, target.name, job.rows, job.content_hash)
+    _adopt(till, target.name, epoch, job.rows, job.content_hash)
     count = int(till.ledger.connection.execute("SELECT count(*) FROM journal").fetchone()[0])
     till.close()
     if lists.file is not None:
@@ -74,8 +78,8 @@ def fill(state: Path, cards: int, rows: int) -> int:
     return count
 
 
-def _adopt(till: Till, name: str, rows: int, content_hash: str) -> None:
-    till.event(ListsReady(name, "e1", 1, rows, till.utc(), till.utc(), till.utc() + 3_600_000, content_hash))
+def _adopt(till: Till, name: str, epoch: str, rows: int, content_hash: str) -> None:
+    till.event(ListsReady(name, epoch, 1, rows, till.utc(), till.utc(), till.utc() + 3_600_000, content_hash))
     if cards_file(till.ledger) != name:
         raise RuntimeError(f"the list was not taken: {till.site.desk.faults.active}")
 
@@ -97,8 +101,52 @@ def measure(folder: Path, cards: int, rows: int, starts: int, tell: Callable[[st
         finally:
             station.close()
     report.restart_ms = restart_ms()
-    report.safe_ms = safe_pumps(starts, report.restart_ms, tell)
+    report.safe_ms = safe_pumps(EnduranceWorld(SETUP), starts, report.restart_ms, tell)
+    shutil.rmtree(full)
+    full.mkdir()
+    fill(full, 1_000, rows, epoch="e0")  # the host has a newer one
+    world = _FullWorld(full)
+    _await_sent(world, tell)
+    report.full_safe_ms = safe_pumps(world, starts, report.restart_ms, tell)
     return report
+
+
+class _FullStation(Station):
+    """Its ledger is there before the program's first start, on a disk that has room for it."""
+
+    def __init__(self, setup: Setup, folder: Path) -> None:
+        self._full = folder
+        super().__init__(setup)
+
+    def _make_disk(self) -> None:
+        shutil.copytree(self._full, self.state_dir)
+        self._why_not = "the full ledger lies on the machine's own disk"
+
+
+class _FullWorld(EnduranceWorld):
+    def __init__(self, folder: Path) -> None:
+        self._full = folder
+        super().__init__(SETUP)
+
+    def _make_station(self) -> Station:
+        return _FullStation(self.setup, self._full)
+
+
+def _await_sent(world: EnduranceWorld, tell: Callable[[str], None]) -> None:
+    """Until the host has booked everything that the ledger came with: a start is to be timed, not its uploads."""
+    before = -1
+
+    def sent() -> bool:
+        nonlocal before
+        waiting = int((world.status() or {}).get("unsent", before))
+        if waiting // 5_000 != before // 5_000:
+            tell(f"{waiting:,} messages wait for the host")
+        before = waiting
+        return waiting == 0
+
+    if not wait_for(sent, UNSENT_S, 0.5):
+        world.close()
+        raise TerminalEnded(f"{before} messages still wait for the host")
 
 
 def _state(text: str, folder: Path) -> str:
@@ -139,13 +187,12 @@ def restart_ms() -> float:
     return float(text.removesuffix("ms")) if text.endswith("ms") else float(text.removesuffix("s")) * 1000
 
 
-def safe_pumps(deaths: int, restart: float, tell: Callable[[str], None] = lambda _: None) -> list[float]:
+def safe_pumps(world: EnduranceWorld, deaths: int, restart: float, tell: Callable[[str], None] = lambda _: None) -> list[float]:
     """Kill the program with a pump released; the time until the new one has asked that pump and taken its release over, or withdrawn it.
 
-    The service manager's wait is in it.
+    The service manager's wait is in it. Closes the world.
     """
     took: list[float] = []
-    world = EnduranceWorld(SETUP)
     try:
         for place in range(deaths):
             fp = random.Random(place).choice((1, 2, 3, 4))

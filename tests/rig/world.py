@@ -44,7 +44,7 @@ class RigWorld(PumpHands, PriceHands, BadgeHands, CardHands):
     def __init__(self, setup: Setup) -> None:
         """Raises NotBuilt for what the rig does not have, and whatever keeps the two programs from starting."""
         self.setup = setup
-        self._station = self.station_class(setup)
+        self._station = self._make_station()
         try:
             self._forecourt = self._station.forecourt
             self._terminal = self._station.terminal
@@ -60,6 +60,10 @@ class RigWorld(PumpHands, PriceHands, BadgeHands, CardHands):
         except BaseException:
             self.close()
             raise
+
+    def _make_station(self) -> Station:
+        """Its programs run when it is there."""
+        return self.station_class(self.setup)
 
     # -- beyond the language -------------------------------------------------------------------------------------------
 
