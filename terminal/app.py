@@ -53,7 +53,7 @@ from terminal.store.care import LedgerCare
 from terminal.store.disk_room import DiskRoom
 from terminal.store.ledger import Ledger, QueuedMessage, StorageFailed
 from terminal.store.live_lists import LiveLists
-from terminal.store.recovery import cards_file, recover
+from terminal.store.recovery import cards_file, points_in_use, recover
 from terminal.store.sqlite_kind import keep_ledgers
 
 LOG = logging.getLogger("terminal")
@@ -140,13 +140,13 @@ class Terminal:
         Raises ``LedgerError`` and ``StorageFailed``. Before any device is touched it is known that no other terminal runs: that one must
         not be disturbed at its ports.
         """
-        return self.care.open(self.devices.start_lines)
+        return self.care.open(lambda ledger: self.devices.start_lines(points_in_use(ledger)))
 
     def serve(self, ledger: Ledger, boot: str, notifier: Notifier, status: StatusFile) -> None:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
         known.counter = self.vault.counter()
-        self.devices.remember(known.settled, {sale.fp for sale in known.open_sales})
+        self.devices.remember(known.settled)
         file = cards_file(ledger)
         if file is not None:
             try:

@@ -71,9 +71,12 @@ class Devices:
         if button is not None:
             self.threads.append(SiteInput("emergency-stop", post, clock, EMERGENCY_STOP, button.code, button.path, button.phys))
 
-    def start_lines(self) -> None:
-        """The threads of the pump lines."""
-        self._start(dict.fromkeys(self.lines.values()))
+    def start_lines(self, running: Collection[int]) -> None:
+        """The threads of the pump lines. ``running``: points at which a sale has not ended, which are asked first."""
+        lines = dict.fromkeys(self.lines.values())
+        for line in lines:
+            line.survey_first(running)
+        self._start(lines)
 
     def start(self) -> None:
         """All threads that were not started yet."""
@@ -90,12 +93,10 @@ class Devices:
         for thread in self.threads:
             thread.stop(limit_ms)
 
-    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
-        """For the lines, before any command to them: what the ledger knows of the heads' own counts, and at which points a sale has not
-        ended.
-        """
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """For the lines, before any command to them: what the ledger knows of the heads' own counts."""
         for line in dict.fromkeys(self.lines.values()):
-            line.remember(settled, running)
+            line.remember(settled)
 
     def _add_line(self, table: LineTable, config: Config) -> None:
         thread = pump_line(config, table, self._post, self._clock)

@@ -53,6 +53,11 @@ class LinePosition(ABC):
     def wants(self, now: int) -> bool:
         """There is more to send now than a poll."""
 
+    @property
+    def survey_over(self) -> bool:
+        """The survey has nothing more to ask, also where its result cannot be told yet."""
+        return self.surveyed
+
     @abstractmethod
     def on_silence(self, now: int) -> None:
         """A request was not answered."""
@@ -72,7 +77,7 @@ class LinePosition(ABC):
     def _next(self, now: int) -> None:
         """Begin what is to be done next when nothing is under way."""
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:  # noqa: B027 - most heads count nothing
+    def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:  # noqa: B027 - most heads count nothing
         """What the head had counted when its last record was read."""
 
     # --- loss -------------------------------------------------------------------------------------------------------------

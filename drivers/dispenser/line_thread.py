@@ -48,7 +48,7 @@ class LineThread(DeviceThread):
         self._open = False
         self._readable = True
         self._settled: Mapping[tuple[int, int], int] | None = None
-        self._first: Collection[int] = ()
+        self._first: Collection[int] | None = None
 
     def submit(self, command: PumpCommand) -> None:
         """Give the line a command, from any thread. Answered CommandFailed at once while the port is closed or too many wait."""
@@ -63,12 +63,15 @@ class LineThread(DeviceThread):
         else:
             self.post(CommandFailed(command.fp, type(command).__name__, why))
 
-    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int] = ()) -> None:
-        """What the ledger knows of the heads' counts (``LineMaster.remember``), and at which points it has a sale that has not ended
-        (``LineMaster.survey_first``), from any thread; taken before any command that follows.
-        """
+    def survey_first(self, running: Collection[int]) -> None:
+        """Where the ledger has a sale that has not ended (``LineMaster.survey_first``), from any thread; best before the start."""
         with self._lock:
-            self._settled, self._first = settled, running
+            self._first = running
+
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the ledger knows of the heads' counts (``LineMaster.remember``), from any thread; taken before any command that follows."""
+        with self._lock:
+            self._settled = settled
         self._port.wake()
 
     def wake(self) -> None:
@@ -115,9 +118,11 @@ class LineThread(DeviceThread):
             self._master.receive(data, now)
         with self._lock:
             settled, self._settled = self._settled, None
+            first, self._first = self._first, None
+        if first is not None:
+            self._master.survey_first(first)
         if settled is not None:
             self._master.remember(settled, now)
-            self._master.survey_first(self._first)
         while self._commands and (command := self._next_command()) is not None:
             self._master.submit(command, now)
         wire = self._master.next_transmission(now)

@@ -137,7 +137,7 @@ class PolledLine(ABC, Generic[L, P]):
     def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:
         """What heads had counted when their last record was read, by fuelling point and nozzle; once, before the first command."""
         for position in self._positions:
-            position.remember(settled)
+            position.remember(settled, now)
             self._refresh(position, now)
 
     def survey_first(self, fps: Collection[int]) -> None:
@@ -236,7 +236,7 @@ class PolledLine(ABC, Generic[L, P]):
         """Who is to be surveyed before the others, None when nobody is. Such a line is never regular."""
         while self._first:
             position, turns = self._first.popleft()
-            if turns and not (position.surveyed or position.dead):
+            if turns and not (position.survey_over or position.dead):
                 self._first.appendleft((position, turns - 1))
                 self._disturbed()
                 return position

@@ -49,7 +49,7 @@ class LedgerCare:
         self._room_due = 0
         self._low: bool | None = None
 
-    def open(self, held: Callable[[], None] = lambda: None) -> Ledger:
+    def open(self, held: Callable[[Ledger], None] = lambda ledger: None) -> Ledger:
         """The ledger, examined and whole; ``held``: see ``open_ledger``. Raises ``LedgerError`` and ``StorageFailed``.
 
         What a power cut or a kill left half made beside it is swept away: nobody makes such files yet, and the disk may be full of them.

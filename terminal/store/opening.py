@@ -46,7 +46,7 @@ class _Damaged(Exception):
         self.kept = kept
 
 
-def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[], None] = lambda: None) -> Ledger:
+def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[Ledger], None] = lambda ledger: None) -> Ledger:
     """The ledger, whole. ``backups``: the folder of its backups; ``encode``: a record for the host as bytes.
 
     ``held`` is called once the ledger is ours and before it is examined: no other program has it, and it is of a kind that we can use. Of
@@ -72,7 +72,7 @@ def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[], No
         return Ledger(path)
 
 
-def _examined(path: Path, backups: Path, held: Callable[[], None]) -> Ledger:
+def _examined(path: Path, backups: Path, held: Callable[[Ledger], None]) -> Ledger:
     kept: list[Path] = []
     try:
         ledger = Ledger(path, on_damage=lambda: kept.append(keep(path)))
@@ -84,7 +84,7 @@ def _examined(path: Path, backups: Path, held: Callable[[], None]) -> Ledger:
         raise
     with ExitStack() as unless_whole:
         unless_whole.callback(ledger.close)
-        held()
+        held(ledger)
         with _base(backups) as base:
             found = damage(ledger.connection, base)
             if found is not None and base is not None:

@@ -38,6 +38,8 @@ _OPEN_SALES = (
     "WHERE state IN ('reserved', 'authorized', 'delivering', 'in doubt') ORDER BY sequence"
 )
 
+_POINTS_IN_USE = "SELECT DISTINCT fp FROM sale WHERE state IN ('reserved', 'authorized', 'delivering', 'in doubt')"
+
 
 def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
     """Everything that the core must know to go on after a restart or a power cut."""
@@ -97,6 +99,14 @@ def recover(ledger: Ledger, terminal: str, boot: str) -> Recovered:
         found.clock_floor_instant = Instant(int(instant))
         found.clock_contact = Instant(int(instant)) if found.same_boot else None
     return found
+
+
+def points_in_use(ledger: Ledger) -> tuple[int, ...]:
+    """Where a sale has not ended, as far as an unexamined ledger tells: nothing more than whom to ask first may be built on it."""
+    try:
+        return tuple(fp for (fp,) in ledger.connection.execute(_POINTS_IN_USE))
+    except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+        return ()
 
 
 def cards_file(ledger: Ledger) -> str | None:

@@ -91,7 +91,7 @@ def test_while_a_ledger_is_examined_nobody_else_has_it(tmp_path: Path) -> None:
     Ledger(tmp_path / FILE).close()
     refused: list[str] = []
 
-    def held() -> None:
+    def held(ledger: Ledger) -> None:
         try:
             care_of(tmp_path).open().close()
         except LedgerBusy as error:
@@ -116,7 +116,7 @@ def test_nothing_is_swept_away_while_another_program_has_the_ledger(tmp_path: Pa
     laid(tmp_path)
     held: list[str] = []
     with pytest.raises(LedgerBusy):
-        care_of(tmp_path).open(lambda: held.append("pumps asked"))
+        care_of(tmp_path).open(lambda ledger: held.append("pumps asked"))
     ledger.close()
     assert not held, "it would disturb the other one at its ports"
     assert all((tmp_path / name).exists() for name in (*LEFT_BEHIND, *OURS))

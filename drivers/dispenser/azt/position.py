@@ -74,6 +74,8 @@ class Position(LinePosition):
         self._desk = Desk(self.picture, self._anchor, self.profile, self._line, self._post, self._retell)
         self._answering = False
         self._surveying = False
+        self._read = False
+        """A survey has come to its end, and the head's state is still that one's."""
         self._told: PumpStatus | None = None
         self._nozzle_out = False
         self._live_at: int | None = None
@@ -86,6 +88,11 @@ class Position(LinePosition):
     def quiet(self) -> bool:
         """Surveyed, alive and without anything to do: the same state again changes nothing."""
         return self.surveyed and self._procedure is None and not self._misses and self.picture.state is not State.LOCAL_DOSE
+
+    @property
+    def survey_over(self) -> bool:
+        """See the base."""
+        return self.surveyed or self._read
 
     @property
     def timer_at(self) -> int | None:
@@ -161,6 +168,8 @@ class Position(LinePosition):
         while self._procedure is None and self._answering and not self.dead:
             stops = bool(self._queue) and isinstance(self._queue[0], StopFuellingPoint)
             if not self.surveyed and not stops:
+                if self._read:
+                    return  # told when the ledger's count is known
                 self._surveying = True
                 self._start(survey(self._desk), None, now)
                 return
@@ -201,8 +210,9 @@ class Position(LinePosition):
     # --- what the head says ---
 
     def _survey_done(self, now: int) -> None:
+        self._read = True
         if not self._anchor.remembered:
-            return  # asked again: what is told of a head at rest depends on what the ledger knows of its count
+            return  # what a head's rest means depends on what the ledger knows of its count
         self.surveyed = True
         self._told_lost = False
         state = self.picture.state
@@ -242,6 +252,7 @@ class Position(LinePosition):
         if reply == before:
             return
         picture.state, picture.over = reply.state, reply.over
+        self._read = False
         if not self.surveyed:
             return
         if reply.state is State.FINISHED and (before is None or before.state is not State.FINISHED):
@@ -259,13 +270,18 @@ class Position(LinePosition):
         self._alarms(reply, before)
         self._arm_live(now)
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+    def remember(self, settled: Mapping[tuple[int, int], int], now: int) -> None:
         """A number other than the ledger's: a fill or a price change that nobody of ours has read. (Reference dispenser-protocols 3.8.)"""
         anchor, number = self._anchor, settled.get((self.fp, self.profile.nozzle))
-        if number is not None and not anchor.remembered:
-            anchor.unconfirmed |= anchor.transaction not in (None, number)
-            anchor.transaction = number  # the survey compares
+        if anchor.remembered:
+            return
         anchor.remembered = True
+        if number is not None and anchor.transaction is None:
+            anchor.transaction = number  # the survey compares
+        elif number is not None and anchor.transaction != number:
+            anchor.unconfirmed = True
+        if self._read:
+            self._survey_done(now)
 
     def _tell_settled(self) -> None:
         """At rest with everything read: from here on another number is news."""
