@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drivers.commands import ConfirmFill, ReadFill, ReadTotal, SetPrices
-from drivers.events import CommandFailed, FillReported, PumpStatus, PumpStatusChanged, PumpSurveyed, TotalReported
+from drivers.events import CommandFailed, FillReported, PumpLineLost, PumpStatus, PumpStatusChanged, PumpSurveyed, TotalReported
 from tests.drivers.azt_bench import START, Bench, Hose, lifted
 
 S = PumpStatus
@@ -83,4 +83,40 @@ def test_what_is_remembered_counts_once() -> None:
     bench = restarted(hose, 8)
     bench.line.remember({(1, 1): 5}, bench.now)
     bench.run(500)
+    assert bench.take() == [PumpSurveyed(1, S.RESET, None)]
+
+
+def test_a_head_that_changes_before_the_ledgers_count_is_known_is_asked_again() -> None:
+    """Somebody fuels while a big ledger is examined, and has hung up when it is: that fill is read, not what the survey saw."""
+    hose = Hose(transaction=8, state=3, volume=100, total=100_100, out=True)
+    bench = Bench(hose, known=None)
+    bench.run(3_000)
+    assert bench.events == []
+    asked = hose.count("5")
+    bench.run(3_000)
+    assert hose.count("5") == asked, "what was read is not read again"
+    hose.flow(400)
+    hose.hang_up()
+    bench.run(3_000)
+    assert bench.events == []
+    assert hose.count("5") > asked
+    bench.line.remember({(1, 1): 7}, bench.now)
+    bench.run(200)
+    assert bench.take() == [PumpSurveyed(1, S.COMPLETED, None)]
+    bench.submit(ReadFill(1))
+    bench.run(2_000)
+    assert [fill.volume_ml for fill in bench.of(FillReported)] == [5_000]
+
+
+def test_a_head_that_is_lost_before_the_ledgers_count_is_known_is_asked_again() -> None:
+    hose = Hose(transaction=8)
+    bench = Bench(hose, known=None)
+    bench.run(3_000)
+    hose.silent = True
+    bench.run(3_000)
+    assert [type(event) for event in bench.take()] == [PumpLineLost]
+    hose.silent = False
+    bench.run(3_000)
+    bench.line.remember({(1, 1): 8}, bench.now)
+    bench.run(200)
     assert bench.take() == [PumpSurveyed(1, S.RESET, None)]
