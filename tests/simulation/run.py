@@ -30,6 +30,7 @@ from tests.simulation.power_cut import Cut, CutEngine, Disk, Watcher
 from tests.simulation.pump_books import PumpBooks
 from tests.simulation.rebuilt import check_closed, check_rebuilt, check_rest
 from tests.simulation.secret_watch import SecretWatch
+from tests.simulation.slow_start import examination
 from tests.simulation.stop_watch import StopWatch
 from tests.simulation.trace import LAST, Failure, Result, Trace, place_of, subject_of, words
 from tests.simulation.workload import Visit, draw, fork
@@ -92,6 +93,7 @@ class World(Watcher):
         self.terminal.engine_made = self._engine
         self.terminal.ledger_made = self._ledger
         self.terminal.after_step = self._after_step
+        self.terminal.examines = examination(self.seed, self.tell)
         for fp, head in self.heads.items():
             self.plan.makes[fp].apply(head)
             if head.register_off_ml:
@@ -289,8 +291,7 @@ class World(Watcher):
         if off_ml:
             self.pumps.lies(fp, off_ml)
         self.heads[fp].register_off_ml = off_ml or self.plan.makes[fp].register_off_ml
-        told = f"its register is off by {off_ml} ml" if off_ml else "its register is as before"
-        self.note_fault(f"fp {fp}", told, "pump: meter dies" if off_ml else "")
+        self.note_fault(f"fp {fp}", f"its register is off by {off_ml} ml", "pump: meter dies" if off_ml else "")
 
     # --- what people and faults ask for ---------------------------------------------------------------------------------------------
 

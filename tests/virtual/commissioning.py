@@ -31,6 +31,7 @@ class _Lines:
         self.lines = set(station.lines.values())
         for line in self.lines:
             line.power_on(self.told.append)
+            line.remember({})
 
     def close(self) -> None:
         for line in self.lines:

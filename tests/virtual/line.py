@@ -97,17 +97,17 @@ class VirtualLine:
         for position in self._positions:
             position.head.listeners.append(self._notice)
 
-    def power_on(self, post: Post) -> None:
-        """A fresh master, as after a start of the program."""
+    def power_on(self, post: Post, running: Collection[int] = ()) -> None:
+        """A fresh master, as after a start of the program. ``running``: points at which a sale has not ended."""
         self._post = post
         self._asleep = self._due_known = False
         self.master = self._make()
+        self.master.survey_first(running)
 
-    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
-        """What the terminal's ledger knows of the heads' own counts, and at which points a sale has not ended."""
+    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
+        """What the terminal's ledger knows of the heads' own counts."""
         if self.master is not None:
             self.master.remember(settled, self._heap.now)
-            self.master.survey_first(running)
             self._due_known = False
 
     def power_off(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from drivers.commands import DeviceCommand, ShowLines
@@ -102,6 +102,9 @@ class VirtualTerminal:
         self.after_step: Callable[[], None] = lambda: None
         self.ledger_made: Callable[[Path], Ledger] = lambda path: open_ledger(path, folder / "backup", lane.encode)
         self.engine_made: Callable[[Site, Ledger, Outside], Engine] = Engine
+        self.examines: Callable[[], int] = lambda: 0
+        """How long the ledger will be examined at this start, in milliseconds: its pumps are asked meanwhile."""
+        self._heard: list[object] | None = None
         self._lists: LiveLists | None = None
         self._stepping = False
         self._later: deque[Callable[[Engine], object]] = deque()
@@ -117,11 +120,40 @@ class VirtualTerminal:
 
     def start(self) -> None:
         """Start the program; with a disk that takes nothing it waits and says so on the display."""
+        took = self.examines()
+        if not took:
+            self._serve([])
+            return
+        heard: list[object] = []
+        self._heard = heard
+        self._ask_pumps()
+
+        def examined() -> None:
+            if self._heard is heard:
+                self._heard = None
+                self._serve(heard)
+
+        self.heap.after(took, examined)
+
+    def _ask_pumps(self, running: Collection[int] = ()) -> None:
+        for line in set(self.lines.values()):
+            line.power_on(self._hear, running)
+
+    def _hear(self, event: object) -> None:
+        """From the lines: while the ledger is examined it waits in the inbox."""
+        if self._heard is None:
+            self.post(event)
+        else:
+            self._heard.append(event)
+
+    def _serve(self, heard: Sequence[object]) -> None:
+        """``heard``: what the pumps have told while the ledger was examined; empty when that took no time."""
         lists = LiveLists(self.folder)
         boot = f"boot-{self.boots}"
         try:
             ledger = self.ledger_made(self.folder / "ledger.db")
         except StorageFailed:
+            self.crash(None)
             self._wait_for_storage()
             return
         if self.space.takes_nothing:
@@ -134,12 +166,13 @@ class VirtualTerminal:
             self.space.in_use = lambda: a_sale_is_open(site)
             self.engine = self.engine_made(site, ledger, self)
             self.host.connect(self.post)
+            if all(line.master is None for line in self.lines.values()):
+                self._ask_pumps({sale.fp for sale in known.open_sales})
             for line in set(self.lines.values()):
-                line.power_on(self.post)
-                line.remember(known.settled, {sale.fp for sale in known.open_sales})
+                line.remember(known.settled)
             self.engine.boot(Instant(self.heap.now))
-            if refused is not None:
-                self.post(refused)
+            for event in heard if refused is None else (*heard, refused):
+                self.post(event)
         except StorageFailed:
             self.crash(ledger)
             self._storage_failed()
@@ -166,6 +199,7 @@ class VirtualTerminal:
     def crash(self, ledger: Ledger | None) -> None:
         """The program ends, in whatever state."""
         self.engine = None
+        self._heard = None
         self._later.clear()
         self.host.disconnect()
         for line in set(self.lines.values()):
