@@ -137,8 +137,8 @@ class Terminal:
     def open(self) -> Ledger:
         """The ledger, whole. While it is examined the pumps are asked how they are: with many rows both take a second.
 
-        Raises ``LedgerError`` and ``StorageFailed``. Before any device is touched it is known that no other terminal runs: that one must
-        not be disturbed at its ports.
+        Raises ``LedgerError`` and ``StorageFailed``. No device is touched before the ledger's lock was ours: a terminal that serves has it,
+        and must not be disturbed at its ports.
         """
         return self.care.open(lambda ledger: self.devices.start_lines(points_in_use(ledger)))
 
@@ -146,7 +146,7 @@ class Terminal:
         """Recover, boot, and serve until ``Shutdown``. Raises ``StorageFailed``."""
         known = recover(ledger, self.config.terminal.id, boot)
         known.counter = self.vault.counter()
-        self.devices.remember(known.settled)
+        self.devices.remember(known.settled, {sale.fp for sale in known.open_sales})
         file = cards_file(ledger)
         if file is not None:
             try:
@@ -313,6 +313,8 @@ def run(config: Config) -> None:
     while not stop.asked:
         inbox = Inbox(clock)
         stop.post = inbox.post
+        if stop.asked:
+            break  # between the two lines above
         terminal = _build(config, clock, inbox, suspected)
         try:
             _serve_once(terminal, boot, notifier, status, stop)
@@ -322,7 +324,8 @@ def run(config: Config) -> None:
             if terminal.care.room.give():
                 LOG.error("event=BallastGiven why=%r", error)  # what runs is recorded in its place, nothing new is sold
             else:
-                stop.asked = stop.asked or not terminal.wait_for_storage(str(error), notifier, status)
+                if not terminal.wait_for_storage(str(error), notifier, status):
+                    stop.asked = True  # and never taken back: the signal may come at any moment
         finally:
             if stop.asked:
                 notifier.stopping()

@@ -93,9 +93,12 @@ class Devices:
         for thread in self.threads:
             thread.stop(limit_ms)
 
-    def remember(self, settled: Mapping[tuple[int, int], int]) -> None:
-        """For the lines, before any command to them: what the ledger knows of the heads' own counts."""
+    def remember(self, settled: Mapping[tuple[int, int], int], running: Collection[int]) -> None:
+        """For the lines, before any command to them: what the ledger, now that it is known to be whole, says of the heads' own counts, and
+        at which points a sale has not ended.
+        """
         for line in dict.fromkeys(self.lines.values()):
+            line.survey_first(running)
             line.remember(settled)
 
     def _add_line(self, table: LineTable, config: Config) -> None:

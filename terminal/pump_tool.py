@@ -99,6 +99,7 @@ class Hand:
 
     def __enter__(self) -> Hand:
         self._port.open()
+        self._master.remember({}, self._clock())  # there is no ledger: the head's own word is believed
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tomllib
@@ -27,7 +28,20 @@ from tests.hal_sim.test_dispenser_command import Program, opened
 ROOT = Path(__file__).parents[1]
 
 
+def put_back(port: Path) -> None:
+    """Wait until the emulator has put back the speed of its line, for it can be opened again only then (hal_sim/pty_port.py)."""
+    if not port.is_symlink():
+        return
+    line = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    end = time.monotonic() + 5
+    while termios.tcgetattr(line)[4] != termios.B50 and time.monotonic() < end:
+        time.sleep(0.005)
+    os.close(line)
+
+
 def pump(*arguments: str) -> tuple[int, str, str]:
+    if "--port" in arguments:
+        put_back(Path(arguments[arguments.index("--port") + 1]))
     done = CliRunner().invoke(main, ["pump", *arguments], prog_name="python -m terminal")
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.stdout, done.stderr
@@ -70,6 +84,7 @@ def test_totals_and_the_last_fill(head: tuple[Program, list[str]]) -> None:
 
 def test_watching(head: tuple[Program, list[str]]) -> None:
     program, common = head
+    put_back(Path(common[3]))
     watcher = subprocess.Popen(
         [sys.executable, "-m", "terminal", "pump", *common, "watch", "--json"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

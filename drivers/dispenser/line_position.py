@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 
-from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, StopFuellingPoint
+from drivers.commands import AuthorizeFuellingPoint, ConfirmFill, PumpCommand, ReadFill, ReadTotal, StopFuellingPoint
 from drivers.dispenser.line_timing import LineTiming
 from drivers.events import CommandFailed, PumpEvent, PumpLineLost
 
@@ -17,6 +18,7 @@ Post = Callable[[PumpEvent], None]
 """Where a position tells what happens at it."""
 MAX_COMMANDS = 16
 """Commands that may wait at one position; more are refused."""
+READINGS = (ReadFill, ReadTotal)
 
 
 class LinePosition(ABC):
@@ -112,11 +114,21 @@ class LinePosition(ABC):
             self._fail(command, "the position is not connected")
         elif isinstance(command, StopFuellingPoint):
             self._stop_first(command)
+        elif self._will_be_read(command):
+            pass  # one answer says it to both
         elif len(self._queue) >= MAX_COMMANDS:
             self._fail(command, f"{MAX_COMMANDS} commands are waiting already")
         else:
             self._queue.append(command)
         self._next(now)
+
+    def _will_be_read(self, command: PumpCommand) -> bool:
+        """The same reading waits already, with nothing behind it that changes the head. A line that was lost and came back many times
+        before anybody listened has the core ask for everything as many times, all at once.
+        """
+        if not isinstance(command, READINGS):
+            return False
+        return command in takewhile(lambda waiting: isinstance(waiting, READINGS), reversed(self._queue))
 
     def _stop_first(self, command: StopFuellingPoint) -> None:
         running = self._command

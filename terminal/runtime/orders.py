@@ -26,6 +26,8 @@ from terminal.runtime.logs import masked
 
 LOG = logging.getLogger("terminal.orders")
 NAME = "orders.sock"
+NEW = ".orders.new"
+"""Its name until it listens; no longer than the other, for a socket's path has 107 bytes at most."""
 ANSWER_S = 10.0
 LONGEST_LINE = 4_096
 PATIENCE_MS = 2_000
@@ -91,7 +93,7 @@ class OrderSocket:
                 waiting.put(refused)
 
     def _run(self) -> None:
-        made = self.path.with_name(f"{NAME}.new")
+        made = self.path.with_name(NEW)
         try:
             made.unlink(missing_ok=True)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:

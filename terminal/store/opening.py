@@ -49,8 +49,8 @@ class _Damaged(Exception):
 def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[Ledger], None] = lambda ledger: None) -> Ledger:
     """The ledger, whole. ``backups``: the folder of its backups; ``encode``: a record for the host as bytes.
 
-    ``held`` is called once the ledger is ours and before it is examined: no other program has it, and it is of a kind that we can use. Of
-    one that is damaged already where it is opened it is not called.
+    ``held`` is called with the ledger once its lock is ours and it is of a kind that we can use, before it is examined; and with the one
+    that was made anew, for which the lock was given back.
 
     Raises ``LedgerError`` (a person must act; ``LedgerBusy``: another program has it) and ``StorageFailed`` (the disk does not let us).
     """
@@ -69,7 +69,9 @@ def open_ledger(path: Path, backups: Path, encode: Encode, held: Callable[[Ledge
             gone=trouble.gone,
             kept=trouble.kept,
         )
-        return Ledger(path)
+        ledger = Ledger(path)
+        held(ledger)
+        return ledger
 
 
 def _examined(path: Path, backups: Path, held: Callable[[Ledger], None]) -> Ledger:

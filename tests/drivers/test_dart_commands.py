@@ -196,6 +196,22 @@ def test_stop_goes_before_what_waits() -> None:
     assert [event.nozzle for event in bench.of(TotalReported)] == [1, 2]
 
 
+def test_a_reading_that_waits_already_is_not_asked_for_twice() -> None:
+    """But behind a command that changes the head it is another one."""
+    bench, head = lifted()
+    for _ in range(12):
+        bench.submit(ReadFill(1))
+        bench.submit(ReadTotal(1, 1))
+    bench.run(3_000)
+    assert bench.of(CommandFailed) == []
+    assert 1 <= len(bench.of(TotalReported)) <= 2, "the one under way may be asked for once more"
+    bench.take()
+    for command in (ReadTotal(1, 1), ReadTotal(1, 2), StopFuellingPoint(1), SetPrices(1, (17_290,)), ReadTotal(1, 2)):
+        bench.submit(command)
+    bench.run(5_000)
+    assert [event.nozzle for event in bench.of(TotalReported)] == [1, 2, 2]
+
+
 def test_reset_that_is_not_done_is_told() -> None:
     head = Head(0x50, status=5, obey=False)
     bench = Bench(head).surveyed()
@@ -320,8 +336,8 @@ def test_prices_are_read_back_from_a_word_that_is_younger_than_they_are() -> Non
 def test_too_many_commands_are_refused_not_lost() -> None:
     bench, head = lifted()
     head.silent = True
-    for _ in range(40):
-        bench.submit(ReadTotal(1, 1))
+    for price in range(40):
+        bench.submit(SetPrices(1, (17_000 + price,)))
     bench.run(5_000)
     assert len(bench.of(CommandFailed)) == 40
 

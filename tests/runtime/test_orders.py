@@ -57,6 +57,15 @@ def test_an_order_reaches_the_core_with_who_gave_it_and_the_answer_comes_back(co
     assert first.ticket != second.ticket
 
 
+def test_the_longest_path_that_a_socket_can_have_is_long_enough(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * (107 - len(str(tmp_path / NAME)) - 1))
+    folder.mkdir()
+    assert len(os.fsencode(folder / NAME)) == 107
+    core = Core(folder)
+    assert send(folder, Request(OrderKind.STOP_POINT, "Meier", fuelling_point=2)) is None
+    core.socket.stop()
+
+
 def test_what_looks_like_a_card_goes_into_no_journal(core: Core, tmp_path: Path) -> None:
     send(tmp_path, Request(OrderKind.RESET_EMERGENCY_STOP, "Meier", "card 7001231234567890123 lay there"))
     assert core.heard[0].order.why == "card **** lay there"

@@ -17,7 +17,7 @@ from terminal.store.integrity import Severity, verify
 from terminal.store.ledger import Ledger, LedgerError, StorageFailed
 from terminal.store.log_repair import examine_log
 from terminal.store.opening import open_ledger
-from terminal.store.recovery import recover
+from terminal.store.recovery import points_in_use, recover
 from terminal.store.salvage import MOST_ASIDE
 from terminal.store.sqlite_kind import connect
 from tests.store.damage_kit import FILE, Content, Ruin, content, encode, flipped, opened, place_of, ruin, some_bits
@@ -176,6 +176,22 @@ def test_a_ledger_that_is_gone_comes_back_from_its_backup(ruined: Ruin, tmp_path
     assert fact is not None
     assert fact.lost
     assert fact.rows > 0
+
+
+@pytest.mark.parametrize("how", ["whole", "log broken", "page changed", "gone"])
+def test_whoever_asks_the_pumps_is_given_the_ledger_that_will_serve(ruined: Ruin, tmp_path: Path, how: str) -> None:
+    """Also where it had to be made anew: at the points that it has in use somebody may be fuelling."""
+    path = ruined.put(tmp_path, log=ruined.log[:40] + bytes(200) + ruined.log[240:] if how == "log broken" else None)
+    if how == "page changed":
+        path.write_bytes(path.read_bytes()[:5_000] + bytes(400) + path.read_bytes()[5_400:])
+    if how == "gone":
+        path.unlink()
+        path.with_name(f"{FILE}-wal").unlink()
+    asked: list[tuple[int, ...]] = []
+    ledger = open_ledger(path, tmp_path / "backup", encode, lambda held: asked.append(points_in_use(held)))
+    assert asked[-1] == points_in_use(ledger)
+    assert {sale.fp for sale in recover(ledger, "OPT-1", "boot").open_sales} == set(asked[-1])
+    ledger.close()
 
 
 @pytest.mark.parametrize("came", ["ledger moved", "both moved", "new one written"])
