@@ -136,6 +136,7 @@ def test_a_command_does_not_starve_the_others() -> None:
     since = bench.now
     for _ in range(10):
         bench.submit(ReadTotal(1, 1))
+        bench.submit(ConfirmFill(1))
     bench.run(2_400)
     assert len(bench.of(TotalReported)) >= 3
     turns = [request_of(wire)[0] for at, wire in bench.sent if at >= since]
