@@ -106,13 +106,17 @@ def test_after_any_noise_and_silence_a_request_is_read(noise: bytes) -> None:
     assert reader.feed(codec.request(1, 0x31), 51) == [codec.Request(1, 0x31)]
 
 
-@given(wire=st.sampled_from(REQUESTS).map(lambda f: bytes.fromhex(f["wire"])), place=st.integers(2, 60), bit=st.integers(0, 6))
-def test_one_flipped_bit_is_never_another_request(wire: bytes, place: int, bit: int) -> None:
-    """Behind the start byte, which nothing covers."""
-    place = 2 + place % (len(wire) - 2)
-    hurt = bytearray(wire)
-    hurt[place] ^= 1 << bit
-    assert codec.RequestReader().feed(bytes(hurt), 0) == []
+@pytest.mark.parametrize("frame", REQUESTS, ids=lambda frame: frame["wire"])
+def test_one_flipped_bit_is_never_another_request(frame: dict[str, str]) -> None:
+    """To a head: any bit behind the start byte, which nothing covers. A complement may become a start byte, and what follows it a request
+    without an address (of a dose's digits, where the check byte happens to fit); a head on a line has one.
+    """
+    wire = bytes.fromhex(frame["wire"])
+    for place in range(2, len(wire)):
+        for bit in range(7):
+            hurt = bytearray(wire)
+            hurt[place] ^= 1 << bit
+            assert [request for request in codec.RequestReader().feed(bytes(hurt), 0) if request.address is not None] == []
 
 
 @given(
