@@ -123,7 +123,7 @@ def _tables(db: sqlite3.Connection, base: sqlite3.Connection | None, start: Star
 
 
 def _same(some: Iterable[object], others: Iterable[object]) -> bool:
-    """The same rows in the same order, as they are nearly always: told in a third of the time that the sums take."""
+    """The same rows in the same order, as they are nearly always: that is told without a digest of each."""
     return all(one == other for one, other in zip_longest(some, others))
 
 
